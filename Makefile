@@ -1,0 +1,49 @@
+# Every command works on a fresh clone: it makes .venv and installs what is pinned. `make` lists them.
+
+PYTHON_VERSION := $(shell cat .python-version)
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo serve test lint format soak clean
+
+help: ## list the commands
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name words; do printf '  make %-9s %s\n' "$$name" "$$words"; done
+
+install: .venv/installed ## make .venv with everything pinned; the others call it
+
+.venv/installed: requirements.txt requirements-dev.txt .python-version
+	@for python in python$(PYTHON_VERSION) python3 python; do \
+		if $$python -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(PYTHON_VERSION)")' 2>/dev/null; then \
+			$$python -m venv --clear .venv && exit 0 || exit 1; \
+		fi; \
+	done; \
+	echo "Python $(PYTHON_VERSION) is needed and was not found as python$(PYTHON_VERSION), python3 or python."; \
+	echo "Install it (with pyenv: pyenv install $(PYTHON_VERSION)), then run make again."; exit 1
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps -r requirements-dev.txt
+	@$(BIN)/python -m pip check --disable-pip-version-check
+	@touch $@
+
+demo: install ## stand up the local cloud, cancel sample orders, show what happened
+	@$(BIN)/python -m infra.local demo
+
+serve: install ## keep the local cloud running for curl, Postman, a flow (PORT=7071)
+	@$(BIN)/python -m infra.local --port $(or $(PORT),7071)
+
+test: install ## the whole suite
+	@$(BIN)/python -m pytest -q
+
+lint: install ## ruff format and check, mypy --strict
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: install ## let ruff rewrite what it can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+soak: install ## the long runs: fuzzing with 20,000 requests
+	@$(BIN)/python -m pytest -q --soak tests/e2e
+
+clean: ## remove .venv and every cache
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,80 @@
+"""`python -m infra.local`: the local cloud until Ctrl-C; `python -m infra.local demo`: a tour of it."""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from infra.local.cloud import Options, running
+from infra.local.welcome import welcome
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    options = Options(
+        port=arguments.port if arguments.port is not None else 0 if arguments.command == "demo" else 7071,
+        orders=arguments.orders,
+        latency_ms=arguments.latency_ms,
+        requests_per_minute=arguments.requests_per_minute,
+        replay=not arguments.no_replay,
+    )
+    try:
+        if arguments.command == "demo":
+            from infra.local.demo import show  # noqa: PLC0415  (rich is for people, not for whoever drives this)
+
+            return asyncio.run(show(options))
+        return asyncio.run(_serve(options, arguments.describe))
+    except (OSError, RuntimeError, ValueError) as error:
+        print(f"infra.local: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m infra.local", description="The local cloud.")
+    parser.add_argument("command", nargs="?", choices=("serve", "demo"), default="serve")
+    parser.add_argument("--port", type=int, help="of the Functions host; 0 picks a free one (default: 7071, demo: 0)")
+    parser.add_argument("--orders", type=Path, metavar="DIR", help="add every *.json order in DIR")
+    parser.add_argument("--latency-ms", type=float, default=0, metavar="N", help="Partner Center answers N ms later")
+    parser.add_argument(
+        "--requests-per-minute", type=int, default=0, metavar="N", help="Partner Center throttles beyond N (0: never)"
+    )
+    parser.add_argument("--no-replay", action="store_true", help="no replay of answers by MS-RequestId")
+    parser.add_argument(
+        "--describe", type=Path, metavar="FILE", help="write where everything is, as JSON, once it is up"
+    )
+    return parser
+
+
+async def _serve(options: Options, describe: Path | None) -> int:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with running(options) as (cloud, function):
+        if describe:
+            _write(describe, json.dumps(cloud.describe(), indent=2))
+        print(welcome(cloud), flush=True)
+        ended = asyncio.create_task(function.wait())
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            print(f"infra.local: the Functions host ended with status {function.returncode}", file=sys.stderr)
+            return 1
+        stopped.cancel()
+        ended.cancel()
+    return 0
+
+
+def _write(path: Path, text: str) -> None:
+    """Write *text* whole or not at all; it holds the local secrets, so for this user only."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    Path(name).replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,264 @@
+"""What every stand-in shares on the wire: the log of requests, faults on demand, and serving over TLS.
+
+A stand-in is a plain ASGI app; `Recorded` wraps it. The app never knows of faults: `Recorded`
+holds its answer back, replaces it or drops the connection, before or after the app has acted.
+"""
+
+import asyncio
+import json
+import re
+import time
+from collections import deque
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import Any, Literal
+from urllib.parse import parse_qsl, urlencode
+
+import uvicorn
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+MASK = "…"
+KEPT_REQUESTS = 20_000
+SECRET_HEADERS = frozenset({"x-identity-header", "x-functions-key", "x-caller-key"})
+SECRET_FIELDS = frozenset({"client_secret", "client_assertion", "refresh_token", "code", "code_verifier", "value"})
+
+type Service = Literal["partner_center", "entra", "key_vault", "identity"]
+
+
+class Fault(BaseModel):
+    """One thing to go wrong, as `POST /faults` takes it.
+
+    With *status* the change is not made and this is the answer. Without, the request is carried
+    out and *headers* and *body* replace what was answered. *delay_s* comes first in any case.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    service: Service
+    method: str | None = None
+    path: str = ""
+    times: int = Field(1, ge=1)
+    status: int | None = Field(None, ge=200, le=599)
+    headers: dict[str, str] = {}
+    body: Any = None
+    delay_s: float = Field(0.0, ge=0)
+    hang_up: Literal["before", "after"] | None = None
+
+    @field_validator("path")
+    @classmethod
+    def _is_regex(cls, path: str) -> str:
+        try:
+            re.compile(path)
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from None
+        return path
+
+    def matches(self, service: str, method: str, path: str) -> bool:
+        return (
+            self.service == service
+            and (self.method is None or self.method.upper() == method)
+            and re.search(self.path, path) is not None
+        )
+
+    def payload(self) -> bytes | None:
+        """Return the bytes to answer with, or None where *body* was left out."""
+        if "body" not in self.model_fields_set:
+            return None
+        return self.body.encode() if isinstance(self.body, str) else json.dumps(self.body).encode()
+
+
+class Traffic:
+    """The requests that have arrived and the faults still to come, over all stand-ins."""
+
+    def __init__(self) -> None:
+        self.requests: deque[dict[str, Any]] = deque(maxlen=KEPT_REQUESTS)
+        self.faults: list[Fault] = []
+        self.latency_s: dict[str, float] = {}
+        self._let_go = asyncio.Event()
+
+    def take_fault(self, service: str, method: str, path: str) -> Fault | None:
+        """Return the first fault that matches and count it as used."""
+        for fault in self.faults:
+            if fault.matches(service, method, path):
+                fault.times -= 1
+                if not fault.times:
+                    self.faults.remove(fault)
+                return fault
+        return None
+
+    def clear_faults(self) -> None:
+        """Remove all faults and let the requests that are being delayed go on."""
+        self.faults.clear()
+        self._let_go.set()
+        self._let_go = asyncio.Event()
+
+    async def hold(self, delay_s: float) -> None:
+        """Wait for *delay_s*, or until the faults are cleared."""
+        try:
+            async with asyncio.timeout(delay_s):
+                await self._let_go.wait()
+        except TimeoutError:
+            pass
+
+
+class Recorded:
+    """An ASGI app that logs each request to *app*, and applies the faults that were asked for."""
+
+    def __init__(self, app: ASGIApp, service: Service, traffic: Traffic) -> None:
+        self._app = app
+        self._service: Service = service
+        self._traffic = traffic
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await _read(receive)
+        path = scope["raw_path"].decode() + (f"?{scope['query_string'].decode()}" if scope["query_string"] else "")
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        entry = {
+            "service": self._service,
+            "method": scope["method"],
+            "path": path,
+            "headers": _masked_headers(headers),
+            "body": _masked_body(body),
+            "status": None,
+            "time": time.time(),
+        }
+        self._traffic.requests.append(entry)
+
+        if latency_s := self._traffic.latency_s.get(self._service):
+            await asyncio.sleep(latency_s)
+        fault = self._traffic.take_fault(self._service, scope["method"], path)
+        if fault is None:
+            await _answer(send, await _run(self._app, scope, body), entry)
+            return
+
+        if fault.delay_s:
+            await self._traffic.hold(fault.delay_s)
+        if fault.hang_up == "before":
+            await _hang_up(scope, receive)
+            return
+        if fault.status is not None:
+            headers = {"content-type": "application/json"} | {k.lower(): v for k, v in fault.headers.items()}
+            answer = Answer(fault.status, headers, fault.payload() or b"")
+        else:
+            answer = await _run(self._app, scope, body)
+            answer.headers |= {name.lower(): value for name, value in fault.headers.items()}
+            payload = fault.payload()
+            answer.body = answer.body if payload is None else payload
+        if fault.hang_up == "after":
+            await _hang_up(scope, receive)
+            return
+        await _answer(send, answer, entry)
+
+
+class Answer:
+    """A whole HTTP answer: the stand-ins' are small enough to hold."""
+
+    def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+async def _read(receive: Receive) -> bytes:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body
+
+
+async def _run(app: ASGIApp, scope: Scope, body: bytes) -> Answer:
+    """Run *app* to its end and return its answer instead of sending it."""
+    answer = Answer(500, {}, b"")
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            answer.status = message["status"]
+            answer.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in message["headers"]}
+        else:
+            answer.body += message.get("body", b"")
+
+    await app(scope, receive, send)
+    return answer
+
+
+async def _answer(send: Send, answer: Answer, entry: dict[str, Any]) -> None:
+    headers = answer.headers | {"content-length": str(len(answer.body))}
+    entry["status"] = answer.status
+    raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": raw_headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _hang_up(scope: Scope, receive: Receive) -> None:
+    scope["transport"].abort()
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _masked_headers(headers: dict[str, str]) -> dict[str, str]:
+    masked = {name: MASK if name in SECRET_HEADERS else value for name, value in headers.items()}
+    if "authorization" in masked:
+        masked["authorization"] = f"{masked['authorization'].partition(' ')[0]} {MASK}"
+    return masked
+
+
+def _masked_body(body: bytes) -> Any:  # noqa: ANN401  (JSON, or text)
+    """Return JSON as JSON, anything else as text, None for nothing; secrets masked."""
+    text = body.decode("utf-8", "replace")
+    try:
+        parsed = json.loads(text) if text else None
+    except (ValueError, RecursionError):
+        fields = parse_qsl(text, keep_blank_values=True)
+        if not any(name in SECRET_FIELDS for name, _ in fields):
+            return text
+        return urlencode([(name, MASK if name in SECRET_FIELDS else value) for name, value in fields], safe=MASK)
+    if isinstance(parsed, dict) and "value" in parsed:
+        return parsed | {"value": MASK}
+    return parsed
+
+
+class _Protocol(H11Protocol):
+    """uvicorn's own, which also hands the transport to the app so that it can hang up."""
+
+    def connection_made(self, transport: Any) -> None:  # noqa: ANN401  (uvicorn's signature)
+        super().connection_made(transport)
+        inner = self.app
+
+        async def with_transport(scope: Scope, receive: Receive, send: Send) -> None:
+            await inner({**scope, "transport": transport}, receive, send)
+
+        self.app = with_transport
+
+
+class Server(uvicorn.Server):
+    """A uvicorn server that leaves signals to whoever runs several of them in one loop."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def server(app: ASGIApp, *, certificate: str | None = None) -> Server:
+    """Return a server for *app*, over TLS where *certificate* (a PEM file with its key) is given."""
+    return Server(
+        uvicorn.Config(
+            app,
+            http=_Protocol,
+            loop="asyncio",
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            log_config=None,  # the root handler's form for all
+            server_header=False,
+            timeout_keep_alive=130,  # longer than any client here keeps a connection
+            timeout_graceful_shutdown=1,
+            ssl_certfile=certificate,
+        )
+    )

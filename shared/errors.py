@@ -1,0 +1,180 @@
+"""Everything that can go wrong, and the problem body that tells the caller.
+
+CancelError
+├── InvalidRequest       400, 413, 415  the caller must change the request
+├── CallerRefused        401, 403       who calls may not do this
+├── NotFound             404            no such order or customer, by Partner Center's code
+├── CancelRefused        422            Partner Center said no; repeating will not help
+├── Throttled            429            repeat after retry_after_s
+├── OurFault             500            a bug, or a setting that the operator must mend
+├── BadGateway           502            our app was refused, or an answer that means nothing to us
+├── Unavailable          503            nothing was changed; repeat after retry_after_s
+└── OutcomeUnknown       503            it may have happened; a repeat is safe
+
+Each class lists its codes with their statuses; `code` is what callers branch on, and never
+changes. No 408, 409, 425 or 504: ticketing systems repeat those, or never do, at the wrong time.
+
+Source: RFC 9457 (problem details), RFC 9110 (status phrases, Retry-After).
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+RETRYABLE_STATUSES = frozenset({429, 503})
+RETRY_AFTER_MAX_S = 59  # Zendesk repeats a 429 or 503 only with a Retry-After below 60
+RETRY_AFTER_DEFAULT_S = 5
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One fault in the request: *pointer* is its JSON Pointer (RFC 6901), "" the whole body."""
+
+    pointer: str
+    message: str
+
+
+@dataclass(frozen=True)
+class PartnerCenterError:
+    """What Partner Center said: *code* always as text, though it is a number on some wires."""
+
+    code: str | None
+    description: str | None
+
+
+class CancelError(Exception):
+    """An end state of one request that is not an answer 200.
+
+    *detail* reaches the caller: words that say what failed and what to do, without secrets and
+    without repeating what was sent.
+    """
+
+    codes: ClassVar[dict[str, int]] = {}
+
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        retry_after_s: float | None = None,
+        errors: Sequence[FieldError] = (),
+        partner_center: PartnerCenterError | None = None,
+    ) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.status = self.codes[code]
+        self.detail = detail
+        self.errors = errors
+        self.partner_center = partner_center
+        self._retry_after_s = retry_after_s
+
+    @property
+    def retryable(self) -> bool:
+        """True if the same request, sent again later, may succeed."""
+        return self.status in RETRYABLE_STATUSES
+
+    @property
+    def retry_after_s(self) -> int | None:
+        """Whole seconds from 1 to 59 to wait before a repeat, None if repeating is no use."""
+        if not self.retryable:
+            return None
+        wished_s = RETRY_AFTER_DEFAULT_S if self._retry_after_s is None else self._retry_after_s
+        return max(1, math.ceil(min(wished_s, RETRY_AFTER_MAX_S)))
+
+
+class InvalidRequest(CancelError):
+    """The caller must change the request."""
+
+    codes: ClassVar = {
+        "invalid_json": 400,
+        "invalid_request": 400,
+        "unknown_account": 400,
+        "body_too_large": 413,
+        "unsupported_media_type": 415,
+    }
+
+
+class CallerRefused(CancelError):
+    """Whoever calls is not known, or may not do this here."""
+
+    codes: ClassVar = {
+        "caller_not_authenticated": 401,
+        "caller_not_allowed": 403,
+        "customer_not_allowed": 403,
+        "account_off": 403,
+    }
+
+
+class NotFound(CancelError):
+    """Partner Center knows no such order or customer."""
+
+    codes: ClassVar = {"order_not_found": 404, "customer_not_found": 404}
+
+
+class CancelRefused(CancelError):
+    """Partner Center, or a check before it, said no for good."""
+
+    codes: ClassVar = {
+        "cancellation_window_passed": 422,
+        "not_cancellable": 422,
+        "not_cancellable_in_production": 422,
+        "use_subscription_cancel": 422,
+        "line_item_mismatch": 422,
+        "account_blocked": 422,
+    }
+
+
+class Throttled(CancelError):
+    """Partner Center asks us to wait."""
+
+    codes: ClassVar = {"throttled": 429}
+
+
+class OurFault(CancelError):
+    """A bug of ours, or a setting that the operator must mend."""
+
+    codes: ClassVar = {"internal_error": 500, "misconfigured": 500}
+
+
+class BadGateway(CancelError):
+    """Entra or Partner Center refused our app, or answered what we cannot interpret."""
+
+    codes: ClassVar = {"credentials_rejected": 502, "unexpected_answer": 502}
+
+
+class Unavailable(CancelError):
+    """Nothing was changed, and a repeat may work."""
+
+    codes: ClassVar = {"partner_center_unavailable": 503, "order_busy": 503, "credentials_unavailable": 503}
+
+
+class OutcomeUnknown(CancelError):
+    """The order may be cancelled and may not; a repeat finds out and does no harm."""
+
+    codes: ClassVar = {"outcome_unknown": 503}
+
+
+def all_codes() -> Iterator[tuple[str, int]]:
+    """Yield every code with its status, in the order of the tree."""
+    for kind in CancelError.__subclasses__():
+        yield from kind.codes.items()
+
+
+def problem_body(error: CancelError, request_id: str, correlation_id: str) -> dict[str, Any]:
+    """Return the problem (RFC 9457) for *error*; like the answer 200 its shape never changes."""
+    said = error.partner_center
+    return {
+        "type": "about:blank",
+        "title": HTTPStatus(error.status).phrase,
+        "status": error.status,
+        "detail": error.detail,
+        "instance": f"urn:uuid:{request_id}",
+        "code": error.code,
+        "retryable": error.retryable,
+        "errors": [{"pointer": fault.pointer, "message": fault.message} for fault in error.errors],
+        "partnerCenter": said and {"code": said.code, "description": said.description},
+        "requestId": request_id,
+        "correlationId": correlation_id,
+    }

@@ -1,0 +1,174 @@
+"""What an operator sets: accounts at Partner Center, who may call, limits; and the table of clouds.
+
+Read once from a mapping that is passed in, into a frozen model; every fault is named at once,
+none with its value. No secret is a setting: accounts name the Key Vault secrets that hold them.
+
+Source: Partner Center's "partner-center-rest-urls" and "deprecate-azure-active-directory-graph-token"
+pages, azure-identity's documentation for the closing of Microsoft Cloud Germany (read 2026-11-21).
+The authority for US Government is not stated in Partner Center's documentation: override it if it is wrong.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from shared.contract import GUID, unique_members
+from shared.errors import OurFault
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Where an account lives. *api_root* has no version, *audience* no `/.default`."""
+
+    api_root: str
+    authority: str
+    audience: str
+
+
+CLOUDS = {
+    "global": Endpoints(
+        "https://api.partnercenter.microsoft.com",
+        "https://login.microsoftonline.com",
+        "https://api.partnercenter.microsoft.com",
+    ),
+    "china": Endpoints(  # operated by 21Vianet
+        "https://partner.partnercenterapi.microsoftonline.cn",
+        "https://login.partner.microsoftonline.cn",
+        "https://partner.partnercenterapi.microsoftonline.cn",
+    ),
+    "usgov": Endpoints(
+        "https://api.partnercenter.microsoft.com",
+        "https://login.microsoftonline.us",
+        "https://api.partnercenter.microsoft.com",
+    ),
+}
+
+
+class Mode(StrEnum):
+    """How far an account may go."""
+
+    LIVE = "live"
+    DRY_RUN = "dry_run"
+    OFF = "off"
+
+
+def _https_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise ValueError("must be an https URL without user, query or fragment")
+    return url.rstrip("/")
+
+
+def _from_json(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value, object_pairs_hook=unique_members)
+    except json.JSONDecodeError as error:
+        # Its own text, without the document that it carries along.
+        raise ValueError(f"is not JSON (line {error.lineno}, column {error.colno})") from None
+
+
+type HttpsUrl = Annotated[str, AfterValidator(_https_url)]
+type Guid = Annotated[str, StringConstraints(pattern=GUID, to_lower=True)]
+type Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+type SecretName = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,127}$")]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, hide_input_in_errors=True)
+
+
+class Account(_Frozen):
+    """One Partner Center account. *customers* None means all that it has a relationship with."""
+
+    cloud: Literal["global", "china", "usgov"]
+    tenant_id: Guid
+    client_id: Guid
+    client_secret: SecretName
+    mode: Mode
+    customers: frozenset[Guid] | None = Field(None, min_length=1)
+    api_root: HttpsUrl | None = None
+    authority: HttpsUrl | None = None
+    audience: HttpsUrl | None = None
+
+    @field_validator("cloud", mode="before")
+    @classmethod
+    def _refuse_germany(cls, cloud: object) -> object:
+        if cloud == "germany":
+            raise ValueError("Microsoft Cloud Germany was closed on 2021-10-29; its customers moved to global")
+        return cloud
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """The cloud's endpoints with this account's own in their place."""
+        cloud = CLOUDS[self.cloud]
+        return Endpoints(
+            self.api_root or cloud.api_root, self.authority or cloud.authority, self.audience or cloud.audience
+        )
+
+
+class Caller(_Frozen):
+    """Someone who may call. *accounts* and *customers* None mean all, *sha256* is of the caller's own key."""
+
+    proof: Literal["key"]
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{64}$", to_lower=True)]
+    accounts: frozenset[Name] | None = Field(None, min_length=1)
+    customers: frozenset[Guid] | None = Field(None, min_length=1)
+    dry_run_only: bool = False
+
+
+class Settings(BaseModel):
+    """All settings, by the names of their environment variables. *callers* None means the function key is enough."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    key_vault_url: HttpsUrl = Field(alias="KEY_VAULT_URL")
+    accounts: Annotated[dict[Name, Account], BeforeValidator(_from_json)] = Field(
+        alias="PARTNER_CENTER_ACCOUNTS", min_length=1
+    )
+    callers: Annotated[dict[Name, Caller] | None, BeforeValidator(_from_json)] = Field(
+        None, alias="CALLERS", min_length=1
+    )
+    deadline_s: float = Field(8.0, alias="CANCEL_DEADLINE_S", gt=0, le=220, allow_inf_nan=False)
+    max_wait_s: float = Field(100.0, alias="CANCEL_MAX_WAIT_S", ge=1, le=220, allow_inf_nan=False)
+    secret_ttl_s: float = Field(900.0, alias="SECRET_TTL_S", ge=0, allow_inf_nan=False)
+    azure_client_id: str | None = Field(None, alias="AZURE_CLIENT_ID")
+    identity_endpoint: str | None = Field(None, alias="IDENTITY_ENDPOINT")  # Azure's own: there is a managed identity
+
+    @field_validator("callers")
+    @classmethod
+    def _callers_are_named(cls, callers: dict[str, Caller] | None) -> dict[str, Caller]:
+        if callers is None:  # "null": whoever wrote that did not mean "open to everyone"
+            raise ValueError("must name at least one caller; remove the setting to let the function key be enough")
+        return callers
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        """Raise OurFault (misconfigured) that names every bad setting at once, without values."""
+        # An app setting left blank in the portal arrives as ""; that means unset, except for
+        # CALLERS, where blank must never come to mean "open".
+        given = {name: value for name, value in environ.items() if value or name == "CALLERS"}
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            faults = (
+                f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}"
+                for fault in error.errors(include_url=False, include_input=False, include_context=False)
+            )
+            raise OurFault("misconfigured", f"The operator must mend settings. {'; '.join(faults)}.") from None

@@ -1,0 +1,51 @@
+"""Shared by every folder: one local cloud for the whole run."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.local_cloud import LocalCloud, running, software_order
+
+ORDERS_PER_RUN = 400
+CUSTOMER = "5f1c2a4e-7d0b-4a57-9a1c-3a5b1f0c9e11"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="the long runs")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def whole_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    """The local cloud with its function, and orders enough for each test to have its own."""
+    directory = tmp_path_factory.mktemp("cloud")
+    orders = directory / "orders"
+    orders.mkdir()
+    for number in range(ORDERS_PER_RUN):
+        order = software_order(f"test-order-{number:04}", CUSTOMER, lines=3)
+        (orders / f"{order['id']}.json").write_text(json.dumps(order))
+    with running(directory, "--orders", str(orders)) as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def cloud(whole_cloud: LocalCloud) -> LocalCloud:
+    """The local cloud, with nothing left over from the test before."""
+    whole_cloud.forget()
+    return whole_cloud
+
+
+@pytest.fixture(scope="session")
+def _order_ids() -> Iterator[str]:
+    return (f"test-order-{number:04}" for number in range(ORDERS_PER_RUN))
+
+
+@pytest.fixture
+def order_id(_order_ids: Iterator[str]) -> str:
+    """An order of three lines that no other test has touched."""
+    return next(_order_ids)

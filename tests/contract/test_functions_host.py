@@ -1,0 +1,342 @@
+"""The Functions host over real sockets, with Microsoft's runtime inside it.
+
+The runtime holds one app per process, so each app here is a small one, served by a process of its own.
+"""
+
+import http.client
+import importlib.metadata
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import azure_functions_runtime_v1 as runtime
+import httpx
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+KEY = {"x-functions-key": "right"}
+BODY_LIMIT = 1000
+STOPS_WITHIN_S = 5.0
+LOG = "log.txt"
+
+HOST_JSON: dict[str, Any] = {
+    "version": "2.0",
+    "functionTimeout": "00:00:01",
+    "extensions": {
+        "http": {
+            "routePrefix": "api",
+            "hsts": {"isEnabled": True, "maxAge": "365"},
+            "customHeaders": {"X-Content-Type-Options": "nosniff"},
+        }
+    },
+}
+
+ECHO = """
+import json
+import azure.functions as func
+
+async def main(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    seen = {
+        "method": req.method,
+        "url": req.url,
+        "headers": dict(req.headers),
+        "query": dict(req.params),
+        "params": dict(req.route_params),
+        "body": req.get_body().decode(),
+        "trace_parent": context.trace_context.trace_parent,
+    }
+    return func.HttpResponse(json.dumps(seen), status_code=201, mimetype="application/json")
+"""
+
+SURROUNDINGS = """
+import json, os, sys
+import azure.functions as func
+import tests
+from shared import OWNER
+
+def main(req: func.HttpRequest) -> func.HttpResponse:
+    seen = [__name__, OWNER, tests.OWNER, sys.path[-1], "LOCAL_FUNCTION_KEY" in os.environ]
+    return func.HttpResponse(json.dumps(seen))
+"""
+
+FAILS = """
+import asyncio
+import azure.functions as func
+
+async def main(req: func.HttpRequest) -> func.HttpResponse:
+    raise {error}
+"""
+
+
+def write_function(app_root: Path, name: str, code: str, **trigger: Any) -> None:
+    folder = app_root / name
+    folder.mkdir()
+    (folder / "__init__.py").write_text(code)
+    bindings = [
+        {"type": "httpTrigger", "direction": "in", "name": "req", **trigger},
+        {"type": "http", "direction": "out", "name": "$return"},
+    ]
+    (folder / "function.json").write_text(json.dumps({"scriptFile": "__init__.py", "bindings": bindings}))
+
+
+@contextmanager
+def host_process(app_root: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Start the host on a free port; yield the process and its address. It is killed at the end."""
+    (app_root / "host.json").write_text(json.dumps(HOST_JSON))
+    with socket.create_server(("127.0.0.1", 0)) as listener, (app_root / LOG).open("w") as log:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        process = subprocess.Popen(  # noqa: S603  (our own module)
+            [sys.executable, "-m", "infra.local.functions_host", f"--app-root={app_root}", f"--fd={listener.fileno()}"],
+            cwd=REPOSITORY,
+            env=os.environ | {"LOCAL_FUNCTION_KEY": "right", "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": str(BODY_LIMIT)},
+            pass_fds=[listener.fileno()],
+            stdin=subprocess.PIPE,
+            stderr=log,
+        )
+    with process:
+        try:
+            yield process, address
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def app_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    app_root = tmp_path_factory.mktemp("app")
+    for package in ("shared", "tests"):
+        (app_root / package).mkdir()
+        (app_root / package / "__init__.py").write_text("OWNER = 'the app'\n")
+    write_function(app_root, "echo", ECHO, route="echo/{customer}/orders/{order}", methods=["get", "post"])
+    write_function(app_root, "anyone", ECHO, authLevel="anonymous")
+    write_function(app_root, "surroundings", SURROUNDINGS, authLevel="anonymous")
+    write_function(app_root, "raises", FAILS.format(error="ValueError('our bug')"), authLevel="anonymous")
+    write_function(app_root, "cancelled", FAILS.format(error="asyncio.CancelledError"), authLevel="anonymous")
+    return app_root
+
+
+@pytest.fixture(scope="module")
+def host(app_root: Path) -> Iterator[httpx.Client]:
+    with host_process(app_root) as (_, address), httpx.Client(base_url=f"http://{address}", timeout=10) as client:
+        assert client.get("/admin/host/ping").status_code == 200
+        yield client
+
+
+def test_route_parameters_reach_the_function(host: httpx.Client) -> None:
+    response = host.post("/api/echo/contoso/orders/a%20b", headers=KEY, content=b"hello")
+
+    assert response.status_code == 201
+    assert response.headers["content-type"] == "application/json"
+    seen = response.json()
+    assert seen["method"] == "POST"
+    assert seen["params"] == {"customer": "contoso", "order": "a b"}
+    assert seen["body"] == "hello"
+    assert seen["url"] == f"{host.base_url}/api/echo/contoso/orders/a%20b"
+
+
+def test_a_function_without_route_and_methods_has_its_folders_name_and_takes_all(host: httpx.Client) -> None:
+    assert host.put("/api/Anyone/").json()["method"] == "PUT"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        pytest.param("GET", "/", id="root"),
+        pytest.param("GET", "/anyone", id="no prefix"),
+        pytest.param("GET", "/api/anyone/else", id="too long"),
+        pytest.param("GET", "/api/echo/contoso/orders", id="too short"),
+        pytest.param("PATCH", "/api/echo/contoso/orders/1", id="wrong method"),
+    ],
+)
+def test_an_unknown_route_or_method_is_404_and_empty(host: httpx.Client, method: str, path: str) -> None:
+    """Not 405: the method is part of the route there, and callers must not learn to expect better."""
+    response = host.request(method, path, headers=KEY)
+
+    assert (response.status_code, response.content) == (404, b"")
+
+
+@pytest.mark.parametrize(
+    ("header", "code", "status"),
+    [
+        pytest.param(None, None, 401, id="none"),
+        pytest.param("right", None, 201, id="header"),
+        pytest.param("wrong", None, 401, id="wrong header"),
+        pytest.param("", None, 401, id="empty header"),
+        pytest.param("rïght", None, 401, id="not ascii"),
+        pytest.param(None, "right", 201, id="code"),
+        pytest.param(None, "wrong", 401, id="wrong code"),
+        pytest.param("right", "wrong", 201, id="header before code"),
+        pytest.param("wrong", "right", 401, id="wrong header before code"),
+    ],
+)
+def test_keys(host: httpx.Client, header: str | None, code: str | None, status: int) -> None:
+    headers = [] if header is None else [(b"x-functions-key", header.encode())]
+    response = host.get("/api/echo/c/orders/1", headers=headers, params={} if code is None else {"code": code})
+
+    assert response.status_code == status
+    assert response.content or status == 401
+
+
+def test_the_function_sees_its_key(host: httpx.Client) -> None:
+    """Azure strips nothing, so code that logs headers, query or url leaks the key, and has to show here."""
+    seen = host.get("/api/echo/c/orders/1?code=right", headers=KEY).json()
+
+    assert seen["headers"]["x-functions-key"] == "right"
+    assert seen["query"] == {"code": "right"}
+    assert seen["url"].endswith("?code=right")
+
+
+def test_header_names_are_lower_case_and_repeats_joined(host: httpx.Client) -> None:
+    seen = host.get("/api/anyone", headers=[(b"X-Tag", b"a"), (b"x-tag", b"b"), (b"X-Name", "ü".encode())]).json()
+
+    assert seen["headers"]["x-tag"] == "a,b"
+    assert seen["headers"]["x-name"] == "ü"
+    assert "X-Tag" not in seen["headers"]
+
+
+def test_empty_query_values_are_dropped_and_repeats_joined(host: httpx.Client) -> None:
+    seen = host.get("/api/anyone?a=1&b=&a=2&c=x+y%2B&d&a=").json()
+
+    assert seen["query"] == {"a": "1,2", "c": "x y+"}
+
+
+def test_a_chunked_body_arrives_empty(host: httpx.Client) -> None:
+    """The real host loses it, so the function must not take an empty body for a valid request."""
+    response = host.post("/api/anyone", content=iter([b"lost"]))
+
+    assert response.request.headers["transfer-encoding"] == "chunked"
+    assert response.json()["body"] == ""
+
+
+def test_a_body_at_the_limit_is_served(host: httpx.Client) -> None:
+    assert len(host.post("/api/anyone", content=b"x" * BODY_LIMIT).json()["body"]) == BODY_LIMIT
+
+
+def test_a_body_over_the_limit_is_413_before_it_is_read(host: httpx.Client) -> None:
+    with closing(http.client.HTTPConnection(host.base_url.host, host.base_url.port, timeout=5)) as connection:
+        connection.putrequest("POST", "/api/anyone")
+        connection.putheader("content-length", str(BODY_LIMIT + 1))
+        connection.endheaders()  # and no body: a host that waits for it never answers
+
+        response = connection.getresponse()
+
+        assert (response.status, response.read()) == (413, b"")
+
+
+def test_an_exception_is_500_and_empty_and_logged(host: httpx.Client, app_root: Path) -> None:
+    response = host.get("/api/raises")
+
+    assert (response.status_code, response.content) == (500, b"")
+    assert "ValueError: our bug" in (app_root / LOG).read_text()
+
+
+def test_an_escaped_cancelled_error_is_not_answered_before_function_timeout(host: httpx.Client) -> None:
+    """In Azure the caller hangs. A host that answers at once would let that bug through."""
+    started = time.monotonic()
+
+    response = host.get("/api/cancelled")
+
+    assert (response.status_code, response.content) == (500, b"")
+    assert time.monotonic() - started >= 1.0
+
+
+def test_a_trace_is_begun_where_there_is_none(host: httpx.Client) -> None:
+    first, second = (host.get("/api/anyone").json()["trace_parent"] for _ in range(2))
+
+    assert re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-00", first)
+    assert first != second
+
+
+def test_the_callers_trace_is_continued_with_a_new_span(host: httpx.Client) -> None:
+    trace_id, span_id = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+    seen = host.get("/api/anyone", headers={"traceparent": f"00-{trace_id}-{span_id}-01"}).json()
+
+    assert re.fullmatch(f"00-{trace_id}-[0-9a-f]{{16}}-01", seen["trace_parent"])
+    assert span_id not in seen["trace_parent"]
+
+
+@pytest.mark.parametrize("path", ["/api/anyone", "/api/echo/c/orders/1", "/api/nowhere", "/api/raises"])
+def test_host_jsons_headers_are_on_every_answer(host: httpx.Client, path: str) -> None:
+    headers = host.get(path).headers
+
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["strict-transport-security"] == "max-age=31536000"
+
+
+def test_the_function_finds_the_surroundings_it_has_in_azure(host: httpx.Client) -> None:
+    """Above all the app's own `shared` and `tests`: the runtime's wheel installs a `tests` of its own."""
+    name, shared, tests, last_on_path, has_key = host.get("/api/surroundings").json()
+
+    assert name == "__app__.surroundings"
+    assert (shared, tests) == ("the app", "the app")
+    assert Path(last_on_path, "host.json").is_file()
+    assert not has_key
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        pytest.param("def main(req: dict) -> str: ...", 'does not match its Python annotation "dict"', id="annotation"),
+        pytest.param("def main(req, extra): ...", "not in function.json: {'extra'}", id="stray parameter"),
+        pytest.param("def handler(req): ...", "is not present in %s', 'broken', 'main'", id="no main"),
+        pytest.param("import nowhere_to_be_found", "No module named 'nowhere_to_be_found'", id="import"),
+        pytest.param("def main(req) -> 'str | None': ...", "invalid non-type return annotation", id="return type"),
+    ],
+)
+def test_a_function_that_azure_would_not_load_ends_the_host_with_the_reason(
+    tmp_path: Path, code: str, message: str
+) -> None:
+    write_function(tmp_path, "broken", code)
+
+    with host_process(tmp_path) as (process, _):
+        status = process.wait(STOPS_WITHIN_S)
+
+    assert status == 1
+    log = (tmp_path / LOG).read_text()
+    assert "broken failed to load" in log
+    assert message in log
+
+
+def test_end_of_stdin_ends_it(tmp_path: Path) -> None:
+    """A parent that was killed cannot end its children, but its pipes close."""
+    with host_process(tmp_path) as (process, address):
+        httpx.get(f"http://{address}/admin/host/ping", timeout=10)
+        assert process.stdin
+        process.stdin.close()
+
+        assert process.wait(STOPS_WITHIN_S) == 0
+
+
+def test_sigterm_ends_it_with_a_request_under_way(tmp_path: Path) -> None:
+    write_function(tmp_path, "slow", "import time\ndef main(req): time.sleep(60)", authLevel="anonymous")
+
+    with host_process(tmp_path) as (process, address):
+        httpx.get(f"http://{address}/admin/host/ping", timeout=10)
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.get(f"http://{address}/api/slow", timeout=0.2)
+        process.terminate()
+
+        assert process.wait(STOPS_WITHIN_S) == 0
+
+
+def test_the_runtime_has_what_the_host_relies_on() -> None:
+    """None of it is documented. When a new version of the pinned runtime moves it, this says so first."""
+    files = [file.as_posix() for file in importlib.metadata.files("azure-functions-runtime-v1") or []]
+
+    assert {
+        "worker_init_request",
+        "functions_metadata_request",
+        "function_load_request",
+        "invocation_request",
+        "start_threadpool_executor",
+        "invocation_id_cv",
+    } <= set(runtime.__all__)
+    assert "tests/protos/FunctionRpc_pb2.py" in files

@@ -1,0 +1,81 @@
+"""Who may cancel what."""
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from shared.callers import identify, permit
+from shared.contract import CancelRequest
+from shared.errors import CallerRefused
+from shared.settings import Account, Caller
+
+OURS = "bd59b416-37f9-4d8f-8df3-5750111fc615"
+THEIRS = "45411344-b09d-47e7-9653-542006bf9766"
+KEY = "k" * 43
+
+
+def caller(**scope: object) -> Caller:
+    return Caller.model_validate({"proof": "key", "sha256": hashlib.sha256(KEY.encode()).hexdigest()} | scope)
+
+
+def account(**more: object) -> Account:
+    plain = {"cloud": "global", "tenantId": OURS, "clientId": OURS, "clientSecret": "s", "mode": "live"}
+    return Account.model_validate(plain | more)
+
+
+def request(customer: str = OURS, **more: Any) -> CancelRequest:
+    return CancelRequest.model_validate({"customerTenantId": customer, "orderId": "ORDER-ID"} | more)
+
+
+def test_without_callers_the_function_key_is_enough() -> None:
+    assert identify(None, {}) is None
+
+
+def test_a_caller_is_known_by_its_key() -> None:
+    others = caller(sha256="0" * 64)
+
+    assert identify({"others": others, "helpdesk": caller()}, {"x-caller-key": KEY}) == "helpdesk"
+
+
+@pytest.mark.parametrize("headers", [{}, {"x-caller-key": ""}, {"x-caller-key": KEY[:-1]}, {"x-caller-key": "ключ"}])
+def test_whoever_matches_none_is_refused(headers: dict[str, str]) -> None:
+    with pytest.raises(CallerRefused) as caught:
+        identify({"helpdesk": caller()}, headers)
+
+    assert (caught.value.code, caught.value.status) == ("caller_not_authenticated", 401)
+
+
+@pytest.mark.parametrize(
+    ("who", "where", "what", "code"),
+    [
+        pytest.param(None, account(), request(), None, id="all-open"),
+        pytest.param(caller(), account(), request(), None, id="no-scope"),
+        pytest.param(caller(accounts=["default"]), account(), request(), None, id="its-account"),
+        pytest.param(caller(accounts=["x"]), account(), request(), "caller_not_allowed", id="another-account"),
+        pytest.param(caller(customers=[OURS.upper()]), account(), request(), None, id="its-customer"),
+        pytest.param(caller(customers=[THEIRS]), account(), request(), "caller_not_allowed", id="another-customer"),
+        pytest.param(caller(dryRunOnly=True), account(), request(dryRun=True), None, id="dry-run"),
+        pytest.param(caller(dryRunOnly=True), account(), request(), "caller_not_allowed", id="real-run"),
+        pytest.param(
+            caller(dryRunOnly=True), account(mode="dry_run"), request(), "caller_not_allowed", id="not-softened"
+        ),
+        pytest.param(None, account(mode="off"), request(), "account_off", id="off"),
+        pytest.param(None, account(mode="off"), request(dryRun=True), "account_off", id="off-is-off"),
+        pytest.param(None, account(customers=[OURS]), request(), None, id="account-customer"),
+        pytest.param(None, account(customers=[THEIRS]), request(), "customer_not_allowed", id="not-its-customer"),
+    ],
+)
+def test_permit(who: Caller | None, where: Account, what: CancelRequest, code: str | None) -> None:
+    if code is None:
+        permit(who, "default", where, what)
+        return
+    with pytest.raises(CallerRefused) as caught:
+        permit(who, "default", where, what)
+
+    assert (caught.value.code, caught.value.status) == (code, 403)
+
+
+def test_a_key_is_only_kept_as_its_hash() -> None:
+    assert KEY not in json.dumps(caller().model_dump(mode="json"))

@@ -1,0 +1,216 @@
+"""What each of Partner Center's answers means: the protocol's error table, from its documentation."""
+
+import json
+
+import pytest
+
+from shared.errors import CancelError
+from shared.partner_center import Reply
+from shared.refusals import ADVICE, THROTTLED_S, error_of, is_transient, is_unaccounted, may_mean_done, retry_delay_s
+
+
+def reply(status: int, code: object = None, retry_after_s: float | None = None) -> Reply:
+    body = b"" if code is None else json.dumps({"code": code, "description": "words", "data": []}).encode()
+    return Reply(status, body, retry_after_s)
+
+
+# Every row of the error table (facts of the "error-codes" page), with what a caller branches on.
+TABLE = [
+    (400, "900117", "cancellation_window_passed"),
+    (400, "900213", "cancellation_window_passed"),
+    (400, "800061", "not_cancellable"),
+    (400, "800063", "use_subscription_cancel"),
+    (403, "800019", "not_cancellable_in_production"),
+    (403, "800077", "use_subscription_cancel"),
+    (409, "800014", "order_busy"),
+    (409, "800060", "order_busy"),
+    (400, "800071", "line_item_mismatch"),
+    (400, "800040", "not_cancellable"),
+    (400, "800096", "not_cancellable"),
+    (400, "800042", "not_cancellable"),
+    (400, "900141", "not_cancellable"),
+    (400, "900127", "not_cancellable"),
+    (403, "900321", "not_cancellable"),
+    (403, "900263", "use_subscription_cancel"),
+    (404, "20000", "order_not_found"),
+    (404, "60003", "customer_not_found"),
+    (400, "900118", "customer_not_found"),
+    (403, "20002", "customer_not_found"),
+    (403, "900159", "customer_not_found"),
+    (404, "1000", "unexpected_answer"),
+    (404, "20003", "unexpected_answer"),
+    (404, "800037", "unexpected_answer"),
+    (400, "800002", "unexpected_answer"),
+    (400, "3000", "unexpected_answer"),
+    (400, "900126", "unexpected_answer"),
+    (400, "0", "unexpected_answer"),
+    (400, "2055", "unexpected_answer"),
+    (417, "800036", "unexpected_answer"),
+    (400, "2001", "not_cancellable"),
+    (400, "2006", "not_cancellable"),
+    (400, "2011", "not_cancellable"),
+    (400, "800091", "not_cancellable"),
+    (409, "800082", "order_busy"),
+    (400, "800082", "order_busy"),
+    (409, "900278", "not_cancellable"),
+    (400, "900279", "not_cancellable"),
+    (400, "900311", "not_cancellable"),
+    (400, "4018", "not_cancellable"),
+    (400, "800024", "not_cancellable"),
+    (400, "800026", "not_cancellable"),
+    (400, "800062", "not_cancellable"),
+    (403, "800073", "account_blocked"),
+    (403, "800074", "account_blocked"),
+    (403, "800075", "account_blocked"),
+    (403, "900416", "account_blocked"),
+    (403, "900124", "account_blocked"),
+    (403, "800039", "account_blocked"),
+    (403, "900149", "account_blocked"),
+    (403, "2032", "credentials_rejected"),
+    (403, "900150", "credentials_rejected"),
+    (403, "900308", "credentials_rejected"),
+    (403, "1002", "credentials_rejected"),
+    (403, "900309", "credentials_rejected"),
+    (403, "90000", "credentials_rejected"),
+    (403, "900329", "credentials_rejected"),
+    (401, "900420", "credentials_rejected"),
+    (401, "900421", "credentials_rejected"),
+    (401, "10001", "credentials_rejected"),
+    (401, "400", "credentials_rejected"),
+    (401, "800001", "credentials_rejected"),
+    (500, "800003", "partner_center_unavailable"),
+    (500, "800094", "partner_center_unavailable"),
+    (500, "900192", "partner_center_unavailable"),
+    (503, "0", "partner_center_unavailable"),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "slug"), TABLE)
+@pytest.mark.parametrize("kind", [str, int], ids=["text", "number"])
+def test_a_code_decides(status: int, code: str, slug: str, kind: type) -> None:
+    """Codes are documented as text and were seen as numbers."""
+    error = error_of(reply(status, kind(code)))
+
+    assert error.code == slug
+    assert error.partner_center is not None
+    assert (error.partner_center.code, error.partner_center.description) == (code, "words")
+    assert error.detail
+
+
+@pytest.mark.parametrize(
+    ("status", "slug"),
+    [
+        (301, "unexpected_answer"),
+        (400, "unexpected_answer"),
+        (401, "credentials_rejected"),
+        (403, "unexpected_answer"),
+        (404, "unexpected_answer"),
+        (405, "unexpected_answer"),
+        (408, "partner_center_unavailable"),
+        (409, "unexpected_answer"),
+        (412, "unexpected_answer"),
+        (429, "throttled"),
+        (500, "partner_center_unavailable"),
+        (502, "partner_center_unavailable"),
+        (504, "partner_center_unavailable"),
+        (511, "partner_center_unavailable"),
+    ],
+)
+@pytest.mark.parametrize("code", [None, "424242"], ids=["no-code", "unknown-code"])
+def test_without_a_known_code_the_status_decides(status: int, slug: str, code: str | None) -> None:
+    """A 404 alone is no proof that an order is unknown: a gateway answers so too."""
+    error = error_of(reply(status, code))
+
+    assert error.code == slug
+    assert (error.partner_center and error.partner_center.code) == code
+
+
+def test_the_code_wins_over_a_status_that_changed() -> None:
+    assert error_of(reply(409, "900117")).code == "cancellation_window_passed"
+    assert error_of(reply(500, "800061")).code == "not_cancellable"
+
+
+def test_the_old_mfa_error_is_known_by_its_text() -> None:
+    error = error_of(Reply(401, b"Authentication failed. MFA required. (10001)"))
+
+    assert (error.code, error.partner_center and error.partner_center.code) == ("credentials_rejected", "10001")
+    assert "MFA" in error.detail
+
+
+def test_every_slug_has_advice_and_every_advice_a_use() -> None:
+    slugs = {slug for _, _, slug in TABLE} | {"throttled"}
+
+    assert slugs == ADVICE.keys()
+
+
+@pytest.mark.parametrize(
+    ("error", "retry_after_s"),
+    [
+        pytest.param(error_of(reply(429, retry_after_s=57)), 57, id="as-it-says"),
+        pytest.param(error_of(reply(429, retry_after_s=0)), 1, id="at-least-1"),
+        pytest.param(error_of(reply(429, retry_after_s=3600)), 59, id="at-most-59"),
+        pytest.param(error_of(reply(429)), 10, id="throttled-without-a-word"),
+        pytest.param(error_of(reply(409, "800060")), 59, id="busy-takes-minutes"),
+        pytest.param(error_of(reply(503, retry_after_s=1.2)), 2, id="whole-seconds"),
+        pytest.param(error_of(reply(503)), 5, id="default"),
+        pytest.param(error_of(reply(400, "800061")), None, id="final"),
+    ],
+)
+def test_retry_after(error: CancelError, retry_after_s: int | None) -> None:
+    """Zendesk repeats only with a value below 60."""
+    assert error.retry_after_s == retry_after_s
+
+
+@pytest.mark.parametrize(
+    ("answer", "transient", "unaccounted"),
+    [
+        pytest.param(reply(200), False, False, id="success"),
+        pytest.param(reply(408), True, True, id="408"),
+        pytest.param(reply(429), True, False, id="429-was-not-let-in"),
+        pytest.param(reply(500), True, True, id="500"),
+        pytest.param(reply(504, "0"), True, True, id="gateway"),
+        pytest.param(reply(400, "800094"), True, True, id="update-failed-by-code"),
+        pytest.param(reply(409, "800060"), False, False, id="busy-for-minutes"),
+        pytest.param(reply(500, "800061"), False, False, id="refusal-as-500"),
+        pytest.param(reply(400), False, False, id="400"),
+    ],
+)
+def test_what_is_repeated_and_what_leaves_a_doubt(answer: Reply, transient: bool, unaccounted: bool) -> None:
+    assert (is_transient(answer), is_unaccounted(answer)) == (transient, unaccounted)
+
+
+@pytest.mark.parametrize(
+    ("answer", "attempt", "jitter", "delay_s"),
+    [
+        pytest.param(None, 1, 0.0, 0.125, id="no-answer-least"),
+        pytest.param(None, 1, 1.0, 0.25, id="no-answer-most"),
+        pytest.param(None, 3, 1.0, 1.0, id="doubles"),
+        pytest.param(None, 4, 0.0, None, id="four-attempts-are-all"),
+        pytest.param(reply(503), 2, 1.0, 0.5, id="5xx"),
+        pytest.param(reply(503, retry_after_s=3), 1, 0.5, 3, id="as-it-says"),
+        pytest.param(reply(429, retry_after_s=57), 1, 0.5, 57, id="429"),
+        pytest.param(reply(429), 1, 0.5, THROTTLED_S, id="429-without-a-word"),
+        pytest.param(reply(429, retry_after_s=1), 4, 0.5, None, id="429-fourth"),
+        pytest.param(reply(400, "800061"), 1, 0.5, None, id="refusal"),
+        pytest.param(reply(200), 1, 0.5, None, id="success"),
+        pytest.param(reply(401), 1, 0.5, None, id="401-is-not-a-matter-of-waiting"),
+    ],
+)
+def test_retry_delay(answer: Reply | None, attempt: int, jitter: float, delay_s: float | None) -> None:
+    assert retry_delay_s(answer, attempt, jitter) == delay_s
+
+
+@pytest.mark.parametrize(
+    ("code", "maybe"),
+    [
+        ("800061", True),
+        ("800040", True),
+        ("2011", True),
+        ("900117", True),
+        ("800063", False),
+        ("20000", False),
+        ("900416", False),
+    ],
+)
+def test_a_refusal_that_may_mean_done(code: str, maybe: bool) -> None:
+    assert may_mean_done(error_of(reply(400, code))) is maybe

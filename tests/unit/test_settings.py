@@ -1,0 +1,144 @@
+"""What an operator sets, and how a bad setting is told: by name, all at once, without its value."""
+
+import json
+from typing import Any
+
+import pytest
+
+from shared.errors import OurFault
+from shared.settings import CLOUDS, Account, Endpoints, Mode, Settings
+
+GUID = "bd59b416-37f9-4d8f-8df3-5750111fc615"
+ACCOUNT: dict[str, Any] = {
+    "cloud": "global",
+    "tenantId": GUID,
+    "clientId": GUID,
+    "clientSecret": "partner-center",
+    "mode": "live",
+}
+
+
+def environ(account: dict[str, Any] | None = None, **more: str) -> dict[str, str]:
+    return {
+        "KEY_VAULT_URL": "https://kv.vault.azure.net/",
+        "PARTNER_CENTER_ACCOUNTS": json.dumps({"default": ACCOUNT | (account or {})}),
+        "PATH": "/usr/bin",
+    } | more
+
+
+def fault(settings: dict[str, str]) -> str:
+    with pytest.raises(OurFault) as caught:
+        Settings.from_environ(settings)
+    assert caught.value.code == "misconfigured"
+    return caught.value.detail
+
+
+def account(**more: object) -> Account:
+    return Settings.from_environ(environ(more)).accounts["default"]
+
+
+def test_the_least_that_works() -> None:
+    settings = Settings.from_environ(environ())
+
+    assert settings.key_vault_url == "https://kv.vault.azure.net"
+    assert (settings.deadline_s, settings.max_wait_s, settings.secret_ttl_s) == (8, 100, 900)
+    assert settings.callers is None
+    assert settings.accounts["default"].mode is Mode.LIVE
+
+
+def test_a_setting_left_blank_is_unset() -> None:
+    """Azure's portal sends a cleared setting as an empty text."""
+    assert Settings.from_environ(environ(CANCEL_DEADLINE_S="", AZURE_CLIENT_ID="")).deadline_s == 8
+
+
+@pytest.mark.parametrize("callers", ["", "  ", "{}", "null", "[]", "x"], ids=repr)
+def test_blank_callers_never_mean_open(callers: str) -> None:
+    assert "CALLERS" in fault(environ(CALLERS=callers))
+
+
+def test_callers_are_read() -> None:
+    callers = {"helpdesk": {"proof": "key", "sha256": "AB" * 32, "customers": [GUID.upper()], "dryRunOnly": True}}
+
+    settings = Settings.from_environ(environ(CALLERS=json.dumps(callers)))
+
+    assert settings.callers is not None
+    helpdesk = settings.callers["helpdesk"]
+    assert (helpdesk.sha256, helpdesk.customers, helpdesk.dry_run_only) == ("ab" * 32, frozenset({GUID}), True)
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_each_cloud_has_its_endpoints(cloud: str) -> None:
+    assert account(cloud=cloud).endpoints == CLOUDS[cloud]
+
+
+def test_an_account_overrides_its_clouds_endpoints() -> None:
+    found = account(apiRoot="https://a.example/", authority="https://b.example", audience="https://c.example")
+
+    assert found.endpoints == Endpoints("https://a.example", "https://b.example", "https://c.example")
+
+
+def test_germany_is_refused_with_the_reason() -> None:
+    assert "closed on 2021-10-29" in fault(environ({"cloud": "germany"}))
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        pytest.param({"cloud": "moon"}, "default.cloud", id="cloud"),
+        pytest.param({"tenantId": "contoso.com"}, "default.tenantId", id="tenant"),
+        pytest.param({"clientId": ""}, "default.clientId", id="client"),
+        pytest.param({"clientSecret": "a~real.secret"}, "default.clientSecret", id="secret-instead-of-its-name"),
+        pytest.param({"mode": "Live"}, "default.mode", id="mode"),
+        pytest.param({"mode": None}, "default.mode", id="mode-null"),
+        pytest.param({"customers": []}, "default.customers", id="no-customers"),
+        pytest.param({"customers": ["x"]}, "default.customers", id="customer"),
+        pytest.param({"apiRoot": "http://a.example"}, "default.apiRoot", id="plain-http"),
+        pytest.param({"authority": "https://user@a.example"}, "default.authority", id="user-in-url"),
+        pytest.param({"audience": "https://a.example/?x=1"}, "default.audience", id="query-in-url"),
+        pytest.param({"apiRoot": "https://[::1"}, "default.apiRoot", id="broken-url"),
+        pytest.param({"bogus": 1}, "default.bogus", id="unknown"),
+    ],
+)
+def test_a_bad_account_is_named_without_its_value(change: dict[str, Any], where: str) -> None:
+    words = fault(environ(change))
+
+    assert f"PARTNER_CENTER_ACCOUNTS.{where}" in words
+    assert "a~real.secret" not in words
+
+
+def test_an_account_has_no_default_mode() -> None:
+    """Whether real orders are cancelled must be somebody's decision."""
+    accounts = {"default": {name: value for name, value in ACCOUNT.items() if name != "mode"}}
+
+    assert "default.mode" in fault(environ(PARTNER_CENTER_ACCOUNTS=json.dumps(accounts)))
+
+
+@pytest.mark.parametrize(
+    ("more", "name"),
+    [
+        ({"KEY_VAULT_URL": ""}, "KEY_VAULT_URL"),
+        ({"KEY_VAULT_URL": "http://kv"}, "KEY_VAULT_URL"),
+        ({"PARTNER_CENTER_ACCOUNTS": ""}, "PARTNER_CENTER_ACCOUNTS"),
+        ({"PARTNER_CENTER_ACCOUNTS": "{}"}, "PARTNER_CENTER_ACCOUNTS"),
+        ({"PARTNER_CENTER_ACCOUNTS": '{"a": {"clientSecret": "s3cret'}, "PARTNER_CENTER_ACCOUNTS"),
+        ({"PARTNER_CENTER_ACCOUNTS": '{"a": {}, "a": {}}'}, "PARTNER_CENTER_ACCOUNTS"),
+        ({"PARTNER_CENTER_ACCOUNTS": '{"a b": {}}'}, "PARTNER_CENTER_ACCOUNTS"),
+        ({"CANCEL_DEADLINE_S": "soon"}, "CANCEL_DEADLINE_S"),
+        ({"CANCEL_DEADLINE_S": "0"}, "CANCEL_DEADLINE_S"),
+        ({"CANCEL_DEADLINE_S": "nan"}, "CANCEL_DEADLINE_S"),
+        ({"CANCEL_MAX_WAIT_S": "221"}, "CANCEL_MAX_WAIT_S"),
+        ({"SECRET_TTL_S": "-1"}, "SECRET_TTL_S"),
+    ],
+)
+def test_a_bad_setting_is_named(more: dict[str, str], name: str) -> None:
+    words = fault(environ() | more)
+
+    assert name in words
+    assert "s3cret" not in words
+
+
+def test_every_fault_is_named_at_once() -> None:
+    words = fault(environ({"cloud": "moon", "mode": "x"}, KEY_VAULT_URL="", CANCEL_DEADLINE_S="x", CALLERS=""))
+
+    for name in ("KEY_VAULT_URL", "default.cloud", "default.mode", "CANCEL_DEADLINE_S", "CALLERS"):
+        assert name in words
