@@ -46,11 +46,11 @@ async def handle(req: func.HttpRequest, context: func.Context, app: Callable[[],
         return _problem(error, call, headers, answer_headers)
     except asyncio.CancelledError:
         # If this escaped, the worker would answer nothing and the caller would hang.
-        return _problem(call.cancelled(), call, headers, answer_headers)
+        return _problem(call.interrupted(by_host=True), call, headers, answer_headers)
     except Exception:
         # Our bug, not the caller's: log it whole, tell them only that it happened.
         log.exception("cancel_order failed, correlation id %s", call.correlation_id)
-        return _problem(call.interrupted(), call, headers, answer_headers)
+        return _problem(call.interrupted(by_host=False), call, headers, answer_headers)
 
 
 def _problem(

@@ -14,14 +14,14 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Protocol
 
 import httpx
 
-from shared.contract import CancelRequest, CancelResult, LineItemResult, Outcome
+from shared.contract import CancelRequest, CancelResult, LineItem, Outcome
+from shared.credentials import Credentials
 from shared.errors import BadGateway, CancelError, OurFault, OutcomeUnknown, Unavailable
 from shared.partner_center import (
     Order,
@@ -45,14 +45,6 @@ UNKNOWN = (
 )
 
 
-class TokenSource(Protocol):
-    """Where bearer tokens come from; `credentials.Credentials` outside tests."""
-
-    async def bearer(self, account: str, timeout_s: float) -> str: ...
-
-    def refuse(self, account: str, bearer: str) -> None: ...
-
-
 @dataclass
 class Call:
     """One call of ours: its ids, its deadline, and whether a PATCH may have arrived.
@@ -71,19 +63,15 @@ class Call:
     def remaining_s(self) -> float:
         return self.deadline - time.monotonic()
 
-    def interrupted(self) -> CancelError:
-        """Return how to report a bug of ours: never as a failure once a PATCH is out."""
+    def interrupted(self, *, by_host: bool) -> CancelError:
+        """Return how to report that the host gave up on this call, or a bug of ours ended it."""
         if self.patch_sent:
             return OutcomeUnknown("outcome_unknown", UNKNOWN)
-        return OurFault(
-            "internal_error", "A fault of ours; nothing was changed. Report the correlationId to the operator."
-        )
-
-    def cancelled(self) -> CancelError:
-        """Return how to report that the host gave up on this call."""
-        if self.patch_sent:
-            return OutcomeUnknown("outcome_unknown", UNKNOWN)
-        return Unavailable("partner_center_unavailable", "The call was interrupted. Nothing was changed; ask again.")
+        if by_host:
+            return Unavailable(
+                "partner_center_unavailable", "The call was interrupted. Nothing was changed; ask again."
+            )
+        return OurFault("internal_error", "A fault of ours; nothing was changed. Report the correlationId.")
 
 
 @dataclass(frozen=True)
@@ -96,7 +84,7 @@ class Target:
     dry_run: bool
 
 
-async def cancel_order(target: Target, call: Call, *, http: httpx.AsyncClient, tokens: TokenSource) -> CancelResult:
+async def cancel_order(target: Target, call: Call, *, http: httpx.AsyncClient, tokens: Credentials) -> CancelResult:
     """Cancel what is asked for and return the order as it is then, or raise a CancelError."""
     exchange = _Exchange(target, call, http, tokens)
     asked = target.request.line_items
@@ -105,9 +93,8 @@ async def cancel_order(target: Target, call: Call, *, http: httpx.AsyncClient, t
         order = await exchange.read_order(call.request_id if target.dry_run else str(uuid.uuid4()))
         lines = lines_to_cancel(order, asked) if asked is not None else None
         if target.dry_run:
-            living = order.line_items if lines is None else lines
-            numbers = [line.line_item_number for line in living if not order.is_cancelled(line)]
-            return _result(target, call, Outcome.DRY_RUN, order, numbers)
+            would_be = [line for line in (order.line_items if lines is None else lines) if not line.cancelled]
+            return _result(target, call, Outcome.DRY_RUN, order, would_be)
         if lines == []:
             return _result(target, call, Outcome.ALREADY_CANCELLED, order)
 
@@ -145,7 +132,7 @@ async def cancel_order(target: Target, call: Call, *, http: httpx.AsyncClient, t
 class _Exchange:
     """The requests of one call to Partner Center."""
 
-    def __init__(self, target: Target, call: Call, http: httpx.AsyncClient, tokens: TokenSource) -> None:
+    def __init__(self, target: Target, call: Call, http: httpx.AsyncClient, tokens: Credentials) -> None:
         self._target = target
         self._call = call
         self._http = http
@@ -256,41 +243,24 @@ def _retry_after_s(value: str | None) -> float | None:
 
 
 def _extent(order: Order) -> Outcome:
-    return Outcome.CANCELLED if order.is_wholly_cancelled else Outcome.PARTIALLY_CANCELLED
+    return Outcome.CANCELLED if order.is_cancelled else Outcome.PARTIALLY_CANCELLED
 
 
 def _result(
-    target: Target, call: Call, outcome: Outcome, order: Order, would_be: Sequence[int | None] | None = None
+    target: Target, call: Call, outcome: Outcome, order: Order, would_be: list[LineItem] | None = None
 ) -> CancelResult:
     """Return the answer for *order*; *would_be* are the lines that a dry run names instead."""
-    lines = [
-        LineItemResult(
-            line_item_number=line.line_item_number,
-            offer_id=line.offer_id,
-            friendly_name=line.friendly_name,
-            quantity=line.quantity,
-            term_duration=line.term_duration,
-            subscription_id=line.subscription_id,
-            cancelled=order.is_cancelled(line),
-        )
-        for line in order.line_items
-    ]
-    numbers = [line.line_item_number for line in lines if line.cancelled] if would_be is None else would_be
     request = target.request
-    return CancelResult(
-        outcome=outcome,
-        order_id=order.order_id or request.order_id,
-        alternate_id=order.alternate_id,
-        customer_tenant_id=request.customer_tenant_id,
-        status=order.status,
-        billing_cycle=order.billing_cycle,
-        currency_code=order.currency_code,
-        creation_date=order.creation_date and order.creation_date.isoformat().replace("+00:00", "Z"),
-        dry_run=target.dry_run,
-        cancelled_line_items=[number for number in numbers if number is not None],
-        line_items=lines,
-        account=target.account,
-        ticket_id=request.ticket_id,
-        request_id=call.request_id,
-        correlation_id=call.correlation_id,
-    )
+    named = [line for line in order.line_items if line.cancelled] if would_be is None else would_be
+    ours = {
+        "outcome": outcome,
+        "order_id": order.order_id or request.order_id,
+        "customer_tenant_id": request.customer_tenant_id,
+        "dry_run": target.dry_run,
+        "cancelled_line_items": [line.line_item_number for line in named if line.line_item_number is not None],
+        "account": target.account,
+        "ticket_id": request.ticket_id,
+        "request_id": call.request_id,
+        "correlation_id": call.correlation_id,
+    }
+    return CancelResult.model_validate(vars(order) | ours)

@@ -12,9 +12,9 @@ import json
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
@@ -25,6 +25,8 @@ ERRORS_SHOWN = 50
 POINTER_SHOWN = 200  # characters: a name can be as long as the body
 GUID = r"^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$"
 ORDER_ID = r"^[A-Za-z0-9_-]{8,64}$"
+
+type Guid = Annotated[str, StringConstraints(pattern=GUID, to_lower=True)]
 
 _JSON_TYPE = re.compile(r"application/(json|[\w.-]+\+json)", re.IGNORECASE)
 _CURES = (
@@ -37,6 +39,15 @@ _CURES = (
 )
 
 
+def _refuse_null(value: object) -> object:
+    if value is None:
+        raise ValueError("must not be null; leave it out instead")
+    return value
+
+
+_NotNull = BeforeValidator(_refuse_null)
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, alias_generator=to_camel)
 
@@ -45,40 +56,24 @@ class LineItemRef(_Strict):
     """A line to cancel. *offer_id*, where given, must be the line's, compared without case."""
 
     line_item_number: int = Field(ge=0, le=2**31 - 1)
-    offer_id: str | None = Field(None, min_length=1, max_length=200)
-
-    @field_validator("offer_id", mode="before")
-    @classmethod
-    def _not_null(cls, value: object) -> object:
-        return _refuse_null(value)
+    offer_id: Annotated[str | None, _NotNull] = Field(None, min_length=1, max_length=200)
 
 
 class CancelRequest(_Strict):
     """One cancel request, validated. *line_items* None means the whole order."""
 
-    customer_tenant_id: str = Field(pattern=GUID)
+    customer_tenant_id: Guid
     order_id: str = Field(pattern=ORDER_ID)
-    line_items: list[LineItemRef] | None = Field(None, min_length=1)
-    account: str | None = Field(None, min_length=1, max_length=64)
+    line_items: Annotated[list[LineItemRef] | None, _NotNull] = Field(None, min_length=1)
+    account: Annotated[str | None, _NotNull] = Field(None, min_length=1, max_length=64)
     ticket_id: str | None = Field(None, max_length=100)
     reason: str | None = Field(None, max_length=1000)
-    dry_run: bool = False
-
-    @field_validator("line_items", "account", "dry_run", mode="before")
-    @classmethod
-    def _not_null(cls, value: object) -> object:
-        return _refuse_null(value)
-
-    @field_validator("customer_tenant_id")
-    @classmethod
-    def _lower(cls, guid: str) -> str:
-        return guid.lower()
+    dry_run: Annotated[bool, _NotNull] = False
 
     @field_validator("line_items")
     @classmethod
     def _each_line_once(cls, lines: list[LineItemRef] | None) -> list[LineItemRef] | None:
-        numbers = [line.line_item_number for line in lines or ()]
-        if len(set(numbers)) < len(numbers):
+        if lines and len({line.line_item_number for line in lines}) < len(lines):
             raise ValueError("a lineItemNumber is repeated")
         return lines
 
@@ -97,8 +92,8 @@ class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
 
 
-class LineItemResult(_Answer):
-    """A line as it is now; None where Partner Center said nothing."""
+class LineItem(_Answer):
+    """A line as it is now; None where Partner Center said nothing. A *quantity* of None is not 0."""
 
     line_item_number: int | None
     offer_id: str | None
@@ -126,7 +121,7 @@ class CancelResult(_Answer):
     creation_date: str | None
     dry_run: bool
     cancelled_line_items: list[int]
-    line_items: list[LineItemResult]
+    line_items: list[LineItem]
     account: str
     ticket_id: str | None
     request_id: str
@@ -235,12 +230,6 @@ def _cure(error: json.JSONDecodeError) -> str:
 
 def _refuse_constant(_name: str) -> NoReturn:
     _invalid("invalid_json", "NaN and Infinity are not JSON.", "has NaN or Infinity")
-
-
-def _refuse_null(value: object) -> object:
-    if value is None:
-        raise ValueError("must not be null; leave it out instead")
-    return value
 
 
 def _invalid(code: str, detail: str, message: str) -> NoReturn:

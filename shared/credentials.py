@@ -17,14 +17,13 @@ import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from shared.errors import BadGateway, CancelError, OurFault, Unavailable
 from shared.settings import Account, Settings
 
 if TYPE_CHECKING:
-    from azure.core.credentials import TokenCredential
     from azure.core.pipeline import PipelineResponse
     from azure.keyvault.secrets import SecretClient
 
@@ -38,7 +37,6 @@ THREADS = 32  # a flight that hangs keeps its thread until the SDKs' own timeout
 SDK_OPTIONS: dict[str, Any] = {"connection_timeout": 2, "read_timeout": 5, "retry_total": 0}
 
 TRANSIENT_ENTRA_CODES = frozenset({"90006", "90033"})  # failed to complete, temporarily unavailable
-
 _REASONS = {
     "7000215": "the client secret is wrong",
     "7000222": "the client secret has expired",
@@ -58,12 +56,6 @@ class _Held:
     expires_at: float
 
 
-@dataclass(frozen=True)
-class _Secret:
-    value: str = field(repr=False)
-    read_at: float
-
-
 class Credentials:
     """The tokens and secrets that a worker holds."""
 
@@ -71,15 +63,12 @@ class Credentials:
         self._settings = settings
         self._held: dict[str, _Held] = {}
         self._flights: dict[str, asyncio.Task[_Held]] = {}
-        self._rejected: dict[str, tuple[float, CancelError]] = {}
-        self._secrets: dict[str, _Secret] = {}
+        self._rejected: dict[str, tuple[float, CancelError]] = {}  # until when, and how
+        self._secrets: dict[str, tuple[float, str]] = {}  # until when, and the value
         self._vault = _Vault(settings)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="credentials")
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
+    def close(self) -> None:
         for flight in self._flights.values():
             flight.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -95,15 +84,14 @@ class Credentials:
         held = self._held.get(account)
         if held and now < held.renew_at:
             return held.bearer
-        flight = self._flight(account)
+        flight = self._flights.get(account) or self._start_flight(account)
         if held and now < held.expires_at:
             return held.bearer
         await asyncio.wait({flight}, timeout=max(0.0, timeout_s))
         if not flight.done():
-            raise Unavailable("credentials_unavailable", "Key Vault or Entra ID took too long. Nothing was changed.")
+            raise _unavailable("Key Vault and Entra ID")
         if error := flight.exception():
-            # One flight's error ends many calls: each raises it without the others' traceback.
-            raise error.with_traceback(None)
+            raise error.with_traceback(None)  # one flight's error ends many calls
         return flight.result().bearer
 
     def refuse(self, account: str, bearer: str) -> None:
@@ -113,24 +101,20 @@ class Credentials:
             del self._held[account]
             self._secrets.pop(self._settings.accounts[account].client_secret, None)
 
-    def _flight(self, account: str) -> asyncio.Task[_Held]:
-        flight = self._flights.get(account)
-        if flight is None:
-            flight = asyncio.create_task(self._fetch(account))
-            self._flights[account] = flight
-            flight.add_done_callback(lambda done: self._landed(account, done))
+    def _start_flight(self, account: str) -> asyncio.Task[_Held]:
+        flight = self._flights[account] = asyncio.create_task(self._fetch(account))
+        flight.add_done_callback(lambda done: self._land(account, done))
         return flight
 
-    def _landed(self, account: str, flight: asyncio.Task[_Held]) -> None:
+    def _land(self, account: str, flight: asyncio.Task[_Held]) -> None:
         del self._flights[account]
+        held = self._held.get(account)
         if flight.cancelled():
             return
-        error = flight.exception()  # also tells asyncio that somebody looked
-        held = self._held.get(account)
-        if error is None:
+        if flight.exception() is None:
             self._held[account] = flight.result()
         elif held:
-            self._held[account] = _Held(held.bearer, time.monotonic() + RENEW_AGAIN_S, held.expires_at)
+            self._held[account] = replace(held, renew_at=time.monotonic() + RENEW_AGAIN_S)
 
     async def _fetch(self, account: str) -> _Held:
         until, rejection = self._rejected.get(account, (0.0, None))
@@ -141,7 +125,7 @@ class Credentials:
             async with asyncio.timeout(FLIGHT_LIMIT_S):
                 return await loop.run_in_executor(self._threads, self._token, account)
         except TimeoutError:
-            raise Unavailable("credentials_unavailable", "Key Vault or Entra ID took too long.") from None
+            raise _unavailable("Key Vault and Entra ID") from None
         except BadGateway as error:
             # Callers repeat; Entra would lock the app out before they tire.
             self._rejected[account] = (time.monotonic() + REJECTION_KEPT_S, error)
@@ -150,15 +134,15 @@ class Credentials:
     def _token(self, name: str) -> _Held:
         """Fetch a token; with a secret read anew if Entra refuses the one that was kept."""
         account = self._settings.accounts[name]
-        kept = self._secrets.get(account.client_secret)
-        if kept and time.monotonic() < kept.read_at + self._settings.secret_ttl_s:
+        until, secret = self._secrets.get(account.client_secret, (0.0, ""))
+        if time.monotonic() < until:
             try:
-                return _request_token(name, account, kept.value)
+                return _request_token(name, account, secret)
             except BadGateway:
                 pass  # rotated since it was read, perhaps
-        secret = _Secret(self._vault.read(name, account.client_secret), time.monotonic())
-        self._secrets[account.client_secret] = secret
-        return _request_token(name, account, secret.value)
+        secret = self._vault.read(name, account.client_secret)
+        self._secrets[account.client_secret] = (time.monotonic() + self._settings.secret_ttl_s, secret)
+        return _request_token(name, account, secret)
 
 
 class _Vault:
@@ -171,27 +155,22 @@ class _Vault:
         self._seen = _Seen()
 
     def read(self, account: str, secret_name: str) -> str:
-        """Return the newest version of a secret.
-
-        Raises OurFault if it is not there or not ours to read, Unavailable if nothing answered.
-        """
+        """Return the newest version of a secret, or raise OurFault or Unavailable."""
         try:
             value = self._open().get_secret(secret_name).value
         except Exception:  # noqa: BLE001  (the SDK lets through whatever a broken answer made it raise)
             self.close()  # MSAL remembers an identity endpoint's failure for a minute; a new client does not
             if not self._seen.refused:
-                raise Unavailable(
-                    "credentials_unavailable", "Key Vault or the managed identity gave no usable answer. Ask again."
-                ) from None
+                raise _unavailable("Key Vault or the managed identity") from None
             value = None
-        if not value:
-            raise OurFault(
-                "misconfigured",
-                f"The secret that account {account} names in clientSecret could not be read from Key Vault. The"
-                " operator must check that it exists, is enabled and not empty, and that the function's identity"
-                " has the role Key Vault Secrets User.",
-            )
-        return value
+        if value:
+            return value
+        raise OurFault(
+            "misconfigured",
+            f"The secret that account {account} names in clientSecret could not be read from Key Vault. The operator"
+            " must check that it exists, is enabled and not empty, and that the function's identity has the role"
+            " Key Vault Secrets User.",
+        )
 
     def close(self) -> None:
         with self._opening:
@@ -203,16 +182,15 @@ class _Vault:
         from azure.identity import DefaultAzureCredential, ManagedIdentityCredential  # noqa: PLC0415
         from azure.keyvault.secrets import SecretClient  # noqa: PLC0415
 
+        options = SDK_OPTIONS | self._seen.hooks
         with self._opening:
             if self._client is None:
-                identity: TokenCredential
-                if self._settings.identity_endpoint:
-                    identity = ManagedIdentityCredential(
-                        client_id=self._settings.azure_client_id, **SDK_OPTIONS, **self._seen.hooks
-                    )
-                else:
-                    identity = DefaultAzureCredential(**SDK_OPTIONS, **self._seen.hooks)
-                self._client = SecretClient(self._settings.key_vault_url, identity, **SDK_OPTIONS, **self._seen.hooks)
+                identity = (
+                    ManagedIdentityCredential(client_id=self._settings.azure_client_id, **options)
+                    if self._settings.identity_endpoint
+                    else DefaultAzureCredential(**options)
+                )
+                self._client = SecretClient(self._settings.key_vault_url, identity, **options)
             return self._client
 
 
@@ -225,10 +203,7 @@ class _Seen:
 
     def __init__(self) -> None:
         self._thread = threading.local()
-
-    @property
-    def hooks(self) -> dict[str, Any]:
-        return {"raw_request_hook": self._sent, "raw_response_hook": self._answered}
+        self.hooks: dict[str, Any] = {"raw_request_hook": self._sent, "raw_response_hook": self._answered}
 
     @property
     def refused(self) -> bool:
@@ -246,32 +221,29 @@ def _request_token(name: str, account: Account, secret: str) -> _Held:
     from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415
     from azure.identity import ClientSecretCredential  # noqa: PLC0415
 
-    endpoints = account.endpoints
+    where = account.endpoints
     seen = _Seen()
-    # A new credential each time: MSAL hands out its cached token until 5 minutes before its end.
-    with ClientSecretCredential(
-        account.tenant_id,
-        account.client_id,
-        secret,
-        authority=endpoints.authority,
-        disable_instance_discovery=True,
-        **SDK_OPTIONS,
-        **seen.hooks,
-    ) as credential:
-        try:
-            token = credential.get_token(f"{endpoints.audience}/.default")
-        except ClientAuthenticationError as error:
-            number = found[1] if (found := re.search(r"AADSTS(\d+)", error.message)) else None
-            if not seen.refused or number in TRANSIENT_ENTRA_CODES:
-                raise Unavailable(
-                    "credentials_unavailable", "Entra ID gave no usable answer. Nothing was changed; ask again."
-                ) from None
-            reason = _REASONS.get(number or "", "its credential was not accepted")
-            raise BadGateway(
-                "credentials_rejected",
-                f"Entra ID refused the app of account {name}: {reason}{f' (AADSTS{number})' if number else ''}."
-                " The operator must mend the app registration, or store a valid secret in Key Vault.",
-            ) from None
+    options = SDK_OPTIONS | seen.hooks | {"authority": where.authority, "disable_instance_discovery": True}
+    try:
+        # A new credential each time: MSAL hands out its cached token until 5 minutes before its end.
+        with ClientSecretCredential(account.tenant_id, account.client_id, secret, **options) as credential:
+            token = credential.get_token(f"{where.audience}/.default")
+    except ClientAuthenticationError as error:
+        number = found[1] if (found := re.search(r"AADSTS(\d+)", error.message)) else ""
+        if not seen.refused or number in TRANSIENT_ENTRA_CODES:
+            raise _unavailable("Entra ID") from None
+        reason = _REASONS.get(number, "its credential was not accepted") + (number and f" (AADSTS{number})")
+        raise BadGateway(
+            "credentials_rejected",
+            f"Entra ID refused the app of account {name}: {reason}. The operator must mend the app registration, or"
+            " store a valid secret in Key Vault.",
+        ) from None
     now = time.monotonic()
     life_s = token.expires_on - time.time()
     return _Held(token.token, now + RENEW_AT * life_s, now + life_s)
+
+
+def _unavailable(who: str) -> Unavailable:
+    return Unavailable(
+        "credentials_unavailable", f"{who} gave no usable answer in time. Nothing was changed; ask again."
+    )

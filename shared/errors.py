@@ -19,7 +19,7 @@ Source: RFC 9457 (problem details), RFC 9110 (status phrases, Retry-After).
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -68,25 +68,13 @@ class CancelError(Exception):
         self.detail = detail
         self.errors = errors
         self.partner_center = partner_center
-        self._retry_after_s = retry_after_s
-
-    @property
-    def retryable(self) -> bool:
-        """True if the same request, sent again later, may succeed."""
-        return self.status in RETRYABLE_STATUSES
-
-    @property
-    def retry_after_s(self) -> int | None:
-        """Whole seconds from 1 to 59 to wait before a repeat, None if repeating is no use."""
-        if not self.retryable:
-            return None
-        wished_s = RETRY_AFTER_DEFAULT_S if self._retry_after_s is None else self._retry_after_s
-        return max(1, math.ceil(min(wished_s, RETRY_AFTER_MAX_S)))
+        self.retryable = self.status in RETRYABLE_STATUSES
+        wished_s = RETRY_AFTER_DEFAULT_S if retry_after_s is None else retry_after_s
+        # Whole seconds from 1 to 59, None where repeating is no use.
+        self.retry_after_s = max(1, math.ceil(min(wished_s, RETRY_AFTER_MAX_S))) if self.retryable else None
 
 
 class InvalidRequest(CancelError):
-    """The caller must change the request."""
-
     codes: ClassVar = {
         "invalid_json": 400,
         "invalid_request": 400,
@@ -97,8 +85,6 @@ class InvalidRequest(CancelError):
 
 
 class CallerRefused(CancelError):
-    """Whoever calls is not known, or may not do this here."""
-
     codes: ClassVar = {
         "caller_not_authenticated": 401,
         "caller_not_allowed": 403,
@@ -108,14 +94,10 @@ class CallerRefused(CancelError):
 
 
 class NotFound(CancelError):
-    """Partner Center knows no such order or customer."""
-
     codes: ClassVar = {"order_not_found": 404, "customer_not_found": 404}
 
 
 class CancelRefused(CancelError):
-    """Partner Center, or a check before it, said no for good."""
-
     codes: ClassVar = {
         "cancellation_window_passed": 422,
         "not_cancellable": 422,
@@ -127,32 +109,22 @@ class CancelRefused(CancelError):
 
 
 class Throttled(CancelError):
-    """Partner Center asks us to wait."""
-
     codes: ClassVar = {"throttled": 429}
 
 
 class OurFault(CancelError):
-    """A bug of ours, or a setting that the operator must mend."""
-
     codes: ClassVar = {"internal_error": 500, "misconfigured": 500}
 
 
 class BadGateway(CancelError):
-    """Entra or Partner Center refused our app, or answered what we cannot interpret."""
-
     codes: ClassVar = {"credentials_rejected": 502, "unexpected_answer": 502}
 
 
 class Unavailable(CancelError):
-    """Nothing was changed, and a repeat may work."""
-
     codes: ClassVar = {"partner_center_unavailable": 503, "order_busy": 503, "credentials_unavailable": 503}
 
 
 class OutcomeUnknown(CancelError):
-    """The order may be cancelled and may not; a repeat finds out and does no harm."""
-
     codes: ClassVar = {"outcome_unknown": 503}
 
 
@@ -164,7 +136,6 @@ def all_codes() -> Iterator[tuple[str, int]]:
 
 def problem_body(error: CancelError, request_id: str, correlation_id: str) -> dict[str, Any]:
     """Return the problem (RFC 9457) for *error*; like the answer 200 its shape never changes."""
-    said = error.partner_center
     return {
         "type": "about:blank",
         "title": HTTPStatus(error.status).phrase,
@@ -173,8 +144,8 @@ def problem_body(error: CancelError, request_id: str, correlation_id: str) -> di
         "instance": f"urn:uuid:{request_id}",
         "code": error.code,
         "retryable": error.retryable,
-        "errors": [{"pointer": fault.pointer, "message": fault.message} for fault in error.errors],
-        "partnerCenter": said and {"code": said.code, "description": said.description},
+        "errors": [asdict(fault) for fault in error.errors],
+        "partnerCenter": error.partner_center and asdict(error.partner_center),
         "requestId": request_id,
         "correlationId": correlation_id,
     }

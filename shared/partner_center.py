@@ -11,12 +11,12 @@ Source: Partner Center's "cancel-software-purchases", "cancel-an-order-from-the-
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote
 
-from shared.contract import LineItemRef
+from shared.contract import LineItem, LineItemRef
 from shared.errors import CancelRefused, PartnerCenterError
 
 CANCELLED = "cancelled"
@@ -40,39 +40,21 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class LineItem:
-    """A line of an order; a *quantity* of None is unknown, which is not 0."""
-
-    line_item_number: int | None
-    offer_id: str | None
-    friendly_name: str | None
-    quantity: int | None
-    term_duration: str | None
-    subscription_id: str | None
-
-
-@dataclass(frozen=True)
 class Order:
-    """An order as far as it could be understood. *creation_date* is aware and in UTC."""
+    """An order as far as it could be understood. *creation_date* is RFC 3339 in UTC."""
 
     order_id: str | None = None
     alternate_id: str | None = None
     status: str | None = None
     billing_cycle: str | None = None
     currency_code: str | None = None
-    creation_date: datetime | None = None
-    line_items: tuple[LineItem, ...] = ()
-
-    def is_cancelled(self, line: LineItem) -> bool:
-        """A line is cancelled by its own quantity or by the order's status: samples show either alone."""
-        return self.status == CANCELLED or line.quantity == 0
+    creation_date: str | None = None
+    line_items: list[LineItem] = field(default_factory=list)
 
     @property
-    def is_wholly_cancelled(self) -> bool:
+    def is_cancelled(self) -> bool:
         """True if no line lives on; with no lines the status alone decides."""
-        return self.status == CANCELLED or (
-            bool(self.line_items) and all(line.quantity == 0 for line in self.line_items)
-        )
+        return self.status == CANCELLED or (bool(self.line_items) and all(line.cancelled for line in self.line_items))
 
 
 def order_url(api_root: str, customer_tenant_id: str, order_id: str) -> str:
@@ -117,17 +99,18 @@ def read_order(body: bytes, order_id: str) -> Order | None:
     ids = [found for name in ("id", "alternateid") if (found := _text(members.get(name)))]
     if ids and not any(_same_id(found, order_id) for found in ids):
         return None
+    status = _lower(members.get("status"))
     lines = members.get("lineitems")
     return Order(
         order_id=_text(members.get("id")),
         alternate_id=_text(members.get("alternateid")),
-        status=_lower(members.get("status")),
+        status=status,
         billing_cycle=_lower(members.get("billingcycle")),
         currency_code=_text(members.get("currencycode")),
         creation_date=_date(members.get("creationdate")),
-        line_items=tuple(_line_item(line) for line in lines if isinstance(line, dict))
+        line_items=[_line_item(line, status) for line in lines or () if isinstance(line, dict)]
         if isinstance(lines, list)
-        else (),
+        else [],
     )
 
 
@@ -148,15 +131,15 @@ def lines_to_cancel(order: Order, asked: Sequence[LineItemRef]) -> list[LineItem
         if ref.offer_id is not None and (offer_id is None or offer_id.casefold() != ref.offer_id.casefold()):
             _refuse_line(ref, "has another offerId in the order")
         found.append(lines[0])
-    return [line for line in found if not order.is_cancelled(line)]
+    return [line for line in found if not line.cancelled]
 
 
 def shows_cancellation(order: Order, asked: Sequence[LineItemRef] | None) -> bool:
     """True if everything *asked* for is cancelled in *order*; None means the whole order."""
-    if asked is None or order.is_wholly_cancelled:
-        return order.is_wholly_cancelled
-    cancelled = {line.line_item_number for line in order.line_items if order.is_cancelled(line)}
-    living = {line.line_item_number for line in order.line_items if not order.is_cancelled(line)}
+    if asked is None or order.is_cancelled:
+        return order.is_cancelled
+    cancelled = {line.line_item_number for line in order.line_items if line.cancelled}
+    living = {line.line_item_number for line in order.line_items if not line.cancelled}
     numbers = {ref.line_item_number for ref in asked}
     return numbers <= cancelled and not numbers & living
 
@@ -194,7 +177,7 @@ def parse_body(body: bytes) -> Any:  # noqa: ANN401  (JSON enters here)
         return None if not text or text[0] in "<{[" else text
 
 
-def _refuse_line(ref: LineItemRef, fault: str) -> None:
+def _refuse_line(ref: LineItemRef, fault: str) -> NoReturn:
     raise CancelRefused(
         "line_item_mismatch",
         f"Line {ref.line_item_number} {fault}; nothing was changed. Read the order (dryRun without lineItems"
@@ -202,15 +185,18 @@ def _refuse_line(ref: LineItemRef, fault: str) -> None:
     )
 
 
-def _line_item(line: Mapping[str, Any]) -> LineItem:
+def _line_item(line: Mapping[str, Any], status: str | None) -> LineItem:
     members = _members(line)
+    quantity = _integer(members.get("quantity"))
     return LineItem(
         line_item_number=_integer(members.get("lineitemnumber")),
         offer_id=_text(members.get("offerid")),
         friendly_name=_text(members.get("friendlyname")),
-        quantity=_integer(members.get("quantity")),
+        quantity=quantity,
         term_duration=_text(members.get("termduration")),
         subscription_id=_text(members.get("subscriptionid")),
+        # Either shows it: one sample keeps the quantity, the other the order's status.
+        cancelled=status == CANCELLED or quantity == 0,
     )
 
 
@@ -234,10 +220,10 @@ def _integer(value: object) -> int | None:
     return int(value) if abs(value) < 2**63 and value == int(value) else None
 
 
-def _date(value: object) -> datetime | None:
+def _date(value: object) -> str | None:
     try:
-        date = datetime.fromisoformat(value) if isinstance(value, str) else None  # cuts to microseconds
-        return date and (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC)
+        date = datetime.fromisoformat(value if isinstance(value, str) else "")  # cuts to microseconds
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC).isoformat().replace("+00:00", "Z")
     except (ValueError, OverflowError):
         return None
 

@@ -41,7 +41,7 @@ class Runtime:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._credentials.__aexit__()
+        self._credentials.close()
         await self._http.aclose()
 
     def deadline_s(self, headers: Mapping[str, str]) -> tuple[float, int | None]:

@@ -27,7 +27,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from shared.contract import GUID, unique_members
+from shared.contract import Guid, unique_members
 from shared.errors import OurFault
 
 
@@ -85,7 +85,6 @@ def _from_json(value: object) -> object:
 
 
 type HttpsUrl = Annotated[str, AfterValidator(_https_url)]
-type Guid = Annotated[str, StringConstraints(pattern=GUID, to_lower=True)]
 type Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 type SecretName = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,127}$")]
 
