@@ -16,9 +16,12 @@ import asyncio
 import re
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
 
 from shared.errors import BadGateway, CancelError, OurFault, Unavailable
 from shared.settings import Account, Settings
@@ -57,14 +60,15 @@ class _Held:
 
 
 class Credentials:
-    """The tokens and secrets that a worker holds."""
+    """The tokens and secrets that a worker holds. *clock* gives seconds that only go forward."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
+        self._clock = clock
         self._held: dict[str, _Held] = {}
         self._flights: dict[str, asyncio.Task[_Held]] = {}
         self._rejected: dict[str, tuple[float, CancelError]] = {}  # until when, and how
-        self._secrets: dict[str, tuple[float, str]] = {}  # until when, and the value
+        self._secrets: dict[str, tuple[float, SecretStr]] = {}  # until when, and the value
         self._vault = _Vault(settings)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="credentials")
 
@@ -80,7 +84,7 @@ class Credentials:
         Raises OurFault if a setting is to blame, BadGateway if Entra refused the app, Unavailable
         if Key Vault or Entra gave no answer in time.
         """
-        now = time.monotonic()
+        now = self._clock()
         held = self._held.get(account)
         if held and now < held.renew_at:
             return held.bearer
@@ -114,11 +118,11 @@ class Credentials:
         if flight.exception() is None:
             self._held[account] = flight.result()
         elif held:
-            self._held[account] = replace(held, renew_at=time.monotonic() + RENEW_AGAIN_S)
+            self._held[account] = replace(held, renew_at=self._clock() + RENEW_AGAIN_S)
 
     async def _fetch(self, account: str) -> _Held:
         until, rejection = self._rejected.get(account, (0.0, None))
-        if rejection and time.monotonic() < until:
+        if rejection and self._clock() < until:
             raise rejection.with_traceback(None)
         loop = asyncio.get_running_loop()
         try:
@@ -128,21 +132,26 @@ class Credentials:
             raise _unavailable("Key Vault and Entra ID") from None
         except BadGateway as error:
             # Callers repeat; Entra would lock the app out before they tire.
-            self._rejected[account] = (time.monotonic() + REJECTION_KEPT_S, error)
+            self._rejected[account] = (self._clock() + REJECTION_KEPT_S, error)
             raise
 
     def _token(self, name: str) -> _Held:
         """Fetch a token; with a secret read anew if Entra refuses the one that was kept."""
         account = self._settings.accounts[name]
-        until, secret = self._secrets.get(account.client_secret, (0.0, ""))
-        if time.monotonic() < until:
+        until, kept = self._secrets.get(account.client_secret, (0.0, None))
+        if kept and self._clock() < until:
             try:
-                return _request_token(name, account, secret)
+                return self._request_token(name, account, kept)
             except BadGateway:
                 pass  # rotated since it was read, perhaps
-        secret = self._vault.read(name, account.client_secret)
-        self._secrets[account.client_secret] = (time.monotonic() + self._settings.secret_ttl_s, secret)
-        return _request_token(name, account, secret)
+        secret = SecretStr(self._vault.read(name, account.client_secret))
+        self._secrets[account.client_secret] = (self._clock() + self._settings.secret_ttl_s, secret)
+        return self._request_token(name, account, secret)
+
+    def _request_token(self, name: str, account: Account, secret: SecretStr) -> _Held:
+        bearer, life_s = _request_token(name, account, secret.get_secret_value())
+        now = self._clock()
+        return _Held(bearer, now + RENEW_AT * life_s, now + life_s)
 
 
 class _Vault:
@@ -217,7 +226,8 @@ class _Seen:
         self._thread.status = response.http_response.status_code
 
 
-def _request_token(name: str, account: Account, secret: str) -> _Held:
+def _request_token(name: str, account: Account, secret: str) -> tuple[str, float]:
+    """Return a token and the seconds it lives, or raise BadGateway or Unavailable."""
     from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415
     from azure.identity import ClientSecretCredential  # noqa: PLC0415
 
@@ -238,9 +248,7 @@ def _request_token(name: str, account: Account, secret: str) -> _Held:
             f"Entra ID refused the app of account {name}: {reason}. The operator must mend the app registration, or"
             " store a valid secret in Key Vault.",
         ) from None
-    now = time.monotonic()
-    life_s = token.expires_on - time.time()
-    return _Held(token.token, now + RENEW_AT * life_s, now + life_s)
+    return token.token, token.expires_on - time.time()
 
 
 def _unavailable(who: str) -> Unavailable:

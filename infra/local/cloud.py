@@ -225,12 +225,12 @@ class Cloud:
             "key_vault": self.key_vault.app,
             "identity": self.identity.app,
         }
+        servers = [(server(self.control.app), self._sockets["control"])]
         for name, app in stand_ins.items():
             tls = str(certificate) if self.url(name).startswith("https") else None
-            await stack.enter_async_context(
-                _served(server(Recorded(app, name, self.traffic), certificate=tls), self._sockets[name])
-            )
-        await stack.enter_async_context(_served(server(self.control.app), self._sockets["control"]))
+            servers.append((server(Recorded(app, name, self.traffic), certificate=tls), self._sockets[name]))
+        await stack.enter_async_context(_serving(servers))
+        stack.callback(self.traffic.clear_faults)  # else a request that is held would hold up the end
         return await stack.enter_async_context(self._function_process())
 
     @asynccontextmanager
@@ -269,13 +269,14 @@ async def running(options: Options) -> AsyncIterator[tuple[Cloud, asyncio.subpro
 
 
 @asynccontextmanager
-async def _served(one: Server, sock: socket.socket) -> AsyncIterator[None]:
-    task = asyncio.create_task(one.serve(sockets=[sock]))
+async def _serving(servers: list[tuple[Server, socket.socket]]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(one.serve(sockets=[listener])) for one, listener in servers]
     try:
         yield
     finally:
-        one.should_exit = True
-        await task
+        for one, _ in servers:
+            one.should_exit = True
+        await asyncio.gather(*tasks)
 
 
 async def _wait_until_up(process: asyncio.subprocess.Process, function_url: str) -> None:
