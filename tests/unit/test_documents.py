@@ -1,0 +1,82 @@
+"""What the documents say is what the code does."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.contract import CancelRequest, CancelResult, LineItem, Outcome
+from shared.errors import CancelRefused, all_codes, problem_body
+from shared.settings import CLOUDS, Account, Caller, Mode, Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+EXAMPLES: list[dict[str, Any]] = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", README, re.DOTALL)]
+
+
+def aliases(model: type[Any]) -> list[str]:
+    return [field.alias for field in model.model_fields.values()]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *aliases(Settings),
+        *aliases(Account),
+        *aliases(CancelRequest),
+        *CLOUDS,
+        *Mode,
+        *Outcome,
+        *(code for code, _ in all_codes()),
+    ],
+)
+def test_readme_names_it(name: str) -> None:
+    assert f"`{name}`" in README
+
+
+def test_readmes_error_table_has_each_code_with_its_status_and_no_other() -> None:
+    rows = re.findall(r"^\| (\d{3}) \| `(\w+)` \| (yes|no) \|", README, re.MULTILINE)
+
+    assert {(code, int(status)) for status, code, _ in rows} == set(all_codes())
+    assert all((repeat == "yes") is (status in {"429", "503"}) for status, _, repeat in rows)
+
+
+def test_readmes_examples_are_true() -> None:
+    request, answer, problem, accounts, callers = EXAMPLES
+
+    assert CancelRequest.model_validate(request).model_dump(by_alias=True) == request
+    assert CancelResult.model_validate(answer).model_dump(by_alias=True) == answer
+    assert list(answer) == aliases(CancelResult)
+    assert list(answer["lineItems"][0]) == aliases(LineItem)
+    made = problem_body(CancelRefused(problem["code"], "words"), "id", "id")
+    assert {name: type(value) for name, value in problem.items() if name != "partnerCenter"} == {
+        name: type(value) for name, value in made.items() if name != "partnerCenter"
+    }
+    assert (problem["status"], problem["title"]) == (made["status"], made["title"])
+    assert {name: Account.model_validate(account) for name, account in accounts.items()}
+    assert {name: Caller.model_validate(caller) for name, caller in callers.items()}
+
+
+def test_readme_stays_readable() -> None:
+    assert len(README.splitlines()) < 400
+
+
+def test_the_example_settings_are_settings() -> None:
+    values = json.loads((ROOT / "local.settings.example.json").read_text())["Values"]
+
+    assert Settings.from_environ(values).accounts["default"].mode is Mode.DRY_RUN
+
+
+@pytest.mark.parametrize("path", ["README.md", "infra/local/README.md", "CHANGELOG.md", "SECURITY.md"])
+def test_links_lead_somewhere(path: str) -> None:
+    page = ROOT / path
+
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("target", ["help", "install", "demo", "serve", "test", "lint", "soak"])
+def test_make_lists_its_commands(target: str) -> None:
+    assert re.search(rf"^{target}:.* ## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
