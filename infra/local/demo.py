@@ -17,9 +17,9 @@ from infra.local.welcome import LINE, WHOLE, curl
 SOFTWARE = "45411344-b09d-47e7-9653-542006bf9766"
 THREE_LINES = {"customerTenantId": SOFTWARE, "orderId": "software-three-lines-000000000001"}
 
-# What to show, in this order: what it is, and the request.
-STEPS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("A dry run: what would be cancelled? Nothing is changed", THREE_LINES | {"dryRun": True}),
+# What to show, in this order: what it is, the request, and the outcome or code it must have.
+STEPS: tuple[tuple[str, dict[str, Any], str], ...] = (
+    ("A dry run: what would be cancelled? Nothing is changed", THREE_LINES | {"dryRun": True}, "dry_run"),
     (
         "Two of its three lines; the order is read first, so that no wrong line is hit",
         THREE_LINES
@@ -28,31 +28,35 @@ STEPS: tuple[tuple[str, dict[str, Any]], ...] = (
             "ticketId": "ZD-48151",
             "reason": "Customer bought the wrong edition",
         },
+        "partially_cancelled",
     ),
-    ("A whole order: one PATCH, nothing else", WHOLE),
-    ("The same again, as a webhook that is delivered twice: no harm, and the truth", WHOLE),
+    ("A whole order: one PATCH, nothing else", WHOLE, "cancelled"),
+    ("The same again, as a webhook delivered twice: no harm, and the truth", WHOLE, "already_cancelled"),
     (
-        "A licence, which Partner Center does not cancel as an order: a refusal that says what to do",
+        "A licence, which is not cancelled as an order: a refusal that says what to do",
         {"customerTenantId": "f81d98dd-c2f4-499e-a194-5619e260344e", "orderId": "5cf72f146967"},
+        "use_subscription_cancel",
     ),
 )
 
 
 async def show(options: Options) -> int:
-    """Run the tour and return the process's exit status: 0 if every step was answered."""
+    """Run the tour and return the process's exit status: 0 if every step went as it must."""
     console = Console(highlight=False)
     began = time.monotonic()
     async with running(options) as (cloud, _):
         _show_parts(console, cloud, time.monotonic() - began)
         async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
-            for number, (title, body) in enumerate(STEPS, 1):
+            told = [
                 await _show_step(console, cloud, client, f"{number}. {title}", body)
+                for number, (title, body, _) in enumerate(STEPS, 1)
+            ]
         console.rule("[bold]Try it yourself")
         console.print(
             "[bold]make serve[/] keeps it running, lists every order, and prints lines to paste like this one:\n"
         )
         console.print(curl(cloud, LINE), soft_wrap=True, markup=False)
-    return 0
+    return 0 if told == [expected for _, _, expected in STEPS] else 1
 
 
 def _show_parts(console: Console, cloud: Cloud, took_s: float) -> None:
@@ -73,7 +77,8 @@ def _show_parts(console: Console, cloud: Cloud, took_s: float) -> None:
 
 async def _show_step(
     console: Console, cloud: Cloud, client: httpx.AsyncClient, title: str, body: dict[str, Any]
-) -> None:
+) -> str:
+    """Send *body*, show what came of it, and return the outcome or code."""
     cloud.traffic.requests.clear()
     began = time.monotonic()
     response = await client.post(cloud.function_url, json=body, headers={"x-functions-key": cloud.function_key})
@@ -92,10 +97,13 @@ async def _show_step(
     calls.add_column()
     calls.add_column(overflow="fold", style="cyan")
     for call in cloud.traffic.requests:
-        calls.add_row(call["service"], call["method"], escape(call["path"]), str(call["status"]))
+        took = f"{call['took_s'] * 1000:.1f} ms"
+        calls.add_row(call["service"], call["method"], escape(call["path"]), str(call["status"]), took)
     console.print("It caused:" if calls.row_count else "It caused no call.")
     console.print(Padding(calls, (0, 2)))
     console.print()
+    answer = response.json()
+    return str(answer.get("outcome") or answer.get("code"))
 
 
 def _shown(answer: dict[str, Any]) -> str:

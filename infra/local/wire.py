@@ -123,6 +123,7 @@ class Recorded:
             "body": _masked_body(body),
             "status": None,
             "time": time.time(),
+            "took_s": None,
         }
         self._traffic.requests.append(entry)
 
@@ -191,6 +192,7 @@ async def _run(app: ASGIApp, scope: Scope, body: bytes) -> Answer:
 async def _answer(send: Send, answer: Answer, entry: dict[str, Any]) -> None:
     headers = answer.headers | {"content-length": str(len(answer.body))}
     entry["status"] = answer.status
+    entry["took_s"] = round(time.time() - entry["time"], 6)
     raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": raw_headers})
     await send({"type": "http.response.body", "body": answer.body})
