@@ -3,7 +3,8 @@
 The runtime is Microsoft's own (functions_worker). Ours: everything the .NET host does before the
 worker sees a request (routes, keys, header and query rules, body limit) and after its answer. This
 follows the host's source of 2024-10 (GrpcMessageConversionExtensions, HttpRequestBodySizeMiddleware,
-HttpMethodRouteConstraint) and the documentation of host.json and the HTTP trigger; it was never compared with a running host.
+HttpMethodRouteConstraint) and the documentation of host.json and the HTTP trigger; it was never
+compared with a running host.
 
 Not imitated: bindings other than HTTP, cookies, route constraints, throttling (429), the load
 balancer's 230 s, and functionTimeout but for the one case that would otherwise never end.

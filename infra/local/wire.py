@@ -55,6 +55,14 @@ class Fault(BaseModel):
             raise ValueError(f"not a regular expression: {error}") from None
         return path
 
+    @field_validator("headers")
+    @classmethod
+    def _can_be_sent(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, value in headers.items():
+            if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not re.fullmatch(r"[\t -~\x80-\xff]*", value):
+                raise ValueError("a header cannot be sent so")
+        return headers
+
     def matches(self, service: str, method: str, path: str) -> bool:
         return (
             self.service == service
@@ -207,7 +215,8 @@ async def _hang_up(scope: Scope, receive: Receive) -> None:
 def _masked_headers(headers: dict[str, str]) -> dict[str, str]:
     masked = {name: MASK if name in SECRET_HEADERS else value for name, value in headers.items()}
     if "authorization" in masked:
-        masked["authorization"] = f"{masked['authorization'].partition(' ')[0]} {MASK}"
+        scheme, space, _ = masked["authorization"].partition(" ")
+        masked["authorization"] = f"{scheme} {MASK}" if space else MASK
     return masked
 
 
