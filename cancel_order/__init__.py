@@ -9,14 +9,15 @@ import asyncio
 import json
 import logging
 import re
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import azure.functions as func
 
-from shared.cancel import Call
+from shared import audit
+from shared.call import Call
+from shared.contract import CancelResult
 from shared.errors import CancelError, problem_body
 from shared.runtime import Runtime, worker
 
@@ -32,44 +33,39 @@ async def main(req: func.HttpRequest, context: func.Context) -> func.HttpRespons
 async def handle(req: func.HttpRequest, context: func.Context, app: Callable[[], Runtime]) -> func.HttpResponse:
     """Answer 200 with the normalized order, or one problem. Never raises."""
     headers = {name.lower(): value for name, value in req.headers.items()}
-    call = Call(time.monotonic(), _correlation_id(context, headers))
-    answer_headers: dict[str, str] = {}
+    call = Call(_correlation_id(context, headers), headers)
+    answer_headers = {"Cache-Control": "no-store"}
+    end: CancelResult | CancelError
     try:
         runtime = app()
-        deadline_s, applied_s = runtime.deadline_s(headers)
-        call.deadline += deadline_s
+        call.allowed_s, applied_s = runtime.deadline_s(headers)
         if applied_s is not None:
             answer_headers["Preference-Applied"] = f"wait={applied_s}"
-        result = await runtime.cancel(req.get_body(), headers, call)
-        return _answer(200, result.model_dump(by_alias=True), "application/json", answer_headers)
+        end = await runtime.cancel(req.get_body(), call)
     except CancelError as error:
-        return _problem(error, call, headers, answer_headers)
+        end = error
     except asyncio.CancelledError:
         # If this escaped, the worker would answer nothing and the caller would hang.
-        return _problem(call.interrupted(by_host=True), call, headers, answer_headers)
+        end = call.interrupted(by_host=True)
     except Exception:
         # Our bug, not the caller's: log it whole, tell them only that it happened.
         log.exception("cancel_order failed, correlation id %s", call.correlation_id)
-        return _problem(call.interrupted(by_host=False), call, headers, answer_headers)
-
-
-def _problem(
-    error: CancelError, call: Call, headers: Mapping[str, str], answer_headers: dict[str, str]
-) -> func.HttpResponse:
-    if error.retry_after_s is not None:
-        answer_headers["Retry-After"] = str(error.retry_after_s)
+        end = call.interrupted(by_host=False)
+    audit.decided(call, end)
+    if isinstance(end, CancelResult):
+        return _answer(200, end.model_dump(by_alias=True), "application/json", answer_headers)
+    if end.retry_after_s is not None:
+        answer_headers["Retry-After"] = str(end.retry_after_s)
     # Logic Apps wraps every other type in base64, so the problem type is for those who ask for it.
     asked_for = "application/problem+json" in headers.get("accept", "").lower()
     media_type = "application/problem+json" if asked_for else "application/json"
-    return _answer(error.status, problem_body(error, call.request_id, call.correlation_id), media_type, answer_headers)
+    return _answer(end.status, problem_body(end, call.request_id, call.correlation_id), media_type, answer_headers)
 
 
 def _answer(status: int, body: dict[str, Any], media_type: str, headers: dict[str, str]) -> func.HttpResponse:
     # What the caller sent may hold half surrogate pairs, which UTF-8 cannot carry.
     text = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
-    return func.HttpResponse(
-        text, status_code=status, headers={"Cache-Control": "no-store"} | headers, mimetype=media_type
-    )
+    return func.HttpResponse(text, status_code=status, headers=headers, mimetype=media_type)
 
 
 def _correlation_id(context: func.Context, headers: Mapping[str, str]) -> str:

@@ -5,24 +5,28 @@ One per process, built on the first request and never closed: the host ends the 
 
 import logging
 import os
+from collections import defaultdict
 from collections.abc import Mapping
 from functools import cache
 from typing import Self
 
 import httpx
 
+from shared.call import Call, Target
 from shared.callers import identify, permit
-from shared.cancel import Call, Target, cancel_order
+from shared.cancel import cancel_order
 from shared.contract import CancelRequest, CancelResult, check_size, parse_cancel_request, preferred_wait_s
 from shared.credentials import Credentials
 from shared.errors import InvalidRequest
+from shared.exchange import Exchange
 from shared.settings import Account, Mode, Settings
+from shared.throttle import Gate
 
 KEEPALIVE_S = 120.0  # tickets come minutes apart; Azure drops an idle outbound flow after 4
 DEFAULT_ACCOUNT = "default"
 
-# At INFO they log every request, httpx with its URL.
-for _name in ("azure", "httpx"):
+# Below WARNING they log every request, some with headers and bodies.
+for _name in ("azure", "httpcore", "httpx", "msal", "urllib3"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 
@@ -32,6 +36,7 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._credentials = Credentials(settings)
+        self._gates: defaultdict[tuple[str, str], Gate] = defaultdict(Gate)  # by api root and partner tenant
         self._http = httpx.AsyncClient(
             limits=httpx.Limits(keepalive_expiry=KEEPALIVE_S),
             follow_redirects=False,  # a redirect must not take the token elsewhere
@@ -55,20 +60,23 @@ class Runtime:
         applied_s = int(min(max(wait_s, 1), self.settings.max_wait_s))
         return applied_s, applied_s
 
-    async def cancel(self, body: bytes, headers: Mapping[str, str], call: Call) -> CancelResult:
+    async def cancel(self, body: bytes, call: Call) -> CancelResult:
         """Do what *body* asks for, if its caller may; raise a CancelError for every other end."""
         check_size(body)
-        caller = identify(self.settings.callers, headers)
-        request = parse_cancel_request(body, headers)
+        call.caller = identify(self.settings.callers, call.headers)
+        request = parse_cancel_request(body, call.headers)
         name, account = self._account(request)
-        permit((self.settings.callers or {}).get(caller or ""), name, account, request)
-        target = Target(
+        call.target = target = Target(
             account=name,
+            tenant_id=account.tenant_id,
             api_root=account.endpoints.api_root,
             request=request,
             dry_run=request.dry_run or account.mode is Mode.DRY_RUN,
         )
-        return await cancel_order(target, call, http=self._http, tokens=self._credentials)
+        permit((self.settings.callers or {}).get(call.caller or ""), name, account, request)
+        gate = self._gates[target.api_root, target.tenant_id]
+        exchange = Exchange(target, call, http=self._http, tokens=self._credentials, gate=gate)
+        return await cancel_order(target, call, exchange)
 
     def _account(self, request: CancelRequest) -> tuple[str, Account]:
         accounts = self.settings.accounts

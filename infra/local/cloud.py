@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 import httpx
 import trustme
+from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from infra.local import catalogue
@@ -38,6 +39,8 @@ START_LIMIT_S = 60.0
 STOP_LIMIT_S = 3.0
 AUDIENCE = "https://api.partnercenter.microsoft.com"
 LIMITED_CUSTOMER = "45411344-b09d-47e7-9653-542006bf9766"
+
+SERVED = ("partner_center", "entra", "key_vault", "identity", "control", "impostor")
 
 type TenantKind = Literal["sandbox", "production"]
 
@@ -63,7 +66,8 @@ class LocalAccount:
     extra: Mapping[str, Any]
 
 
-def _accounts(unreachable: str) -> dict[str, LocalAccount]:
+def _accounts(unreachable: str, impostor: str) -> dict[str, LocalAccount]:
+    no_name = "https://no-such-host.invalid"
     return {
         "default": LocalAccount("sandbox", "live", "a sandbox", {}),
         "production": LocalAccount("production", "live", "production: fewer orders can be cancelled", {}),
@@ -75,6 +79,13 @@ def _accounts(unreachable: str) -> dict[str, LocalAccount]:
         "unreachable": LocalAccount(
             "sandbox", "live", "nothing listens: 503 partner_center_unavailable", {"apiRoot": unreachable}
         ),
+        "no-name": LocalAccount("sandbox", "live", "Partner Center's name is not found", {"apiRoot": no_name}),
+        "impostor": LocalAccount("sandbox", "live", "Partner Center's certificate is false", {"apiRoot": impostor}),
+        "entra-unreachable": LocalAccount(
+            "sandbox", "live", "Entra ID is not there: 503 credentials_unavailable", {"authority": unreachable}
+        ),
+        "entra-no-name": LocalAccount("sandbox", "live", "Entra ID's name is not found", {"authority": no_name}),
+        "entra-impostor": LocalAccount("sandbox", "live", "Entra ID's certificate is false", {"authority": impostor}),
     }
 
 
@@ -89,7 +100,7 @@ class Cloud:
     def __init__(self, options: Options, directory: Path) -> None:
         self._options = options
         self._directory = directory
-        self._sockets = {name: _listen() for name in ("partner_center", "entra", "key_vault", "identity", "control")}
+        self._sockets = {name: _listen() for name in SERVED}
         self._host_socket = _listen(options.port)
         self._closed = socket.create_server((HOST, 0))  # closed below, so that nothing answers there
         unreachable = f"https://{HOST}:{self._closed.getsockname()[1]}"
@@ -97,7 +108,7 @@ class Cloud:
 
         self.traffic = Traffic()
         self.traffic.latency_s["partner_center"] = options.latency_ms / 1000
-        self.accounts = _accounts(unreachable)
+        self.accounts = _accounts(unreachable, self.url("impostor"))
         self.function_key = secrets.token_urlsafe(32)
         self._identity_header = secrets.token_urlsafe(24)
         self._secrets = {name: secrets.token_urlsafe(30) for name in self.accounts}
@@ -225,7 +236,12 @@ class Cloud:
             "key_vault": self.key_vault.app,
             "identity": self.identity.app,
         }
-        servers = [(server(self.control.app), self._sockets["control"])]
+        false_certificate = self._directory / "impostor.pem"
+        trustme.CA().issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(false_certificate)
+        servers = [
+            (server(self.control.app), self._sockets["control"]),
+            (server(Starlette(), certificate=str(false_certificate)), self._sockets["impostor"]),
+        ]
         for name, app in stand_ins.items():
             tls = str(certificate) if self.url(name).startswith("https") else None
             servers.append((server(Recorded(app, name, self.traffic), certificate=tls), self._sockets[name]))

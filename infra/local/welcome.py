@@ -23,7 +23,7 @@ def curl(cloud: Cloud, body: Mapping[str, Any]) -> str:
 
 
 def welcome(cloud: Cloud) -> str:
-    accounts = "\n".join(f"  {name:<12} {account.note}" for name, account in cloud.accounts.items())
+    accounts = "\n".join(f"  {name:<18} {account.note}" for name, account in cloud.accounts.items())
     width = max(len(entry.order_id) for entry in cloud.entries)
     orders = "\n".join(
         f"  {entry.customer_tenant_id}  {entry.order_id:<{width}}  {entry.kind}: {entry.note}"

@@ -8,6 +8,7 @@ import asyncio
 import json
 import re
 import time
+import zlib
 from collections import deque
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MASK = "…"
+PIECE_BYTES = 64 * 1024
+SLOW_PIECES = 10
 KEPT_REQUESTS = 20_000
 SECRET_HEADERS = frozenset({"x-identity-header", "x-functions-key", "x-caller-key"})
 SECRET_FIELDS = frozenset({"client_secret", "client_assertion", "refresh_token", "code", "code_verifier", "value"})
@@ -32,6 +35,8 @@ class Fault(BaseModel):
 
     With *status* the change is not made and this is the answer. Without, the request is carried
     out and *headers* and *body* replace what was answered. *delay_s* comes first in any case.
+    *hang_up* halfway drops the connection in the middle of the body. *body_bytes* answers with as
+    many spaces, packed where *headers* say `Content-Encoding: gzip`. *slow_s* spreads the body.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -44,7 +49,9 @@ class Fault(BaseModel):
     headers: dict[str, str] = {}
     body: Any = None
     delay_s: float = Field(0.0, ge=0)
-    hang_up: Literal["before", "after"] | None = None
+    hang_up: Literal["before", "after", "halfway"] | None = None
+    body_bytes: int | None = Field(None, ge=0, le=1_000_000_000)
+    slow_s: float = Field(0.0, ge=0)
 
     @field_validator("path")
     @classmethod
@@ -71,10 +78,24 @@ class Fault(BaseModel):
         )
 
     def payload(self) -> bytes | None:
-        """Return the bytes to answer with, or None where *body* was left out."""
+        """Return the bytes to answer with, or None where none were asked for."""
+        if self.body_bytes is not None:
+            is_packed = any(
+                value == "gzip" for name, value in self.headers.items() if name.lower() == "content-encoding"
+            )
+            return _packed_spaces(self.body_bytes) if is_packed else b" " * self.body_bytes
         if "body" not in self.model_fields_set:
             return None
         return self.body.encode() if isinstance(self.body, str) else json.dumps(self.body).encode()
+
+
+def _packed_spaces(count: int) -> bytes:
+    packer = zlib.compressobj(9, wbits=zlib.MAX_WBITS | 16)
+    block = b" " * 1_000_000
+    return (
+        b"".join(packer.compress(block[: min(len(block), left)]) for left in range(count, 0, -len(block)))
+        + packer.flush()
+    )
 
 
 class Traffic:
@@ -158,7 +179,10 @@ class Recorded:
         if fault.hang_up == "after":
             await _hang_up(scope, receive)
             return
-        await _answer(send, answer, entry)
+        is_cut = fault.hang_up == "halfway"
+        await _answer(send, answer, entry, slow_s=fault.slow_s, is_cut=is_cut)
+        if is_cut:
+            await _hang_up(scope, receive)
 
 
 class Answer:
@@ -197,13 +221,24 @@ async def _run(app: ASGIApp, scope: Scope, body: bytes) -> Answer:
     return answer
 
 
-async def _answer(send: Send, answer: Answer, entry: dict[str, Any]) -> None:
+async def _answer(
+    send: Send, answer: Answer, entry: dict[str, Any], *, slow_s: float = 0.0, is_cut: bool = False
+) -> None:
+    """Send *answer*, over *slow_s*; if *is_cut* only the first half of its body."""
+    if not is_cut:  # and before the answer leaves: whoever has it finds its request marked so
+        entry["status"] = answer.status
+        entry["took_s"] = round(time.time() - entry["time"], 6)
     headers = answer.headers | {"content-length": str(len(answer.body))}
-    entry["status"] = answer.status
-    entry["took_s"] = round(time.time() - entry["time"], 6)
     raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": raw_headers})
-    await send({"type": "http.response.body", "body": answer.body})
+    body = answer.body[: len(answer.body) // 2] if is_cut else answer.body
+    step = max(1, min(PIECE_BYTES, len(body) // SLOW_PIECES if slow_s else PIECE_BYTES))
+    for start in range(0, len(body), step):
+        await send({"type": "http.response.body", "body": body[start : start + step], "more_body": True})
+        if slow_s:
+            await asyncio.sleep(slow_s / SLOW_PIECES)
+    if not is_cut:
+        await send({"type": "http.response.body", "body": b""})
 
 
 async def _hang_up(scope: Scope, receive: Receive) -> None:

@@ -13,7 +13,8 @@ from shared.settings import CLOUDS, Account, Caller, Mode, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
-EXAMPLES: list[dict[str, Any]] = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", README, re.DOTALL)]
+BLOCKS: list[dict[str, Any]] = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", README, re.DOTALL)]
+EXAMPLES = [block for block in BLOCKS if "$schema" not in block]
 
 
 def aliases(model: type[Any]) -> list[str]:

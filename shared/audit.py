@@ -1,0 +1,73 @@
+"""The audit record: one line of JSON when a first PATCH is about to leave, one when a call is decided.
+
+On the logger `cancel_order.audit`, which Application Insights keeps as traces. The host may kill a
+worker without warning, so a "sending" without its "decided" is the operator's sign to look. Every
+member is always there. Never in it: tokens, secrets, keys, signatures, URLs with a query, bodies.
+"""
+
+import json
+import logging
+from datetime import UTC, datetime
+
+from shared.call import Call
+from shared.contract import CancelResult
+from shared.errors import CancelError
+
+ID_SHOWN = 200  # characters of an id that a caller sends along
+
+# How ticketing systems and flows name one delivery, in the order of preference.
+DELIVERY_HEADERS = (
+    "webhook-id",  # Standard Webhooks
+    "x-zendesk-webhook-invocation-id",
+    "x-atlassian-webhook-identifier",
+    "x-ms-workflow-run-id",  # Power Automate and Logic Apps
+)
+
+log = logging.getLogger("cancel_order.audit")
+# Whatever the app's level: an operator who silences INFO must not lose the record.
+log.setLevel(logging.INFO)
+
+
+def sending(call: Call) -> None:
+    """Record that the first PATCH of *call* is about to leave."""
+    _write("sending", call, None)
+
+
+def decided(call: Call, end: CancelResult | CancelError) -> None:
+    """Record how *call* ended."""
+    _write("decided", call, end)
+
+
+def _write(event: str, call: Call, end: CancelResult | CancelError | None) -> None:
+    target = call.target
+    request = target.request if target else None
+    lines = request.line_items if request else None
+    error = end if isinstance(end, CancelError) else None
+    said = error.partner_center if error else None
+    delivery = next((call.headers[name] for name in DELIVERY_HEADERS if call.headers.get(name)), None)
+    key = call.headers.get("idempotency-key")
+    record = {
+        "event": event,
+        "time": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+        "caller": call.caller,
+        "account": target and target.account,
+        "customerTenantId": request and request.customer_tenant_id,
+        "orderId": request and request.order_id,
+        "lineItems": None if lines is None else [line.line_item_number for line in lines],
+        "dryRun": target and target.dry_run,
+        "ticketId": request and request.ticket_id,
+        "reason": request and request.reason,
+        "deliveryId": delivery and delivery[:ID_SHOWN],
+        "idempotencyKey": key and key[:ID_SHOWN],
+        "status": error.status if error else 200 if end else None,
+        "outcome": end.outcome if isinstance(end, CancelResult) else None,
+        "code": error.code if error else None,
+        "partnerCenterCode": said.code if said else None,
+        "attempts": call.attempts,
+        "tokenMs": round(call.token_s * 1000),
+        "partnerCenterMs": round(call.partner_center_s * 1000),
+        "totalMs": round(call.elapsed_s * 1000),
+        "requestId": call.request_id,
+        "correlationId": call.correlation_id,
+    }
+    log.info("%s", json.dumps(record))
