@@ -98,8 +98,8 @@ def running(directory: Path, *options: str, **environment: str) -> Iterator[Loca
                     raise RuntimeError(f"the local cloud did not start:\n{log.read_text()}")
                 time.sleep(0.02)
             cloud = LocalCloud(json.loads(description.read_text()), log)
-            yield cloud
-            cloud.http.close()
+            with cloud.http:
+                yield cloud
         finally:
             process.send_signal(signal.SIGTERM)
             try:

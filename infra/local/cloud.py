@@ -186,6 +186,7 @@ class Cloud:
             "SSL_CERT_FILE": str(self.ca_file),
             "REQUESTS_CA_BUNDLE": str(self.ca_file),
             "NO_PROXY": HOST,
+            "no_proxy": HOST,  # where both are set this one wins
         }
 
     def describe(self) -> dict[str, Any]:

@@ -228,10 +228,10 @@ async def _answer(
     if not is_cut:  # and before the answer leaves: whoever has it finds its request marked so
         entry["status"] = answer.status
         entry["took_s"] = round(time.time() - entry["time"], 6)
-    headers = answer.headers | {"content-length": str(len(answer.body))}
+    headers = answer.headers | ({} if answer.status in {204, 304} else {"content-length": str(len(answer.body))})
     raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": raw_headers})
-    body = answer.body[: len(answer.body) // 2] if is_cut else answer.body
+    body = b"" if answer.status in {204, 304} else answer.body[: len(answer.body) // 2] if is_cut else answer.body
     step = max(1, min(PIECE_BYTES, len(body) // SLOW_PIECES if slow_s else PIECE_BYTES))
     for start in range(0, len(body), step):
         await send({"type": "http.response.body", "body": body[start : start + step], "more_body": True})

@@ -1,0 +1,249 @@
+"""The promises about the code itself: which way imports point, what loads when, how large things grow."""
+
+import ast
+import importlib.metadata
+import re
+import subprocess
+import sys
+import tokenize
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for package in ("cancel_order", "shared")
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
+
+# Who may import whom. Each module's imports are modules above it, so the order alone forbids cycles.
+ALLOWED: dict[str, set[str]] = {
+    "shared": set(),
+    "shared.errors": set(),
+    "shared.contract": {"shared.errors"},
+    "shared.settings": {"shared.contract", "shared.errors"},
+    "shared.callers": {"shared.contract", "shared.errors", "shared.settings"},
+    "shared.partner_center": {"shared.contract", "shared.errors"},
+    "shared.refusals": {"shared.errors", "shared.partner_center"},
+    "shared.credentials": {"shared.errors", "shared.settings"},
+    "shared.call": {"shared.contract", "shared.errors"},
+    "shared.audit": {"shared.call", "shared.contract", "shared.errors"},
+    "shared.throttle": {"shared.errors", "shared.partner_center", "shared.refusals"},
+    "shared.exchange": {
+        *("shared.audit", "shared.call", "shared.credentials", "shared.errors", "shared.partner_center"),
+        *("shared.refusals", "shared.throttle"),
+    },
+    "shared.cancel": {
+        *("shared.call", "shared.contract", "shared.errors", "shared.exchange", "shared.partner_center"),
+        "shared.refusals",
+    },
+    "shared.runtime": {
+        *("shared.call", "shared.callers", "shared.cancel", "shared.contract", "shared.credentials"),
+        *("shared.errors", "shared.exchange", "shared.settings", "shared.throttle"),
+    },
+    "cancel_order": {"shared.audit", "shared.call", "shared.contract", "shared.errors", "shared.runtime"},
+}
+PURE = ("errors", "contract", "settings", "callers", "partner_center", "refusals")
+
+# Decisions are functions of their arguments: what they may import is listed, so that nothing new slips in.
+PURE_IMPORTS = {
+    *("__future__", "collections", "dataclasses", "enum", "functools", "hashlib", "hmac", "itertools", "json", "math"),
+    *("operator", "re", "typing", "http.HTTPStatus", "urllib.parse", "pydantic", "pydantic_core", "shared"),
+    "datetime",  # to read dates; that it is not asked for the time is checked apart
+}
+CLOCK = {"now", "utcnow", "today"}
+ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}
+
+MODULE_LINES = 300
+FUNCTION_LINES = 60
+PRODUCT_LINES = 1_500  # of code
+
+SLOW_TO_LOAD = ("azure.core", "azure.identity", "azure.keyvault", "msal", "requests", "aiohttp", "cryptography")
+
+
+def tree(module: str) -> ast.Module:
+    return ast.parse(MODULES[module].read_bytes())
+
+
+def imports(module: str) -> Iterator[str]:
+    """Yield the full name of what *module* imports anywhere in it, as `package.module` or `package.module.name`."""
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def is_below(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def own(name: str) -> str:
+    """Return the longest module of ours that *name* is, or is a member of."""
+    return max((module for module in MODULES if is_below(name, module)), key=len, default=name)
+
+
+def pins(requirements: str) -> list[str]:
+    """Return the requirements in a file, without comments and blank lines."""
+    lines = (line.partition("#")[0].strip() for line in (ROOT / requirements).read_text().splitlines())
+    return [line for line in lines if line]
+
+
+def test_every_module_has_its_place_in_the_order() -> None:
+    assert MODULES.keys() == ALLOWED.keys()
+    for above, module in enumerate(ALLOWED):
+        assert ALLOWED[module] <= set(list(ALLOWED)[:above]), f"{module} imports what comes after it"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_one_way(module: str) -> None:
+    """Equal, not within: a table that allows more than is used would soon tell the reader nothing."""
+    ours = {own(name) for name in imports(module) if is_below(name, "shared") or is_below(name, "cancel_order")}
+
+    assert ours == ALLOWED[module]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_import_is_relative(module: str) -> None:
+    """The host loads the function under another name; a relative import would make a second copy of `shared`."""
+    relative = [node for node in ast.walk(tree(module)) if isinstance(node, ast.ImportFrom) and node.level]
+
+    assert relative == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_product_needs_nothing_from_beside_it(module: str) -> None:
+    """What is deployed are `cancel_order` and `shared` alone."""
+    assert [name for name in imports(module) if is_below(name, "infra") or is_below(name, "tests")] == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_only_the_entry_knows_azure_functions(module: str) -> None:
+    knows = any(is_below(name, "azure.functions") for name in imports(module))
+
+    assert knows == (module == "cancel_order")
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_decisions_import_no_io_clock_or_randomness(module: str) -> None:
+    found = set(imports(f"shared.{module}"))
+
+    assert {name for name in found if not any(is_below(name, allowed) for allowed in PURE_IMPORTS)} == set()
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_decisions_do_not_ask_for_the_time_or_a_file(module: str) -> None:
+    nodes = list(ast.walk(tree(f"shared.{module}")))
+
+    assert {node.attr for node in nodes if isinstance(node, ast.Attribute)} & CLOCK == set()
+    assert {node.id for node in nodes if isinstance(node, ast.Name)} & {"open", "print", "input"} == set()
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - {"shared.runtime"}))
+def test_the_environment_is_read_in_one_place(module: str) -> None:
+    nodes = list(ast.walk(tree(module)))
+
+    assert {node.attr for node in nodes if isinstance(node, ast.Attribute)} & ENVIRONMENT == set()
+    assert not any(is_below(name, f"os.{member}") for name in imports(module) for member in ENVIRONMENT)
+
+
+def test_the_programming_model_stays_the_one_that_was_chosen() -> None:
+    """A function_app.py would make Azure ignore every function.json."""
+    assert not (ROOT / "function_app.py").exists()
+
+
+def test_loading_the_function_loads_no_sdk() -> None:
+    """The SDKs are most of a cold start, and a call that is refused needs none of them."""
+    code = "import sys, cancel_order; print(*sorted(sys.modules), sep='\\n')"
+
+    loaded = subprocess.run(  # noqa: S603  (our own interpreter and code)
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    ).stdout.split()
+
+    assert "shared.runtime" in loaded
+    assert [name for name in loaded if any(is_below(name, slow) for slow in SLOW_TO_LOAD)] == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_modules_and_functions_stay_small(module: str) -> None:
+    functions = [node for node in ast.walk(tree(module)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    lengths = {node.name: (node.end_lineno or node.lineno) - node.lineno + 1 for node in functions}
+
+    assert len(MODULES[module].read_bytes().splitlines()) <= MODULE_LINES
+    assert {name: lines for name, lines in lengths.items() if lines > FUNCTION_LINES} == {}
+
+
+def test_the_product_stays_small() -> None:
+    assert sum(len(code_lines(path)) for path in MODULES.values()) < PRODUCT_LINES
+
+
+def code_lines(path: Path) -> set[int]:
+    """Return the numbers of the lines that hold code: not the blank ones, comments and docstrings."""
+    tree = ast.parse(path.read_bytes())
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = {
+        line
+        for node in ast.walk(tree)
+        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None
+        for line in range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1)
+    }
+    silent = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    with tokenize.open(path) as source:
+        tokens = [token for token in tokenize.generate_tokens(source.readline) if token.type not in silent]
+    return {line for token in tokens for line in range(token.start[0], token.end[0] + 1)} - docstrings
+
+
+@pytest.mark.parametrize("requirements", ["requirements.txt", "requirements-dev.txt"])
+def test_every_requirement_is_pinned(requirements: str) -> None:
+    """The machine that runs the tests and the one in Azure must run the same wheels."""
+    pin = re.compile(r"[A-Za-z0-9][\w.-]*==\d[\w.]*")
+
+    assert [line for line in pins(requirements) if not pin.fullmatch(line) and line != "-r requirements.txt"] == []
+
+
+def test_the_tests_run_what_azure_installs() -> None:
+    assert "-r requirements.txt" in pins("requirements-dev.txt")
+    assert "-r requirements.txt" not in pins("requirements.txt")
+    for requirements in ("requirements.txt", "requirements-dev.txt"):
+        names = sorted(line.partition("==")[0].lower() for line in pins(requirements))
+        assert not any(name == following for name, following in pairwise(names)), "pinned twice"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_azure_installs_what_the_product_imports(module: str) -> None:
+    """A package that only requirements-dev.txt brings would be missed in Azure for the first time."""
+    files = {
+        str(file)
+        for line in pins("requirements.txt")
+        for file in importlib.metadata.files(line.partition("==")[0]) or ()
+    }
+
+    for name in imports(module):
+        top = name.partition(".")[0]
+        if top in sys.stdlib_module_names or own(name) in MODULES:
+            continue
+        path = name.replace(".", "/")
+        bases = {path, path.rpartition("/")[0]} - {"azure"}  # many packages share it
+        assert {f"{base}{end}" for base in bases for end in (".py", "/__init__.py")} & files, (
+            f"{name} is in no package of requirements.txt"
+        )
+
+
+def test_nothing_needs_a_folder_beside_the_repository() -> None:
+    outside = "/".join(("..", "shared"))
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z"],  # noqa: S607  (whichever git there is)
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    if tracked.returncode:
+        pytest.skip("not a git checkout")
+
+    files = [ROOT / name for name in tracked.stdout.split("\0") if name]
+    assert [str(file) for file in files if file.is_file() and outside.encode() in file.read_bytes()] == []
