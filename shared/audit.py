@@ -8,6 +8,7 @@ member is always there. Never in it: tokens, secrets, keys, signatures, URLs wit
 import json
 import logging
 from datetime import UTC, datetime
+from typing import Any
 
 from shared.call import Call
 from shared.contract import CancelResult
@@ -38,6 +39,11 @@ def decided(call: Call, end: CancelResult | CancelError) -> None:
     _write("decided", call, end)
 
 
+def not_stored(account: str) -> None:
+    """Record that the refresh token of *account* could not be renewed in Key Vault, where the old one grows old."""
+    _log({"event": "not_stored", "account": account})
+
+
 def _write(event: str, call: Call, end: CancelResult | CancelError | None) -> None:
     target = call.target
     request = target.request if target else None
@@ -48,7 +54,6 @@ def _write(event: str, call: Call, end: CancelResult | CancelError | None) -> No
     key = call.headers.get("idempotency-key")
     record = {
         "event": event,
-        "time": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
         "caller": call.caller,
         "account": target and target.account,
         "customerTenantId": request and request.customer_tenant_id,
@@ -70,4 +75,8 @@ def _write(event: str, call: Call, end: CancelResult | CancelError | None) -> No
         "requestId": call.request_id,
         "correlationId": call.correlation_id,
     }
-    log.info("%s", json.dumps(record))
+    _log(record)
+
+
+def _log(record: dict[str, Any]) -> None:
+    log.info("%s", json.dumps({"time": datetime.now(UTC).isoformat().replace("+00:00", "Z")} | record))

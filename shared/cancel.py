@@ -15,13 +15,14 @@ from shared.contract import CancelResult, LineItem, LineItemRef, Outcome
 from shared.errors import CancelError, OutcomeUnknown
 from shared.exchange import Exchange
 from shared.partner_center import Order, cancel_body, lines_to_cancel, read_order, shows_cancellation
-from shared.refusals import error_of, may_mean_done
+from shared.refusals import error_of, is_worth_reading, may_mean_done
 
 
 async def cancel_order(target: Target, call: Call, exchange: Exchange) -> CancelResult:
     """Cancel what is asked for and return the order as it is then, or raise a CancelError."""
     asked = target.request.line_items
-    lines = None
+    lines: list[LineItem] | None = None
+    order = Order()
     if asked is not None or target.dry_run:
         order = await exchange.read_order(call.request_id if target.dry_run else str(uuid.uuid4()))
         lines = lines_to_cancel(order, asked) if asked is not None else None
@@ -48,7 +49,7 @@ async def cancel_order(target: Target, call: Call, exchange: Exchange) -> Cancel
     end = settle(failure, order_seen, asked, patch_lost=call.patch_lost)
     if isinstance(end, CancelError):
         raise end
-    return _result(target, call, end, order_seen or Order())
+    return _result(target, call, end, order_seen or order)
 
 
 def is_read_needed(
@@ -60,7 +61,7 @@ def is_read_needed(
     """
     if failure is None:
         return order is None or not shows_cancellation(order, asked)
-    return patch_lost or may_mean_done(failure)
+    return patch_lost or is_worth_reading(failure)
 
 
 def settle(
@@ -68,7 +69,8 @@ def settle(
 ) -> Outcome | CancelError:
     """Return what to tell the caller, from how the PATCH ended and the newest look at the order, if any.
 
-    While an attempt is unaccounted for no refusal is final: the change may still be on its way.
+    While an attempt is unaccounted for no refusal is final: the change may still be on its way. Nor
+    is one that may mean "already done" while nobody could look.
     """
     if order and shows_cancellation(order, asked):
         if failure and not patch_lost:
@@ -76,7 +78,7 @@ def settle(
         return Outcome.CANCELLED if order.is_cancelled else Outcome.PARTIALLY_CANCELLED
     if failure is None:
         return Outcome.PENDING
-    if patch_lost:
+    if patch_lost or (order is None and may_mean_done(failure)):
         return OutcomeUnknown(
             "outcome_unknown", UNKNOWN, retry_after_s=failure.retry_after_s, partner_center=failure.partner_center
         )

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import AsyncIterator
 from email.utils import parsedate_to_datetime
 
+import anyio
 import httpx
 
 from shared import audit
@@ -49,14 +50,11 @@ class Exchange:
         return order
 
     async def glance(self) -> Order | None:
-        """Return the order, None if one read does not give it: it must not spoil what is known."""
-        if self._call.remaining_s < WORTH_TRYING_S:
-            return None
+        """Return the order, None if it cannot be read in the time that is left."""
         try:
-            reply = await self._attempt("GET", str(uuid.uuid4()), None, await self._bearer())
+            return await self.read_order(str(uuid.uuid4()))
         except CancelError:
             return None
-        return read_order(reply.body, self._target.request.order_id) if reply and reply.is_success else None
 
     async def patch(self, body: bytes) -> Reply:
         """Return the final reply to the PATCH; raise as `_send` does."""
@@ -70,15 +68,20 @@ class Exchange:
         """
         renewed = False
         attempt = 0
+        reply: Reply | None
         while True:
             attempt += 1
             bearer = await self._bearer()
+            if self._call.remaining_s < WORTH_TRYING_S:
+                reply = None
+                break
             reply = await self._attempt(method, request_id, body, bearer)
-            if reply and reply.status == 401 and not renewed:
-                # The token or the secret behind it was replaced since; nothing was changed.
-                renewed = True
-                self._tokens.refuse(self._target.account, bearer)
-                continue
+            if reply and reply.status == 401:
+                # The token or the secret behind it was replaced since, perhaps; nothing was changed.
+                self._tokens.refuse(self._target.account, bearer, again=renewed)
+                if not renewed:
+                    renewed = True
+                    continue
             # Jitter only spreads repeats over time; nobody gains by guessing it.
             delay_s = retry_delay_s(reply, attempt, random.random())  # noqa: S311
             if delay_s is None or delay_s + WORTH_TRYING_S > self._call.remaining_s:
@@ -130,14 +133,14 @@ class Exchange:
                 audit.sending(self._call)
         reply: Reply | None = None
         try:
-            async with (
-                asyncio.timeout(remaining_s),
-                self._http.stream(
+            # anyio's, since httpcore shields its cleaning up from that alone: ended by asyncio's, a
+            # connection can stay in the pool for good.
+            with anyio.fail_after(remaining_s):
+                async with self._http.stream(
                     method, self._url, headers=headers, content=body and content(body), timeout=timeout
-                ) as response,
-            ):
-                reply = Reply(response.status_code, b"", _retry_after_s(response.headers.get("retry-after")))
-                reply = Reply(reply.status, await _read(response), reply.retry_after_s)
+                ) as response:
+                    reply = Reply(response.status_code, b"", _retry_after_s(response.headers.get("retry-after")))
+                    reply = Reply(reply.status, await _read(response), reply.retry_after_s)
         except (httpx.RequestError, TimeoutError, zlib.error):
             pass  # with the status known and the body broken off, the status must do
         if sent and reply and not is_unaccounted(reply):

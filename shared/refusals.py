@@ -135,15 +135,23 @@ def is_transient(reply: Reply) -> bool:
 
 
 def is_unaccounted(reply: Reply) -> bool:
-    """True if a change may have been made although *reply* reports a failure."""
-    return not reply.is_success and is_transient(reply) and reply.status != 429
+    """True if a change may have been made although *reply* reports a failure, whatever its code says."""
+    return reply.status in UNACCOUNTED or read_error(reply.body).code in TRANSIENT_CODES
+
+
+def is_worth_reading(error: CancelError) -> bool:
+    """True if the order may be cancelled already although Partner Center refused.
+
+    What it answers to a second cancellation nobody could confirm, so every refusal of the order
+    itself is held against the order, and every answer without an agreed meaning.
+    """
+    return isinstance(error, CancelRefused) or error.code == "unexpected_answer"
 
 
 def may_mean_done(error: CancelError) -> bool:
-    """True if Partner Center may have refused because the order is cancelled already.
+    """True if "already cancelled" is what such a refusal is likely to mean: unread it decides nothing.
 
-    What it answers to a second cancellation nobody could confirm; 800061, 800040 and 2011 are
-    likely, and a window that has passed may be named before the state is.
+    800061, 800040 and 2011 are likely, and a window that has passed may be named before the state is.
     """
     return error.code in {"not_cancellable", "cancellation_window_passed"}
 

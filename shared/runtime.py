@@ -8,6 +8,7 @@ import os
 from collections import defaultdict
 from collections.abc import Mapping
 from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Self
 
 import httpx
@@ -40,6 +41,7 @@ class Runtime:
         self._http = httpx.AsyncClient(
             limits=httpx.Limits(keepalive_expiry=KEEPALIVE_S),
             follow_redirects=False,  # a redirect must not take the token elsewhere
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # none is kept from one call to the next
         )
 
     async def __aenter__(self) -> Self:

@@ -9,8 +9,9 @@ The authority for US Government is not stated in Partner Center's documentation:
 """
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -24,6 +25,7 @@ from pydantic import (
     StringConstraints,
     ValidationError,
     field_validator,
+    model_validator,
 )
 from pydantic.alias_generators import to_camel
 
@@ -33,11 +35,15 @@ from shared.errors import OurFault
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Where an account lives. *api_root* has no version, *audience* no `/.default`."""
+    """Where an account lives. *api_root* has no version, audiences no `/.default`.
+
+    *exchange_audience* is what a managed identity's token is for when it stands in for a secret.
+    """
 
     api_root: str
     authority: str
     audience: str
+    exchange_audience: str
 
 
 CLOUDS = {
@@ -45,16 +51,19 @@ CLOUDS = {
         "https://api.partnercenter.microsoft.com",
         "https://login.microsoftonline.com",
         "https://api.partnercenter.microsoft.com",
+        "api://AzureADTokenExchange",
     ),
     "china": Endpoints(  # operated by 21Vianet
         "https://partner.partnercenterapi.microsoftonline.cn",
         "https://login.partner.microsoftonline.cn",
         "https://partner.partnercenterapi.microsoftonline.cn",
+        "api://AzureADTokenExchangeChina",
     ),
     "usgov": Endpoints(
         "https://api.partnercenter.microsoft.com",
         "https://login.microsoftonline.us",
         "https://api.partnercenter.microsoft.com",
+        "api://AzureADTokenExchangeUSGov",
     ),
 }
 
@@ -68,8 +77,8 @@ class Mode(StrEnum):
 
 
 def _https_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment or parts.username:
+    # The pattern first: urlsplit drops line breaks and takes what no URL may hold.
+    if not re.fullmatch(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?", url) or urlsplit(url).port == 0:
         raise ValueError("must be an https URL without user, query or fragment")
     return url.rstrip("/")
 
@@ -82,6 +91,8 @@ def _from_json(value: object) -> object:
     except json.JSONDecodeError as error:
         # Its own text, without the document that it carries along.
         raise ValueError(f"is not JSON (line {error.lineno}, column {error.colno})") from None
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
 
 
 type HttpsUrl = Annotated[str, AfterValidator(_https_url)]
@@ -94,12 +105,20 @@ class _Frozen(BaseModel):
 
 
 class Account(_Frozen):
-    """One Partner Center account. *customers* None means all that it has a relationship with."""
+    """One Partner Center account, with one kind of credential; each names the Key Vault secret that holds it.
+
+    `clientSecret` or `certificate` or `managedIdentity` (the function's identity as the app's federated
+    credential) are app-only; `refreshToken` with `clientSecret` is App+User. *customers* None means
+    all that it has a relationship with.
+    """
 
     cloud: Literal["global", "china", "usgov"]
     tenant_id: Guid
     client_id: Guid
-    client_secret: SecretName
+    client_secret: SecretName | None = None
+    certificate: SecretName | None = None
+    refresh_token: SecretName | None = None
+    managed_identity: bool = False
     mode: Mode
     customers: frozenset[Guid] | None = Field(None, min_length=1)
     api_root: HttpsUrl | None = None
@@ -113,13 +132,32 @@ class Account(_Frozen):
             raise ValueError("Microsoft Cloud Germany was closed on 2021-10-29; its customers moved to global")
         return cloud
 
+    @model_validator(mode="after")
+    def _has_one_kind_of_credential(self) -> Self:
+        given = set(self.secrets) | ({"managedIdentity"} if self.managed_identity else set())
+        kinds = ({"clientSecret"}, {"certificate"}, {"clientSecret", "refreshToken"}, {"managedIdentity"})
+        if given not in kinds:
+            raise ValueError(
+                "needs one kind of credential: clientSecret, certificate, refreshToken with clientSecret,"
+                " or managedIdentity: true"
+            )
+        return self
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """The names of this account's secrets in Key Vault, by the member that gives them."""
+        named = {
+            "clientSecret": self.client_secret,
+            "certificate": self.certificate,
+            "refreshToken": self.refresh_token,
+        }
+        return {member: name for member, name in named.items() if name is not None}
+
     @property
     def endpoints(self) -> Endpoints:
         """The cloud's endpoints with this account's own in their place."""
-        cloud = CLOUDS[self.cloud]
-        return Endpoints(
-            self.api_root or cloud.api_root, self.authority or cloud.authority, self.audience or cloud.audience
-        )
+        own = {"api_root": self.api_root, "authority": self.authority, "audience": self.audience}
+        return replace(CLOUDS[self.cloud], **{name: url for name, url in own.items() if url})
 
 
 class Caller(_Frozen):
@@ -144,8 +182,8 @@ class Settings(BaseModel):
     callers: Annotated[dict[Name, Caller] | None, BeforeValidator(_from_json)] = Field(
         None, alias="CALLERS", min_length=1
     )
-    deadline_s: float = Field(8.0, alias="CANCEL_DEADLINE_S", gt=0, le=220, allow_inf_nan=False)
-    max_wait_s: float = Field(100.0, alias="CANCEL_MAX_WAIT_S", ge=1, le=220, allow_inf_nan=False)
+    deadline_s: float = Field(8.0, alias="CANCEL_DEADLINE_S", gt=0, le=100, allow_inf_nan=False)
+    max_wait_s: float = Field(100.0, alias="CANCEL_MAX_WAIT_S", ge=1, le=100, allow_inf_nan=False)
     secret_ttl_s: float = Field(900.0, alias="SECRET_TTL_S", ge=0, allow_inf_nan=False)
     azure_client_id: str | None = Field(None, alias="AZURE_CLIENT_ID")
     identity_endpoint: str | None = Field(None, alias="IDENTITY_ENDPOINT")  # Azure's own: there is a managed identity

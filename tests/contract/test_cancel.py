@@ -155,14 +155,79 @@ async def test_a_refusal_of_a_living_order_stands(app: App, cloud: LocalCloud, o
     assert "Retry-After" not in headers
 
 
-@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 200, "body": "junk"}, {"hang_up": "before"}], ids=str)
+FAILING_READS = [{"status": 500}, {"status": 401}, {"status": 200, "body": "junk"}, {"hang_up": "before"}]
+
+
+@pytest.mark.parametrize("fault", FAILING_READS, ids=str)
 async def test_a_read_that_fails_does_not_spoil_a_known_refusal(
     app: App, cloud: LocalCloud, order_id: str, fault: dict[str, Any]
 ) -> None:
-    cloud.fault(method="PATCH", status=400, body=REFUSED)
-    cloud.fault(method="GET", **fault)
+    cloud.fault(method="PATCH", status=400, body={"code": "800063"})
+    cloud.fault(method="GET", times=4, **fault)
 
-    assert (await app.post(whole(order_id)))[1]["code"] == "not_cancellable"
+    assert (await app.post(whole(order_id)))[1]["code"] == "use_subscription_cancel"
+
+
+@pytest.mark.parametrize("fault", FAILING_READS, ids=str)
+async def test_a_refusal_that_may_mean_done_is_not_final_unread(
+    app: App, cloud: LocalCloud, order_id: str, fault: dict[str, Any]
+) -> None:
+    """The order is cancelled, and a ticket closed as failed would say otherwise."""
+    await app.post(whole(order_id))
+    cloud.fault(method="GET", times=4, **fault)
+
+    status, problem, _ = await app.post(whole(order_id))
+
+    assert (status, problem["code"], problem["retryable"]) == (503, "outcome_unknown", True)
+
+
+@pytest.mark.parametrize("code", ["800019", "20000", "2032", "800060"])
+async def test_a_500_accounts_for_nothing_whatever_its_code(
+    app: App, cloud: LocalCloud, order_id: str, code: str
+) -> None:
+    cloud.fault(method="PATCH", status=500, body={"code": code})
+
+    assert (await app.post(whole(order_id)))[1]["code"] == "outcome_unknown"
+
+
+async def test_cookies_are_not_kept(app: App, cloud: LocalCloud, order_id: str) -> None:
+    """They would travel from one partner's call to another's."""
+    cloud.fault(method="GET", headers={"Set-Cookie": "session=1; Path=/"})
+    await app.post(whole(order_id, dryRun=True))
+    await app.post(whole(order_id, dryRun=True, account="production"))
+
+    assert all("cookie" not in one["headers"] for one in cloud.requests("partner_center"))
+
+
+async def test_no_attempt_is_begun_that_could_only_time_out(app: App, cloud: LocalCloud, order_id: str) -> None:
+    cloud.fault(service="entra", delay_s=60)
+
+    _, problem, _ = await app.post(whole(order_id), prefer="wait=1")
+
+    assert problem["code"] == "credentials_unavailable"
+    assert cloud.requests("partner_center") == []
+
+
+async def test_a_lasting_401_does_not_hammer_entra(app: App, cloud: LocalCloud, order_id: str) -> None:
+    await app.post(whole(order_id, dryRun=True))
+    cloud.forget()
+    cloud.fault(status=401, times=100)
+
+    codes = {(await app.post(whole(order_id)))[1]["code"] for _ in range(5)}
+    cloud.http.delete(f"{cloud.description['controlUrl']}/faults")
+    healed = (await app.post(whole(order_id)))[0]
+
+    assert (codes, healed) == ({"credentials_rejected"}, 200)
+    assert len([one for one in cloud.requests("entra") if one["method"] == "POST"]) == 1
+    assert len(cloud.requests("key_vault")) == 1
+
+
+async def test_a_401_that_passes_is_repeated_even_then(app: App, cloud: LocalCloud, order_id: str) -> None:
+    cloud.fault(status=401, times=2)
+    await app.post(whole(order_id, dryRun=True))
+    cloud.fault(method="PATCH", status=401)
+
+    assert (await app.post(whole(order_id)))[1]["outcome"] == "cancelled"
 
 
 async def test_a_repeat_keeps_its_request_id_and_a_read_has_its_own(app: App, cloud: LocalCloud, order_id: str) -> None:
@@ -338,13 +403,24 @@ async def test_a_success_that_does_not_show_is_looked_up(
 async def test_a_success_that_shows_nowhere_is_pending(app: App, cloud: LocalCloud, order_id: str, reads: bool) -> None:
     cloud.fault(method="PATCH", status=202, body="")
     if not reads:
-        cloud.fault(method="GET", status=500)
+        cloud.fault(method="GET", status=500, times=4)
 
     status, answer, _ = await app.post(whole(order_id))
 
     assert (status, answer["outcome"], answer["orderId"]) == (200, "pending", order_id)
     assert answer["status"] == ("completed" if reads else None)
     assert [line["cancelled"] for line in answer["lineItems"]] == [False] * (3 if reads else 0)
+
+
+async def test_pending_lines_keep_what_was_read_before(app: App, cloud: LocalCloud, order_id: str) -> None:
+    cloud.fault(method="PATCH", status=202, body="")
+    await app.post(whole(order_id, dryRun=True))
+    cloud.fault(method="GET", delay_s=0)
+    cloud.fault(method="GET", status=500, times=4)
+
+    _, answer, _ = await app.post(lines(order_id, 0))
+
+    assert (answer["outcome"], answer["status"], len(answer["lineItems"])) == ("pending", "completed", 3)
 
 
 @pytest.mark.parametrize(

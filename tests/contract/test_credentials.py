@@ -96,27 +96,56 @@ async def test_a_held_token_costs_nothing(credentials: Credentials, cloud: Local
     assert cloud.requests() == []
 
 
-async def test_accounts_have_tokens_of_their_own_and_share_the_vault(
-    credentials: Credentials, cloud: LocalCloud
-) -> None:
+async def test_accounts_have_tokens_of_their_own(credentials: Credentials, cloud: LocalCloud) -> None:
     first = await credentials.bearer("default", LONG_S)
     cloud.forget()
 
     assert await credentials.bearer("production", LONG_S) != first
-    assert asked(cloud) == ["key_vault GET 200", "entra GET 200", "entra POST 200"]
+    assert asked(cloud) == ["identity GET 200", "key_vault GET 200", "entra GET 200", "entra POST 200"]
 
 
 async def test_a_refused_token_is_fetched_anew_with_its_secret(credentials: Credentials, cloud: LocalCloud) -> None:
     bearer = await credentials.bearer("default", LONG_S)
     cloud.forget()
 
-    credentials.refuse("default", bearer)
+    credentials.refuse("default", bearer, again=False)
     renewed = await credentials.bearer("default", LONG_S)
-    credentials.refuse("default", bearer)  # by a call that had the old one: too late to matter
+    credentials.refuse("default", bearer, again=False)  # by a call that had the old one: too late to matter
 
     assert renewed != bearer
     assert await credentials.bearer("default", LONG_S) == renewed
-    assert asked(cloud) == ["key_vault GET 200", "entra GET 200", "entra POST 200"]
+    assert asked(cloud) == ["identity GET 200", "key_vault GET 200", "entra GET 200", "entra POST 200"]
+
+
+async def test_a_token_on_its_way_when_one_is_refused_is_not_trusted(
+    credentials: Credentials, cloud: LocalCloud, clock: Clock
+) -> None:
+    """It may have been asked for with the secret that was replaced."""
+    bearer = await credentials.bearer("default", LONG_S)
+    clock.ahead_s = 0.85 * 3599
+    cloud.fault(service="entra", delay_s=60)
+    cloud.http.delete(f"{cloud.description['controlUrl']}/requests")
+    assert await credentials.bearer("default", LONG_S) == bearer  # and a renewal is on its way
+    while not await asyncio.to_thread(cloud.requests, "entra"):  # noqa: ASYNC110  (in another process)
+        await asyncio.sleep(0.01)
+
+    credentials.refuse("default", bearer, again=False)
+    renewed = await credentials.bearer("default", LONG_S)
+    cloud.forget()
+    await flights_landed()
+
+    assert await credentials.bearer("default", LONG_S) == renewed
+
+
+async def test_one_accounts_trouble_is_its_own(credentials: Credentials, cloud: LocalCloud) -> None:
+    cloud.fault(service="identity", delay_s=60)
+    healthy = asyncio.create_task(credentials.bearer("default", LONG_S))
+    while not await asyncio.to_thread(cloud.requests, "identity"):  # noqa: ASYNC110  (in another process)
+        await asyncio.sleep(0.01)
+
+    assert (await refusal(credentials, "no-secret")).code == "misconfigured"
+    cloud.forget()
+    assert await healthy
 
 
 async def test_a_rotated_secret_costs_no_failed_request(
@@ -134,6 +163,7 @@ async def test_a_rotated_secret_costs_no_failed_request(
     assert asked(cloud) == [
         "entra GET 200",
         "entra POST 401",
+        "identity GET 200",
         "key_vault GET 200",
         "entra GET 200",
         "entra POST 200",
@@ -299,7 +329,8 @@ async def test_a_renewal_that_fails_hurts_nobody(credentials: Credentials, cloud
 
 async def flights_landed() -> None:
     others = asyncio.all_tasks() - {asyncio.current_task()}
-    await asyncio.wait([task for task in others if "_fetch" in repr(task)], timeout=LONG_S)
+    if flights := [task for task in others if "_fetch" in repr(task)]:
+        await asyncio.wait(flights, timeout=LONG_S)
 
 
 async def test_a_rejection_is_forgotten_after_half_a_minute(

@@ -77,5 +77,14 @@ def test_permit(who: Caller | None, where: Account, what: CancelRequest, code: s
     assert (caught.value.code, caught.value.status) == (code, 403)
 
 
+def test_the_hash_of_nothing_is_nobodys_key() -> None:
+    """A script that hashes a variable which is not set makes it: without care, an open door."""
+    careless = caller(sha256=hashlib.sha256(b"").hexdigest())
+
+    for headers in ({}, {"x-caller-key": ""}):
+        with pytest.raises(CallerRefused):
+            identify({"careless": careless}, headers)
+
+
 def test_a_key_is_only_kept_as_its_hash() -> None:
     assert KEY not in json.dumps(caller().model_dump(mode="json"))

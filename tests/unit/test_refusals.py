@@ -6,7 +6,16 @@ import pytest
 
 from shared.errors import CancelError
 from shared.partner_center import Reply
-from shared.refusals import ADVICE, THROTTLED_S, error_of, is_transient, is_unaccounted, may_mean_done, retry_delay_s
+from shared.refusals import (
+    ADVICE,
+    THROTTLED_S,
+    error_of,
+    is_transient,
+    is_unaccounted,
+    is_worth_reading,
+    may_mean_done,
+    retry_delay_s,
+)
 
 
 def reply(status: int, code: object = None, retry_after_s: float | None = None) -> Reply:
@@ -171,7 +180,7 @@ def test_retry_after(error: CancelError, retry_after_s: int | None) -> None:
         pytest.param(reply(504, "0"), True, True, id="gateway"),
         pytest.param(reply(400, "800094"), True, True, id="update-failed-by-code"),
         pytest.param(reply(409, "800060"), False, False, id="busy-for-minutes"),
-        pytest.param(reply(500, "800061"), False, False, id="refusal-as-500"),
+        pytest.param(reply(500, "800061"), False, True, id="refusal-as-500"),
         pytest.param(reply(400), False, False, id="400"),
     ],
 )
@@ -201,16 +210,24 @@ def test_retry_delay(answer: Reply | None, attempt: int, jitter: float, delay_s:
 
 
 @pytest.mark.parametrize(
-    ("code", "maybe"),
+    ("code", "worth_reading", "decides_nothing"),
     [
-        ("800061", True),
-        ("800040", True),
-        ("2011", True),
-        ("900117", True),
-        ("800063", False),
-        ("20000", False),
-        ("900416", False),
+        ("800061", True, True),
+        ("800040", True, True),
+        ("2011", True, True),
+        ("900117", True, True),
+        ("800063", True, False),
+        ("800019", True, False),
+        ("900416", True, False),
+        ("424242", True, False),
+        ("20000", False, False),
+        ("20002", False, False),
+        ("2032", False, False),
+        ("800060", False, False),
     ],
 )
-def test_a_refusal_that_may_mean_done(code: str, maybe: bool) -> None:
-    assert may_mean_done(error_of(reply(400, code))) is maybe
+def test_a_refusal_that_may_mean_done(code: str, worth_reading: bool, decides_nothing: bool) -> None:
+    """What a second cancellation is answered nobody could confirm: each refusal of the order is held against it."""
+    error = error_of(reply(400, code))
+
+    assert (is_worth_reading(error), may_mean_done(error)) == (worth_reading, decides_nothing)

@@ -74,7 +74,35 @@ def test_each_cloud_has_its_endpoints(cloud: str) -> None:
 def test_an_account_overrides_its_clouds_endpoints() -> None:
     found = account(apiRoot="https://a.example/", authority="https://b.example", audience="https://c.example")
 
-    assert found.endpoints == Endpoints("https://a.example", "https://b.example", "https://c.example")
+    assert found.endpoints == Endpoints(
+        "https://a.example", "https://b.example", "https://c.example", "api://AzureADTokenExchange"
+    )
+
+
+@pytest.mark.parametrize(
+    ("credential", "secrets"),
+    [
+        ({"clientSecret": "a"}, {"clientSecret": "a"}),
+        ({"certificate": "a"}, {"certificate": "a"}),
+        ({"clientSecret": "a", "refreshToken": "b"}, {"clientSecret": "a", "refreshToken": "b"}),
+        ({"managedIdentity": True}, {}),
+        ({}, None),
+        ({"managedIdentity": False}, None),
+        ({"refreshToken": "b"}, None),
+        ({"clientSecret": "a", "certificate": "b"}, None),
+        ({"clientSecret": "a", "managedIdentity": True}, None),
+        ({"certificate": "a", "refreshToken": "b"}, None),
+    ],
+    ids=str,
+)
+def test_an_account_has_one_kind_of_credential(credential: dict[str, Any], secrets: dict[str, str] | None) -> None:
+    plain = {name: value for name, value in ACCOUNT.items() if name != "clientSecret"}
+    settings = environ() | {"PARTNER_CENTER_ACCOUNTS": json.dumps({"default": plain | credential})}
+
+    if secrets is None:
+        assert "PARTNER_CENTER_ACCOUNTS.default: needs one kind of credential" in fault(settings)
+    else:
+        assert Settings.from_environ(settings).accounts["default"].secrets == secrets
 
 
 def test_germany_is_refused_with_the_reason() -> None:
@@ -96,6 +124,9 @@ def test_germany_is_refused_with_the_reason() -> None:
         pytest.param({"authority": "https://user@a.example"}, "default.authority", id="user-in-url"),
         pytest.param({"audience": "https://a.example/?x=1"}, "default.audience", id="query-in-url"),
         pytest.param({"apiRoot": "https://[::1"}, "default.apiRoot", id="broken-url"),
+        pytest.param({"apiRoot": "https://a.example:99999"}, "default.apiRoot", id="port"),
+        pytest.param({"apiRoot": "https://a.example\n.b"}, "default.apiRoot", id="newline-in-url"),
+        pytest.param({"apiRoot": "https://:s@a.example"}, "default.apiRoot", id="password-in-url"),
         pytest.param({"bogus": 1}, "default.bogus", id="unknown"),
     ],
 )
@@ -123,10 +154,11 @@ def test_an_account_has_no_default_mode() -> None:
         ({"PARTNER_CENTER_ACCOUNTS": '{"a": {"clientSecret": "s3cret'}, "PARTNER_CENTER_ACCOUNTS"),
         ({"PARTNER_CENTER_ACCOUNTS": '{"a": {}, "a": {}}'}, "PARTNER_CENTER_ACCOUNTS"),
         ({"PARTNER_CENTER_ACCOUNTS": '{"a b": {}}'}, "PARTNER_CENTER_ACCOUNTS"),
+        ({"PARTNER_CENTER_ACCOUNTS": "[" * 100_000}, "PARTNER_CENTER_ACCOUNTS"),
         ({"CANCEL_DEADLINE_S": "soon"}, "CANCEL_DEADLINE_S"),
         ({"CANCEL_DEADLINE_S": "0"}, "CANCEL_DEADLINE_S"),
         ({"CANCEL_DEADLINE_S": "nan"}, "CANCEL_DEADLINE_S"),
-        ({"CANCEL_MAX_WAIT_S": "221"}, "CANCEL_MAX_WAIT_S"),
+        ({"CANCEL_MAX_WAIT_S": "101"}, "CANCEL_MAX_WAIT_S"),
         ({"SECRET_TTL_S": "-1"}, "SECRET_TTL_S"),
     ],
 )

@@ -31,7 +31,7 @@ def refusal(code: str, status: int = 400) -> CancelError:
 
 WHOLE = None
 LINE_0 = [LineItemRef.model_validate({"lineItemNumber": 0})]
-NO, TOO_LATE, LICENCE = refusal("800061"), refusal("900117"), refusal("800063")
+NO, TOO_LATE, LICENCE, UNKNOWN_ORDER = (refusal(code) for code in ("800061", "900117", "800063", "20000"))
 DOWN, SLOW = error_of(Reply(503, b"")), error_of(Reply(429, b"", 57))
 
 
@@ -51,7 +51,9 @@ DOWN, SLOW = error_of(Reply(503, b"")), error_of(Reply(429, b"", 57))
         pytest.param(None, None, WHOLE, True, "pending", id="accepted-at-last"),
         # refused
         pytest.param(NO, order(1), WHOLE, False, "not_cancellable", id="refused"),
-        pytest.param(NO, None, WHOLE, False, "not_cancellable", id="refused-and-unreadable"),
+        pytest.param(NO, None, WHOLE, False, "outcome_unknown", id="may-mean-done-and-unreadable"),
+        pytest.param(LICENCE, None, WHOLE, False, "use_subscription_cancel", id="means-no-and-unreadable"),
+        pytest.param(LICENCE, order(1, status="cancelled"), WHOLE, False, "already_cancelled", id="done-all-the-same"),
         pytest.param(NO, order(1, status="cancelled"), WHOLE, False, "already_cancelled", id="done-before"),
         pytest.param(TOO_LATE, order(0, 1), LINE_0, False, "already_cancelled", id="line-done-before"),
         pytest.param(TOO_LATE, order(1), WHOLE, False, "cancellation_window_passed", id="too-late"),
@@ -90,7 +92,8 @@ def test_an_unknown_outcome_keeps_what_was_said() -> None:
         pytest.param(None, order(1, status="cancelled"), True, False, id="shown-at-last"),
         pytest.param(NO, None, False, True, id="may-mean-done"),
         pytest.param(TOO_LATE, None, False, True, id="may-mean-done-long-ago"),
-        pytest.param(LICENCE, None, False, False, id="means-no"),
+        pytest.param(LICENCE, None, False, True, id="means-no-most-likely"),
+        pytest.param(UNKNOWN_ORDER, None, False, False, id="not-an-answer-about-the-order"),
         pytest.param(SLOW, None, False, False, id="throttled"),
         pytest.param(LICENCE, None, True, True, id="in-doubt"),
     ],

@@ -1,0 +1,162 @@
+"""Entra ID: a token for Partner Center, by each kind of credential that an account can have.
+
+Client secret and certificate are app-only, so is the managed identity as the app's federated
+credential; the refresh token with the client secret is App+User (the Secure Application Model).
+Whether Partner Center takes an app with a federated credential nobody could confirm.
+
+Source: azure-identity 1.27, msal 1.39; Entra's error codes
+(learn.microsoft.com/entra/identity-platform/reference-error-codes) and "access tokens by a managed
+identity as federated credential" for the exchange audiences (read 2026-11-21).
+"""
+
+import base64
+import binascii
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from shared.azure_sdk import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, SDK_OPTIONS, Seen, open_identity, unavailable
+from shared.errors import BadGateway, CancelError, OurFault
+from shared.settings import Account, Settings
+from shared.vault import Secret
+
+TRANSIENT_CODES = frozenset({"90006", "90033"})  # failed to complete, temporarily unavailable
+
+_CONSENT = "The operator must consent again, with MFA (python -m infra.consent)."
+_REASONS = {
+    "7000215": "the client secret is wrong",
+    "7000222": "the client secret has expired",
+    "700016": "the app is not known in this tenant",
+    "7000112": "the app is disabled",
+    "90002": "the tenant is not known",
+    "53003": "Conditional Access blocked the sign-in",
+    "700027": "the certificate is not registered for the app, or has expired",
+    "700021": "the client assertion does not match the app",
+    "70021": "the managed identity is not a federated credential of the app",
+    "700211": "the managed identity's issuer is not a federated credential of the app",
+    "700212": "the federated credential has another audience",
+    "700213": "the managed identity is not a federated credential of the app",
+    "70000": f"the refresh token is not valid. {_CONSENT}",
+    "70008": f"the refresh token has expired. {_CONSENT}",
+    "700082": f"the refresh token has expired, unused for 90 days. {_CONSENT}",
+    "50173": f"the refresh token was revoked. {_CONSENT}",
+    "50076": f"it wants the user to sign in with MFA. {_CONSENT}",
+    "50079": f"it wants the user to sign in with MFA. {_CONSENT}",
+    "65001": f"nobody consented to the app. {_CONSENT}",
+}
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A token, the seconds that it lives, and a new refresh token where one was exchanged."""
+
+    bearer: str = field(repr=False)
+    life_s: float
+    refresh_token: str | None = field(repr=False, default=None)
+
+
+def request_token(settings: Settings, name: str, secrets: Mapping[str, Secret]) -> Grant:
+    """Return a token for account *name*; *secrets* are those that its settings name, by member.
+
+    Raises OurFault if a setting or a secret is unusable, BadGateway if Entra refused the app,
+    Unavailable if it gave no usable answer. Blocks: call it in a thread.
+    """
+    account = settings.accounts[name]
+    seen = Seen()
+    if "refreshToken" in secrets:
+        return _by_refresh_token(name, account, secrets, seen)
+
+    from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415
+
+    where = account.endpoints
+    # A new credential each time: MSAL hands out its cached token until 5 minutes before its end.
+    with _app_credential(settings, name, secrets, seen) as credential:
+        try:
+            token = credential.get_token(f"{where.audience}/.default")
+        except ClientAuthenticationError as error:
+            raise _refusal(name, seen, error.message) from None
+    return Grant(token.token, token.expires_on - time.time())
+
+
+def _app_credential(settings: Settings, name: str, secrets: Mapping[str, Secret], seen: Seen) -> Any:  # noqa: ANN401  (three kinds)
+    from azure.identity import (  # noqa: PLC0415
+        CertificateCredential,
+        ClientAssertionCredential,
+        ClientSecretCredential,
+    )
+
+    account = settings.accounts[name]
+    options = SDK_OPTIONS | seen.hooks
+    options |= {"authority": account.endpoints.authority, "disable_instance_discovery": True}
+    ids = (account.tenant_id, account.client_id)
+    if account.managed_identity:
+        return ClientAssertionCredential(*ids, partial(_assertion, settings, account), **options)
+    if "certificate" in secrets:
+        try:
+            data = _certificate_bytes(secrets["certificate"].value)
+            return CertificateCredential(*ids, certificate_data=data, send_certificate_chain=True, **options)
+        except ValueError:
+            raise OurFault(
+                "misconfigured",
+                f"The secret that account {name} names in certificate is no certificate with its RSA key, in PEM or"
+                " as PFX in base64 without a password. The operator must store it as Key Vault exports it.",
+            ) from None
+    return ClientSecretCredential(*ids, secrets["clientSecret"].value, **options)
+
+
+def _certificate_bytes(text: str) -> bytes:
+    """Return what Key Vault gives as a certificate's secret: PEM as it is, PFX out of its base64."""
+    if "-----BEGIN" in text:
+        return text.encode()
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError("neither PEM nor base64") from error
+
+
+def _assertion(settings: Settings, account: Account) -> str:
+    with open_identity(settings, Seen()) as identity:
+        return identity.get_token(f"{account.endpoints.exchange_audience}/.default").token
+
+
+def _by_refresh_token(name: str, account: Account, secrets: Mapping[str, Secret], seen: Seen) -> Grant:
+    import msal  # noqa: PLC0415
+    import requests  # noqa: PLC0415
+
+    where = account.endpoints
+    seen.note(None)
+    with requests.Session() as session:
+        session.request = partial(session.request, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S))  # type: ignore[method-assign]
+        session.hooks["response"].append(lambda response, *_, **__: seen.note(response.status_code))
+        try:
+            app = msal.ConfidentialClientApplication(
+                account.client_id,
+                client_credential=secrets["clientSecret"].value,
+                authority=f"{where.authority}/{account.tenant_id}",
+                instance_discovery=False,
+                http_client=session,
+            )
+            scopes = [f"{where.audience}/.default"]
+            answer: dict[str, Any] = app.acquire_token_by_refresh_token(secrets["refreshToken"].value, scopes)
+        except (requests.RequestException, ValueError, RuntimeError, KeyError) as error:
+            raise _refusal(name, seen, str(error)) from None
+    if "access_token" not in answer:
+        raise _refusal(name, seen, str(answer.get("error_description") or ""))
+    return Grant(answer["access_token"], float(answer.get("expires_in", 0)), answer.get("refresh_token"))
+
+
+def _refusal(name: str, seen: Seen, said: str) -> CancelError:
+    number = found[1] if (found := re.search(r"AADSTS(\d+)", said)) else ""
+    if not seen.refused or number in TRANSIENT_CODES:
+        return unavailable("Entra ID")
+    reason = _REASONS.get(number, "its credential was not accepted")
+    cure = (
+        "" if _CONSENT in reason else ". The operator must mend the app registration, or what Key Vault holds for it."
+    )
+    return BadGateway(
+        "credentials_rejected",
+        f"Entra ID refused the app of account {name}{number and f' (AADSTS{number})'}: {reason}{cure}",
+    )

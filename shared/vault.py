@@ -1,0 +1,94 @@
+"""Key Vault: the secrets that an account names, and the one that is written back.
+
+Each look opens a client of its own: it happens once an hour, MSAL remembers an identity endpoint's
+failure for a minute where the client is kept, and one account's trouble cannot touch another's.
+
+Source: azure-keyvault-secrets 4.12; learn.microsoft.com/rest/api/keyvault/secrets (read 2026-11-21).
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from shared.azure_sdk import SDK_OPTIONS, Seen, open_identity, unavailable
+from shared.errors import OurFault
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from azure.keyvault.secrets import SecretClient
+
+REFRESH_TOKEN_LIFE = timedelta(days=90)  # unused for as long, Entra forgets it
+REWRITTEN_AFTER = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Secret:
+    """One version of a secret. *updated_at* None: Key Vault did not say."""
+
+    name: str
+    value: str = field(repr=False)
+    updated_at: datetime | None = None
+
+
+def read_secrets(settings: Settings, account: str) -> dict[str, Secret]:
+    """Return the newest version of each secret that *account* names, by its member. Blocks: call it in a thread.
+
+    Raises OurFault if one is not there or not ours to read, Unavailable if nothing answered.
+    """
+    secrets: dict[str, Secret] = {}
+    names = settings.accounts[account].secrets
+    if not names:
+        return secrets
+    seen = Seen()
+    with _open(settings, seen) as client:
+        for member, name in names.items():
+            try:
+                found = client.get_secret(name)
+            except Exception:  # noqa: BLE001  (the SDK lets through whatever a broken answer made it raise)
+                if not seen.refused:
+                    raise unavailable("Key Vault or the managed identity") from None
+                raise _unreadable(account, member) from None
+            if not found.value:
+                raise _unreadable(account, member)
+            secrets[member] = Secret(name, found.value, found.properties.updated_on)
+    return secrets
+
+
+def renew_secret(settings: Settings, exchanged: Secret, value: str) -> Secret | None:
+    """Store *value* in place of *exchanged* if that is over a day old and still what the vault holds.
+
+    Returns what the vault holds then, None where nothing had to be done. Raises whatever the SDK
+    raises. Key Vault has no If-Match: between the look and the write an operator's new consent
+    could still be overwritten, for some milliseconds a day. Two instances at once do no harm, since
+    the old token and both new ones stay valid.
+    """
+    now = datetime.now(UTC)
+    if exchanged.updated_at and now - exchanged.updated_at < REWRITTEN_AFTER:
+        return None
+    with _open(settings, Seen()) as client:
+        held = client.get_secret(exchanged.name)
+        if held.value != exchanged.value:
+            return Secret(exchanged.name, held.value or "", held.properties.updated_on)
+        written = client.set_secret(
+            exchanged.name,
+            value,
+            content_type=held.properties.content_type,
+            tags=held.properties.tags,
+            expires_on=now + REFRESH_TOKEN_LIFE,
+        )
+        return Secret(exchanged.name, value, written.properties.updated_on or now)
+
+
+def _open(settings: Settings, seen: Seen) -> "SecretClient":
+    from azure.keyvault.secrets import SecretClient  # noqa: PLC0415
+
+    return SecretClient(settings.key_vault_url, open_identity(settings, seen), **SDK_OPTIONS, **seen.hooks)
+
+
+def _unreadable(account: str, member: str) -> OurFault:
+    return OurFault(
+        "misconfigured",
+        f"The secret that account {account} names in {member} could not be read from Key Vault. The operator must"
+        " check that it exists, is enabled and not empty, and that the function's identity has the role Key Vault"
+        " Secrets User.",
+    )
