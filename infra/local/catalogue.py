@@ -10,6 +10,7 @@ cancel-an-order-from-the-integration-sandbox, cancel-software-purchases (read 20
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,8 @@ LICENCES = "f81d98dd-c2f4-499e-a194-5619e260344e"
 STRANGER = "4d3cf487-70f4-4e1e-9ff1-b2bfce8d9f04"  # no relationship with this partner
 
 type Json = dict[str, Any]
+
+log = logging.getLogger("infra.local")
 
 
 class Kind(StrEnum):
@@ -89,11 +92,12 @@ def built_in(now: datetime) -> list[Entry]:
 def from_directory(path: Path) -> list[Entry]:
     """Return the orders in *path*/*.json as software that can be cancelled at any age.
 
-    Raises ValueError naming the file that holds no order, or *path* where there is no such folder.
+    What is JSON and no order is left out, with a warning: folders of samples hold other things too.
+    Raises ValueError naming the file that is no JSON, or *path* where there is no such folder.
     """
     if not path.is_dir():
         raise ValueError(f"{path}: no such folder")
-    return [_loaded(file) for file in sorted(path.glob("*.json"))]
+    return [entry for file in sorted(path.glob("*.json")) if (entry := _loaded(file))]
 
 
 def merge(entries: Iterable[Entry], loaded: Iterable[Entry]) -> list[Entry]:
@@ -106,20 +110,21 @@ def member(thing: Json, name: str) -> Any:  # noqa: ANN401  (JSON)
     return next((value for key, value in thing.items() if key.lower() == name.lower()), None)
 
 
-def _loaded(file: Path) -> Entry:
+def _loaded(file: Path) -> Entry | None:
     try:
         order = json.loads(file.read_bytes())
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{file}: not JSON: {error}") from None
-    if not isinstance(order, dict) or not isinstance(order_id := member(order, "id"), str) or not order_id:
-        raise ValueError(f"{file}: not an order: it has no id")
-    lines = member(order, "lineItems")
-    if lines is not None and not (isinstance(lines, list) and all(isinstance(line, dict) for line in lines)):
-        raise ValueError(f"{file}: not an order: lineItems is not a list of lines")
+    members = {name: member(order, name) for name in ("id", "lineItems")} if isinstance(order, dict) else {}
     try:
         customer = str(UUID(member(order, "referenceCustomerId")))
     except (ValueError, TypeError, AttributeError):
-        raise ValueError(f"{file}: not an order: referenceCustomerId is not a GUID") from None
+        customer = None
+    lines = members.get("lineItems")
+    are_lines = lines is None or (isinstance(lines, list) and all(isinstance(line, dict) for line in lines))
+    if not isinstance(members.get("id"), str) or not members["id"] or customer is None or not are_lines:
+        log.warning("%s is left out: an order has id, referenceCustomerId (a GUID) and lineItems (a list)", file)
+        return None
     return Entry(order, customer, Kind.SOFTWARE, f"loaded from {file.name}", Condition.NO_LIMITS)
 
 

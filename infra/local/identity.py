@@ -32,6 +32,8 @@ class Identity:
         query = request.query_params
         if query.get("client_id", self._client_id) != self._client_id:
             return JSONResponse({"statusCode": 400, "message": "No User Assigned identity found."}, 400)
+        if "resource" not in query:
+            return JSONResponse({"statusCode": 400, "message": "The parameter resource is missing."}, 400)
         token = self._signer.token(
             audience=query["resource"],
             tenant_id=self._tenant_id,

@@ -13,10 +13,9 @@ from collections import deque
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any, Literal
-from urllib.parse import parse_qsl, urlencode
 
 import uvicorn
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -24,8 +23,13 @@ MASK = "…"
 PIECE_BYTES = 64 * 1024
 SLOW_PIECES = 10
 KEPT_REQUESTS = 20_000
-SECRET_HEADERS = frozenset({"x-identity-header", "x-functions-key", "x-caller-key"})
-SECRET_FIELDS = frozenset({"client_secret", "client_assertion", "refresh_token", "code", "code_verifier", "value"})
+SECRET_HEADERS = frozenset({"x-identity-header", "x-functions-key", "x-caller-key", "cookie"})
+SECRET_FIELDS = frozenset(
+    {
+        *("client_secret", "client_assertion", "assertion", "password", "refresh_token", "access_token"),
+        *("code", "code_verifier", "value"),
+    }
+)
 
 type Service = Literal["partner_center", "entra", "key_vault", "identity"]
 
@@ -52,6 +56,18 @@ class Fault(BaseModel):
     hang_up: Literal["before", "after", "halfway"] | None = None
     body_bytes: int | None = Field(None, ge=0, le=1_000_000_000)
     slow_s: float = Field(0.0, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_left_out(cls, fault: Any) -> Any:  # noqa: ANN401  (JSON)
+        """Clients that write out what they leave out send null; only a *body* can mean it."""
+        if not isinstance(fault, dict):
+            return fault
+        given = {name: value for name, value in fault.items() if value is not None or name == "body"}
+        if isinstance(headers := given.get("headers"), dict):
+            numbers = {name: str(value) for name, value in headers.items() if type(value) in (int, float)}
+            given["headers"] = headers | numbers
+        return given
 
     @field_validator("path")
     @classmethod
@@ -142,12 +158,13 @@ class Recorded:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _read(receive)
-        path = scope["raw_path"].decode() + (f"?{scope['query_string'].decode()}" if scope["query_string"] else "")
+        query = scope["query_string"].decode("latin-1")
+        path = scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         entry = {
             "service": self._service,
             "method": scope["method"],
-            "path": path,
+            "path": scope["raw_path"].decode("latin-1") + (f"?{_masked_form(query)}" if query else ""),
             "headers": _masked_headers(headers),
             "body": _masked_body(body),
             "status": None,
@@ -261,13 +278,18 @@ def _masked_body(body: bytes) -> Any:  # noqa: ANN401  (JSON, or text)
     try:
         parsed = json.loads(text) if text else None
     except (ValueError, RecursionError):
-        fields = parse_qsl(text, keep_blank_values=True)
-        if not any(name in SECRET_FIELDS for name, _ in fields):
-            return text
-        return urlencode([(name, MASK if name in SECRET_FIELDS else value) for name, value in fields], safe=MASK)
-    if isinstance(parsed, dict) and "value" in parsed:
-        return parsed | {"value": MASK}
+        return _masked_form(text)
+    if isinstance(parsed, dict):
+        return {name: MASK if name in SECRET_FIELDS else value for name, value in parsed.items()}
     return parsed
+
+
+def _masked_form(text: str) -> str:
+    """Return form fields, or a query, with the secret ones masked and all else as it came."""
+    fields = (field.partition("=") for field in text.split("&"))
+    return "&".join(
+        f"{name}={MASK}" if sign and name in SECRET_FIELDS else name + sign + value for name, sign, value in fields
+    )
 
 
 class _Protocol(H11Protocol):

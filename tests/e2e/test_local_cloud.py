@@ -567,6 +567,14 @@ def test_removed_faults_do_not_come(cloud: LocalCloud, client: httpx.Client, ord
     assert client.get(path_of(order_id)).status_code == 200
 
 
+def test_what_a_client_leaves_out_may_be_null(cloud: LocalCloud, client: httpx.Client, order_id: str) -> None:
+    """Clients that write out every member, and headers as numbers, mean what the others mean."""
+    left_out = dict.fromkeys(("method", "path", "times", "status", "delay_s", "hang_up"))
+    cloud.fault(**left_out, headers={"Retry-After": 3})
+
+    assert client.get(path_of(order_id)).headers["retry-after"] == "3"
+
+
 @pytest.mark.parametrize(
     "fault",
     [
@@ -586,7 +594,7 @@ def test_removed_faults_do_not_come(cloud: LocalCloud, client: httpx.Client, ord
         '{"service": "entra", "hang_up": true}',
         '{"service": "entra", "path": "("}',
         '{"service": "entra", "method": 1}',
-        '{"service": "entra", "headers": {"retry-after": 1}}',
+        '{"service": "entra", "headers": {"retry-after": [1]}}',
         '{"service": "entra", "headers": {"x": "two\\r\\nlines"}}',
         '{"service": "entra", "headers": {"x": "✓"}}',
         '{"service": "entra", "delayS": 1}',
