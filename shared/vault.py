@@ -35,23 +35,19 @@ def read_secrets(settings: Settings, account: str) -> dict[str, Secret]:
 
     Raises OurFault if one is not there or not ours to read, Unavailable if nothing answered.
     """
-    secrets: dict[str, Secret] = {}
     names = settings.accounts[account].secrets
     if not names:
-        return secrets
+        return {}
     seen = Seen()
-    with _open(settings, seen) as client:
-        for member, name in names.items():
-            try:
-                found = client.get_secret(name)
-            except Exception:  # noqa: BLE001  (the SDK lets through whatever a broken answer made it raise)
-                if not seen.refused:
-                    raise unavailable("Key Vault or the managed identity") from None
-                raise _unreadable(account, member) from None
-            if not found.value:
-                raise _unreadable(account, member)
-            secrets[member] = Secret(name, found.value, found.properties.updated_on)
-    return secrets
+    with open_vault(settings, seen) as client:
+        return {member: _read(client, seen, account, member, name) for member, name in names.items()}
+
+
+def read_secret(settings: Settings, account: str, member: str) -> Secret:
+    """Return the newest version of the one secret that *account* names in *member*; raises like `read_secrets`."""
+    seen = Seen()
+    with open_vault(settings, seen) as client:
+        return _read(client, seen, account, member, settings.accounts[account].secrets[member])
 
 
 def renew_secret(settings: Settings, exchanged: Secret, value: str) -> Secret | None:
@@ -65,7 +61,7 @@ def renew_secret(settings: Settings, exchanged: Secret, value: str) -> Secret | 
     now = datetime.now(UTC)
     if exchanged.updated_at and now - exchanged.updated_at < REWRITTEN_AFTER:
         return None
-    with _open(settings, Seen()) as client:
+    with open_vault(settings) as client:
         held = client.get_secret(exchanged.name)
         if held.value != exchanged.value:
             return Secret(exchanged.name, held.value or "", held.properties.updated_on)
@@ -79,10 +75,24 @@ def renew_secret(settings: Settings, exchanged: Secret, value: str) -> Secret | 
         return Secret(exchanged.name, value, written.properties.updated_on or now)
 
 
-def _open(settings: Settings, seen: Seen) -> "SecretClient":
+def open_vault(settings: Settings, seen: Seen | None = None) -> "SecretClient":
+    """Return a client for the vault, with the function's identity or a developer's own; close it after use."""
     from azure.keyvault.secrets import SecretClient  # noqa: PLC0415
 
+    seen = seen or Seen()
     return SecretClient(settings.key_vault_url, open_identity(settings, seen), **SDK_OPTIONS, **seen.hooks)
+
+
+def _read(client: "SecretClient", seen: Seen, account: str, member: str, name: str) -> Secret:
+    try:
+        found = client.get_secret(name)
+    except Exception:  # noqa: BLE001  (the SDK lets through whatever a broken answer made it raise)
+        if not seen.refused:
+            raise unavailable("Key Vault or the managed identity") from None
+        raise _unreadable(account, member) from None
+    if not found.value:
+        raise _unreadable(account, member)
+    return Secret(name, found.value, found.properties.updated_on)
 
 
 def _unreadable(account: str, member: str) -> OurFault:

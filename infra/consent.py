@@ -1,0 +1,133 @@
+"""`python -m infra.consent ACCOUNT`: sign in once, with MFA, and store the first refresh token in Key Vault.
+
+For an account with `refreshToken` (App+User). The function's settings are read from the
+environment; Key Vault is opened with whoever is signed in (`az login`), who needs to read the client
+secret and to write the refresh token. The browser comes back to a port of this machine, with PKCE.
+
+Source: learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow and Partner Center's
+"enable-secure-app-model" (read 2026-11-21); the sign-in must be with MFA, or Partner Center answers 900421.
+"""
+
+import argparse
+import base64
+import json
+import os
+import sys
+import webbrowser
+from datetime import UTC, datetime
+from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import msal
+import requests
+
+from shared.azure_sdk import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
+from shared.errors import CancelError
+from shared.settings import Settings
+from shared.vault import REFRESH_TOKEN_LIFE, open_vault, read_secret
+
+WAIT_S = 300
+
+
+class ConsentFailed(Exception):
+    """The consent did not come about; the text says why and what to do."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m infra.consent", description=__doc__.partition("\n")[0])
+    parser.add_argument("account", help="as PARTNER_CENTER_ACCOUNTS calls it")
+    parser.add_argument("--port", type=int, default=0, help="where the browser comes back to (default: a free one)")
+    parser.add_argument("--no-browser", action="store_true", help="print the address instead of opening it")
+    arguments = parser.parse_args()
+    try:
+        settings = Settings.from_environ(os.environ)
+        expires = consent(settings, arguments.account, port=arguments.port, browse=not arguments.no_browser)
+    except CancelError as error:
+        print(f"infra.consent: {error.detail}", file=sys.stderr)
+        return 1
+    except ConsentFailed as error:
+        print(f"infra.consent: {error}", file=sys.stderr)
+        return 1
+    print(f"Stored. Unused, it would expire on {expires:%Y-%m-%d}; the function renews it as it goes.")
+    return 0
+
+
+def consent(settings: Settings, name: str, *, port: int, browse: bool) -> datetime:
+    """Walk through the sign-in and store the refresh token; return when it expires unused."""
+    account = settings.accounts.get(name)
+    if account is None or account.refresh_token is None:
+        raise ConsentFailed(f"there is no account {name} with a refreshToken in PARTNER_CENTER_ACCOUNTS")
+    client_secret = read_secret(settings, name, "clientSecret").value
+    where = account.endpoints
+    with requests.Session() as session, HTTPServer(("127.0.0.1", port), _Return) as server:
+        session.request = partial(session.request, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S))  # type: ignore[method-assign]
+        app = msal.ConfidentialClientApplication(
+            account.client_id,
+            client_credential=client_secret,
+            authority=f"{where.authority}/{account.tenant_id}",
+            instance_discovery=False,
+            http_client=session,
+        )
+        flow: dict[str, Any] = app.initiate_auth_code_flow(
+            [f"{where.audience}/user_impersonation"],
+            redirect_uri=f"http://localhost:{server.server_port}",
+            prompt="login",  # a session that is there already may be without MFA
+        )
+        _show(flow["auth_uri"], browse=browse)
+        answer: dict[str, Any] = app.acquire_token_by_auth_code_flow(flow, _wait(server))
+    if "refresh_token" not in answer:
+        raise ConsentFailed(f"Entra ID gave no refresh token: {answer.get('error_description') or answer.get('error')}")
+    if "mfa" not in _claims(answer["access_token"]).get("amr", []):
+        raise ConsentFailed("the sign-in was without MFA, which Partner Center refuses; require it, then try again")
+    expires = datetime.now(UTC) + REFRESH_TOKEN_LIFE
+    with open_vault(settings) as vault:
+        vault.set_secret(account.refresh_token, answer["refresh_token"], expires_on=expires)
+    return expires
+
+
+def _show(address: str, *, browse: bool) -> None:
+    if browse and webbrowser.open(address):
+        print("Sign in with the browser that opened, as a user of the group AdminAgents, with MFA.", flush=True)
+    else:
+        print(f"Open this address and sign in as a user of the group AdminAgents, with MFA:\n{address}", flush=True)
+
+
+class _Return(BaseHTTPRequestHandler):
+    """Takes what the browser brings back, and says so in it."""
+
+    brought: dict[str, str] | None = None
+
+    def do_GET(self) -> None:
+        query = dict(parse_qsl(urlsplit(self.path).query))
+        if "state" in query:
+            type(self).brought = query
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; charset=utf-8")
+        self.end_headers()
+        self.wfile.write(b"Done here; go back to the terminal.")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (http.server's name)
+        """Stay silent: the line would hold the code."""
+
+
+def _wait(server: HTTPServer) -> dict[str, str]:
+    server.timeout = 1
+    _Return.brought = None
+    for _ in range(WAIT_S):
+        server.handle_request()
+        if _Return.brought is not None:
+            return _Return.brought
+    raise ConsentFailed(f"nobody signed in within {WAIT_S // 60} minutes")
+
+
+def _claims(token: str) -> dict[str, Any]:
+    """Return a token's claims, unverified: it came from Entra over TLS, and is only looked at."""
+    payload = token.split(".")[1]
+    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return claims
+
+
+if __name__ == "__main__":
+    sys.exit(main())
