@@ -64,13 +64,26 @@ def test_readme_stays_readable() -> None:
     assert len(README.splitlines()) < 400
 
 
+ACCOUNTS_IN_PAGE = re.findall(r"^Account: `(\{.*\})`$", (ROOT / "infra/README.md").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("text", ACCOUNTS_IN_PAGE)
+def test_the_operators_page_shows_accounts_that_work(text: str) -> None:
+    guid = "00000000-0000-0000-0000-000000000000"
+
+    assert Account.model_validate_json(text.replace("TENANT", guid).replace("APP", guid))
+    assert len(ACCOUNTS_IN_PAGE) == 4
+
+
 def test_the_example_settings_are_settings() -> None:
     values = json.loads((ROOT / "local.settings.example.json").read_text())["Values"]
 
     assert Settings.from_environ(values).accounts["default"].mode is Mode.DRY_RUN
 
 
-@pytest.mark.parametrize("path", ["README.md", "infra/local/README.md", "CHANGELOG.md", "SECURITY.md"])
+@pytest.mark.parametrize(
+    "path", ["README.md", "infra/README.md", "infra/local/README.md", "CHANGELOG.md", "SECURITY.md"]
+)
 def test_links_lead_somewhere(path: str) -> None:
     page = ROOT / path
 
