@@ -53,9 +53,9 @@ async def show(options: Options) -> int:
             ]
         console.rule("[bold]Try it yourself")
         console.print(
-            "[bold]make serve[/] keeps it running, lists every order, and prints lines to paste like this one:\n"
+            "[bold]make serve[/] keeps it running, lists every order, and prints lines to paste, like this one:\n"
         )
-        console.print(curl(cloud, LINE), soft_wrap=True, markup=False)
+        console.print(curl("http://127.0.0.1:7071/api/cancel_order", "KEY", LINE), soft_wrap=True, markup=False)
     return 0 if told == [expected for _, _, expected in STEPS] else 1
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from infra.local.cloud import Cloud
@@ -14,15 +15,13 @@ LINE = {
 }
 
 
-def curl(cloud: Cloud, body: Mapping[str, Any]) -> str:
-    """Return a command line, ready to paste, that sends *body* to the function."""
-    return (
-        f"curl -si {cloud.function_url} -H 'x-functions-key: {cloud.function_key}'"
-        f" -H 'Content-Type: application/json' -d '{json.dumps(body)}'"
-    )
+def curl(url: str, key: str, body: Mapping[str, Any]) -> str:
+    """Return a command line that sends *body* to the function."""
+    return f"curl -si {url} -H 'x-functions-key: {key}' -H 'Content-Type: application/json' -d '{json.dumps(body)}'"
 
 
 def welcome(cloud: Cloud) -> str:
+    paste = partial(curl, cloud.function_url, cloud.function_key)
     accounts = "\n".join(f"  {name:<18} {account.note}" for name, account in cloud.accounts.items())
     width = max(len(entry.order_id) for entry in cloud.entries)
     orders = "\n".join(
@@ -37,11 +36,11 @@ Accounts (account in the request; default if left out):
 {accounts}
 
 Look first, change nothing:
-  {curl(cloud, LINE | {"dryRun": True})}
+  {paste(LINE | {"dryRun": True})}
 Cancel one of two lines:
-  {curl(cloud, LINE)}
+  {paste(LINE)}
 Cancel a whole order:
-  {curl(cloud, WHOLE)}
+  {paste(WHOLE)}
 What reached Partner Center, Entra ID, Key Vault and the managed identity:
   curl -s {cloud.url("control")}/requests
 
