@@ -83,7 +83,7 @@ def consent(settings: Settings, name: str, *, port: int, browse: bool) -> dateti
         raise ConsentFailed("the sign-in was without MFA, which Partner Center refuses; require it, then try again")
     expires = datetime.now(UTC) + REFRESH_TOKEN_LIFE
     with open_vault(settings) as vault:
-        vault.set_secret(account.refresh_token, answer["refresh_token"], expires_on=expires)
+        vault.set_secret(account.refresh_token, answer["refresh_token"], content_type="text/plain", expires_on=expires)
     return expires
 
 

@@ -4,17 +4,20 @@ For tests, benchmarks and whoever drives the local cloud from outside; plain JSO
 loopback. Answers 400 with the reason when something asked for makes no sense.
 """
 
-from typing import Any
+import asyncio
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from infra.local.entra import Entra
 from infra.local.key_vault import KeyVault
 from infra.local.partner_center import PartnerCenter
+from infra.local.registrations import Client, Trouble, public_certificates
+from infra.local.signing import new_key_pair
 from infra.local.wire import Fault, Traffic
 
 
@@ -22,13 +25,64 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+class _Attributes(_Body):
+    """Seconds since 1970. A back-dated *created* and *updated* make a secret as old as a test needs it."""
+
+    enabled: bool | None = None
+    nbf: int | None = None
+    exp: int | None = None
+    created: int | None = None
+    updated: int | None = None
+
+
 class _Secret(_Body):
     value: str
+    content_type: str | None = Field(None, alias="contentType")
+    tags: dict[str, str] = {}
+    attributes: _Attributes = _Attributes()
+
+
+def _is_certificate(pem: str) -> str:
+    public_certificates([pem])  # raises ValueError
+    return pem
+
+
+type Pem = Annotated[str, AfterValidator(_is_certificate)]
 
 
 class _Client(_Body):
+    """Changes to an app registration; what is left out stays as it is. Done in the order of the members."""
+
+    revoke: bool = False
+    expire: bool = False
     secret: str | None = None
+    secrets: list[str] | None = Field(None, min_length=1)
+    certificate: Pem | None = None
+    certificates: list[Pem] | None = Field(None, min_length=1)
+    refresh_token: str | None = Field(None, alias="refreshToken", min_length=1)
     token_lifetime_s: float | None = Field(None, alias="tokenLifetime_s", gt=0)
+    trouble: Trouble | None = None
+
+    def change(self, client: Client) -> None:
+        if self.revoke:
+            client.end("revoked")
+            client.keep_newest()
+        if self.expire:
+            client.end("expired")
+        if secrets := self.secrets or _one(self.secret):
+            client.secrets = secrets
+        if certificates := self.certificates or _one(self.certificate):
+            client.certificates = public_certificates(certificates)
+        if self.refresh_token is not None:
+            client.accept(self.refresh_token)
+        if self.token_lifetime_s is not None:
+            client.token_lifetime_s = self.token_lifetime_s
+        if "trouble" in self.model_fields_set:
+            client.trouble = self.trouble
+
+
+def _one[T](value: T | None) -> list[T]:
+    return [] if value is None else [value]
 
 
 class _Limits(_Body):
@@ -38,10 +92,12 @@ class _Limits(_Body):
 class Control:
     """The app under the control URL."""
 
-    def __init__(self, traffic: Traffic, partner_center: PartnerCenter, entra: Entra, key_vault: KeyVault) -> None:
+    def __init__(
+        self, traffic: Traffic, partner_center: PartnerCenter, clients: Mapping[str, Client], key_vault: KeyVault
+    ) -> None:
         self._traffic = traffic
         self._partner_center = partner_center
-        self._entra = entra
+        self._clients = clients
         self._key_vault = key_vault
         self.app = Starlette(
             routes=[
@@ -50,7 +106,9 @@ class Control:
                 Route("/faults", self._add_fault, methods=["POST"]),
                 Route("/faults", self._clear_faults, methods=["DELETE"]),
                 Route("/orders/{order_id}", self._order, methods=["GET"]),
+                Route("/secrets/{name}", self._secret, methods=["GET"]),
                 Route("/secrets/{name}", self._set_secret, methods=["PUT"]),
+                Route("/certificates", self._new_certificate, methods=["POST"]),
                 Route("/clients/{client_id}", self._set_client, methods=["PUT"]),
                 Route("/limits", self._set_limits, methods=["PUT"]),
             ],
@@ -77,20 +135,25 @@ class Control:
         order = self._partner_center.order(request.path_params["order_id"])
         return JSONResponse({"error": "no such order"}, 404) if order is None else JSONResponse(order)
 
+    async def _secret(self, request: Request) -> Response:
+        versions = self._key_vault.versions(request.path_params["name"])
+        return JSONResponse(versions) if versions else JSONResponse({"error": "no such secret"}, 404)
+
     async def _set_secret(self, request: Request) -> Response:
         body = await _read(request, _Secret)
-        bundle = self._key_vault.set(request.path_params["name"], body.value)
+        given = body.model_dump(by_alias=True, exclude_none=True)
+        bundle = self._key_vault.set(request.path_params["name"], **given)
         return JSONResponse({"id": bundle["id"]})
 
+    async def _new_certificate(self, _: Request) -> Response:
+        pair = await asyncio.to_thread(new_key_pair)  # so that no request waits for it
+        return JSONResponse({"pem": pair.pem, "pfx": pair.pfx})
+
     async def _set_client(self, request: Request) -> Response:
-        client = self._entra.clients.get(request.path_params["client_id"])
+        client = self._clients.get(request.path_params["client_id"])
         if client is None:
             return JSONResponse({"error": "no such client"}, 404)
-        body = await _read(request, _Client)
-        if body.secret is not None:
-            client.secret = body.secret
-        if body.token_lifetime_s is not None:
-            client.token_lifetime_s = body.token_lifetime_s
+        (await _read(request, _Client)).change(client)
         return JSONResponse({})
 
     async def _set_limits(self, request: Request) -> Response:

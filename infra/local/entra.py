@@ -1,82 +1,68 @@
-"""Entra ID's stand-in: OpenID discovery and the v2 token endpoint, for app-only tokens by client secret.
+"""Entra ID's stand-in, one for each cloud: OpenID discovery, the v2 token endpoint, the sign-in page.
 
-Tokens are real: JWTs signed with RS256, for the audience that was asked for. Error texts carry the
-AADSTS numbers of the real service, since those are what anyone acts on.
+Tokens are real: JWTs signed with the cloud's own key, for Partner Center's audience in that cloud.
+App-only by secret, certificate or federated credential (`client_proof`); App+User by authorization
+code (`sign_in`) or refresh token, with `scp`, `upn` and `amr`. Each use of a refresh token gives
+another one; those before it stay valid until they are revoked, as at Entra.
 
-Source: learn.microsoft.com/entra/identity-platform (v2-oauth2-client-creds-grant-flow,
-reference-error-codes), and what msal 1.39 asks for on the wire (read and observed 2026-11-21).
+Source: learn.microsoft.com/entra/identity-platform: v2-oauth2-client-creds-grant-flow,
+v2-oauth2-auth-code-flow, refresh-tokens, access-token-claims-reference; and what msal 1.39 asks for
+on the wire (read and observed 2026-11-21).
 """
 
-import time
+import base64
+import json
 import uuid
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-import jwt
-from cryptography.hazmat.primitives.asymmetric import rsa
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-TOKEN_LIFETIME_S = 3599
+from infra.local.aadsts import TokenRefused
+from infra.local.client_proof import check_proof
+from infra.local.clouds import CLOUDS, CloudName
+from infra.local.registrations import Client
+from infra.local.sign_in import SignIns, read_user_scope
+from infra.local.signing import Signer
 
-
-class Signer:
-    """The key that signs every token of the local cloud, Entra's and the managed identity's."""
-
-    def __init__(self) -> None:
-        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        self.public_key = self._key.public_key()
-
-    def token(self, *, audience: str, tenant_id: str, app_id: str, lifetime_s: float = TOKEN_LIFETIME_S) -> str:
-        now = time.time()
-        claims = {
-            "aud": audience,
-            "iss": f"https://sts.windows.net/{tenant_id}/",
-            "tid": tenant_id,
-            "appid": app_id,
-            "iat": int(now),
-            "nbf": int(now),
-            "exp": int(now + lifetime_s),
-            "uti": uuid.uuid4().hex,  # makes each token another one, as in reality
-        }
-        return jwt.encode(claims, self._key, algorithm="RS256")
-
-
-@dataclass
-class Client:
-    """An app registration: what Entra accepts from it and gives to it."""
-
-    tenant_id: str
-    secret: str = field(repr=False)
-    token_lifetime_s: float = TOKEN_LIFETIME_S
+type Json = dict[str, Any]
 
 
 class Entra:
-    """Tenants and app registrations, in memory. *audiences* are the resources that tokens can be had for."""
+    """The tenants and app registrations of one *cloud*, in memory; *clients* by their id."""
 
-    def __init__(self, signer: Signer, clients: dict[str, Client], audiences: Collection[str]) -> None:
+    def __init__(self, cloud: CloudName, signer: Signer, clients: dict[str, Client]) -> None:
         self.clients = clients
         self.app = Starlette(
             routes=[
                 Route("/{tenant}/v2.0/.well-known/openid-configuration", self._discovery),
                 Route("/{tenant}/oauth2/v2.0/token", self._token, methods=["POST"]),
+                Route("/{tenant}/oauth2/v2.0/authorize", self._authorize),
             ]
         )
+        self._facts = CLOUDS[cloud]
         self._signer = signer
-        self._audiences = audiences
+        self._sign_ins = SignIns(self._facts.audience)
 
-    def _knows(self, tenant: str) -> bool:
-        return tenant in {client.tenant_id for client in self.clients.values()}
+    def _check_tenant(self, tenant: str) -> None:
+        if tenant not in {client.tenant_id for client in self.clients.values()}:
+            raise TokenRefused(90002, f"Tenant '{tenant}' not found.")
+
+    def _find(self, client_id: str, tenant: str) -> Client | None:
+        client = self.clients.get(client_id)
+        return client if client and client.tenant_id == tenant else None
 
     async def _discovery(self, request: Request) -> Response:
         tenant = request.path_params["tenant"]
-        if not self._knows(tenant):
-            return _error(400, "invalid_tenant", 90002, f"Tenant '{tenant}' not found.")
-        root = f"https://{request.headers['host']}/{tenant}"
+        try:
+            self._check_tenant(tenant)
+        except TokenRefused as refused:
+            return refused.response()
+        root = _root(request)
         return JSONResponse(
             {
                 "issuer": f"{root}/v2.0",
@@ -86,58 +72,105 @@ class Entra:
             }
         )
 
+    async def _authorize(self, request: Request) -> Response:
+        query = request.query_params
+        return self._sign_ins.page(self._find(query.get("client_id", ""), request.path_params["tenant"]), query)
+
     async def _token(self, request: Request) -> Response:
-        tenant = request.path_params["tenant"]
         form = dict(parse_qsl((await request.body()).decode()))
-        client = self.clients.get(form.get("client_id", ""))
+        try:
+            body = self._grant(request.path_params["tenant"], form, root=_root(request))
+        except TokenRefused as refused:
+            return refused.response()
+        return JSONResponse(body, headers={"Cache-Control": "no-store"})
+
+    def _grant(self, tenant: str, form: Mapping[str, str], *, root: str) -> Json:
+        self._check_tenant(tenant)
+        client_id = form.get("client_id", "")
+        client = self._find(client_id, tenant)
+        if client is None:
+            raise TokenRefused(700016, "Application was not found in the directory.")
+        if client.trouble == "disabled":
+            raise TokenRefused(7000112, "Application is disabled.")
+        grant = {
+            "client_credentials": self._for_app,
+            "refresh_token": self._for_refresh_token,
+            "authorization_code": self._for_code,
+        }.get(form.get("grant_type", ""))
+        if grant is None:
+            raise TokenRefused(70003, "The app requested an unsupported grant type.")
+        endpoint = f"{root}/oauth2/v2.0/token"
+        check_proof(client_id, client, form, endpoint=endpoint, public_key=self._signer.public_key)
+        return grant(client_id, client, form)
+
+    def _for_app(self, client_id: str, client: Client, form: Mapping[str, str]) -> Json:
         audience, _, suffix = form.get("scope", "").rpartition("/")
-        refusals = (
-            (not self._knows(tenant), 400, "invalid_request", 90002, "Tenant not found."),
-            (
-                client is None or client.tenant_id != tenant,
-                400,
-                "unauthorized_client",
-                700016,
-                "Application was not found in the directory.",
-            ),
-            (
-                form.get("grant_type") != "client_credentials",
-                400,
-                "unsupported_grant_type",
-                70003,
-                "Unsupported grant.",
-            ),
-            (client and form.get("client_secret") != client.secret, 401, "invalid_client", 7000215, "Invalid secret."),
-            (suffix != ".default", 400, "invalid_scope", 1002012, "The scope must end in /.default."),
-            (audience not in self._audiences, 400, "invalid_resource", 500011, "The resource was not found."),
-        )
-        for refused, status, error, number, words in refusals:
-            if refused:
-                return _error(status, error, number, words)
-        assert client is not None  # noqa: S101  (700016 above)
+        if suffix != ".default":
+            raise TokenRefused(1002012, "The scope of client credentials must end in /.default.")
+        if audience != self._facts.audience:
+            raise TokenRefused(500011, f"The resource principal named {audience} was not found in the tenant.")
+        _check_conditional_access(client)
+        return self._answer(client_id, client, {"idtyp": "app"})
+
+    def _for_refresh_token(self, client_id: str, client: Client, form: Mapping[str, str]) -> Json:
+        scopes = read_user_scope(form.get("scope", ""), self._facts.audience)
+        upn = client.use(form.get("refresh_token", ""))
+        if client.trouble == "interaction_required":
+            raise TokenRefused(50076, "Due to a configuration change you must use multi-factor authentication.")
+        return self._for_user(client_id, client, upn, scopes | {"offline_access"})
+
+    def _for_code(self, client_id: str, client: Client, form: Mapping[str, str]) -> Json:
+        code = self._sign_ins.redeem(form)
+        return self._for_user(client_id, client, code.upn, code.scopes, code.nonce)
+
+    def _for_user(
+        self, client_id: str, client: Client, upn: str, scopes: frozenset[str], nonce: str | None = None
+    ) -> Json:
+        _check_conditional_access(client)
+        user_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{client.tenant_id}/{upn}"))
+        amr = ["pwd"] if client.trouble == "mfa_missing" else ["pwd", "mfa"]
+        who = {"oid": user_id, "sub": user_id}
+        answer = self._answer(client_id, client, {**who, "scp": "user_impersonation", "upn": upn, "amr": amr})
+        answer["scope"] = f"{self._facts.audience}/user_impersonation"
+        answer["client_info"] = _base64url({"uid": user_id, "utid": client.tenant_id})
+        if "offline_access" in scopes:
+            answer["refresh_token"] = client.new_refresh_token(upn)
+        if "openid" in scopes:
+            answer["id_token"] = self._signer.token(
+                audience=client_id,
+                issuer=self._facts.exchange_issuer.format(tenant=client.tenant_id),
+                tenant_id=client.tenant_id,
+                app_id=client_id,
+                claims={**who, "preferred_username": upn} | ({"nonce": nonce} if nonce else {}),
+            )
+        return answer
+
+    def _answer(self, client_id: str, client: Client, claims: Mapping[str, object]) -> Json:
         lifetime_s = client.token_lifetime_s
-        token = self._signer.token(audience=audience, tenant_id=tenant, app_id=form["client_id"], lifetime_s=lifetime_s)
-        return JSONResponse(
-            {
-                "token_type": "Bearer",
-                "expires_in": int(lifetime_s),
-                "ext_expires_in": int(lifetime_s),
-                "access_token": token,
-            },
-            headers={"Cache-Control": "no-store"},
+        token = self._signer.token(
+            audience=self._facts.audience,
+            issuer=self._facts.issuer.format(tenant=client.tenant_id),
+            tenant_id=client.tenant_id,
+            app_id=client_id,
+            lifetime_s=lifetime_s,
+            claims=claims,
         )
+        return {
+            "token_type": "Bearer",
+            "expires_in": int(lifetime_s),
+            "ext_expires_in": int(lifetime_s),
+            "access_token": token,
+        }
 
 
-def _error(status: int, error: str, number: int, words: str) -> Response:
-    trace, correlation = str(uuid.uuid4()), str(uuid.uuid4())
-    now = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime())
-    said = f"AADSTS{number}: {words} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {now}"
-    body: dict[str, Any] = {
-        "error": error,
-        "error_description": said,
-        "error_codes": [number],
-        "timestamp": now,
-        "trace_id": trace,
-        "correlation_id": correlation,
-    }
-    return JSONResponse(body, status)
+def _check_conditional_access(client: Client) -> None:
+    if client.trouble == "conditional_access":
+        raise TokenRefused(53003, "Access has been blocked by Conditional Access policies.")
+
+
+def _root(request: Request) -> str:
+    return f"https://{request.headers['host']}/{request.path_params['tenant']}"
+
+
+def _base64url(content: Json) -> str:
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")

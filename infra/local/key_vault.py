@@ -4,11 +4,17 @@ azure-keyvault-secrets first sends each vault a request without a token and read
 whom to ask for one; the resource named there must be a parent domain of the vault's. For a vault
 at https://127.0.0.1:P the resource https://0.0.1:P is one, with no change in the product.
 
-Source: learn.microsoft.com/rest/api/keyvault/secrets, and azure-keyvault-secrets 4.12 on the wire.
+The identity may read every secret and write some: roles at the scope of single secrets.
+
+Source: learn.microsoft.com/rest/api/keyvault/secrets (a secret past its `exp` is still given), .../
+azure/key-vault/general/rest-error-codes for ForbiddenByRbac, and azure-keyvault-secrets 4.12 on the
+wire (read and observed 2026-11-21).
 """
 
 import time
 import uuid
+from collections.abc import Collection
+from copy import deepcopy
 from typing import Any
 
 import jwt
@@ -18,11 +24,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+SETTABLE = ("enabled", "nbf", "exp")  # the other attributes are the vault's own
+
 
 class KeyVault:
-    """One vault at *url*, in memory. *authorization* is the authority and tenant that it names in its challenge."""
+    """One vault at *url*, in memory. *authorization* is the authority and tenant that it names in its challenge.
 
-    def __init__(self, url: str, authorization: str, public_key: RSAPublicKey) -> None:
+    *writable* are the secrets that the identity may write.
+    """
+
+    def __init__(self, url: str, authorization: str, public_key: RSAPublicKey, writable: Collection[str]) -> None:
         self.resource = url.replace("//127.", "//")
         self.app = Starlette(
             routes=[
@@ -33,6 +44,7 @@ class KeyVault:
         self._url = url
         self._authorization = authorization
         self._public_key = public_key
+        self._writable = {name.lower() for name in writable}
         self._versions: dict[str, list[dict[str, Any]]] = {}
 
     def set(self, name: str, value: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401  (JSON)
@@ -47,6 +59,10 @@ class KeyVault:
         } | more
         self._versions.setdefault(name.lower(), []).append(bundle)
         return bundle
+
+    def versions(self, name: str) -> list[dict[str, Any]]:
+        """Return a copy of the bundles that the secret *name* has had, the newest last."""
+        return deepcopy(self._versions.get(name.lower(), []))
 
     async def _get(self, request: Request) -> Response:
         if refusal := self._refusal(request):
@@ -63,9 +79,15 @@ class KeyVault:
     async def _put(self, request: Request) -> Response:
         if refusal := self._refusal(request):
             return refusal
+        name = request.path_params["name"]
+        if name.lower() not in self._writable:
+            message = "Caller is not authorized to perform action on resource."
+            return _error(403, "Forbidden", message, inner="ForbiddenByRbac")
         body = await request.json()
-        known = {name: body[name] for name in ("attributes", "tags", "contentType") if body.get(name)}
-        return JSONResponse(self.set(request.path_params["name"], body["value"], **known))
+        known = {member: body[member] for member in ("tags", "contentType") if body.get(member)}
+        given = body.get("attributes") or {}
+        known["attributes"] = {member: given[member] for member in SETTABLE if given.get(member) is not None}
+        return JSONResponse(self.set(name, body["value"], **known))
 
     def _refusal(self, request: Request) -> Response | None:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -82,5 +104,8 @@ class KeyVault:
         return refusal
 
 
-def _error(status: int, code: str, message: str) -> Response:
-    return JSONResponse({"error": {"code": code, "message": message}}, status)
+def _error(status: int, code: str, message: str, *, inner: str | None = None) -> Response:
+    error: dict[str, Any] = {"code": code, "message": message}
+    if inner:
+        error["innererror"] = {"code": inner}
+    return JSONResponse({"error": error}, status)

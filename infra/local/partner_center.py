@@ -5,7 +5,8 @@ What a cancellation does is in `order_rules`. Where nobody could tell what Micro
 likeliest is done and "guess" said on the spot.
 
 Source: learn.microsoft.com/partner-center/developer/ headers, error-codes, order-resources,
-api-throttling-guidance, deprecate-azure-active-directory-graph-token (read 2026-11-21).
+api-throttling-guidance, deprecate-azure-active-directory-graph-token, partner-center-authentication
+(MFA for App+User since 2026-04-01; read 2026-11-21).
 """
 
 import json
@@ -15,6 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Literal
 from uuid import uuid4
 
@@ -39,6 +41,15 @@ GRAPH_AUDIENCES = frozenset(
     {"https://graph.windows.net", "https://graph.chinacloudapi.cn", "https://graph.cloudapi.de"}
 )
 ACCESS_DENIED = Refusal(401, "400", "Access denied.")
+MFA_MISSING = Refusal(401, "900421", "The token has no MFA claim.")
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Whose tokens are taken, and for what."""
+
+    public_key: RSAPublicKey
+    audiences: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -61,6 +72,9 @@ class Held:
 class PartnerCenter:
     """The stand-in, as the ASGI app *app*. All partner tenants see the same orders.
 
+    *app* takes tokens for *audiences* that *public_key* verifies; `front` makes another app on the
+    same orders for the tokens of another cloud.
+
     *requests_per_minute* (0: no limit) and *replay* may be set at any time. *clock* gives seconds
     since 1970; only the expiry of tokens goes by the real time.
     """
@@ -79,8 +93,6 @@ class PartnerCenter:
         self.replay = replay
         self.requests_per_minute = requests_per_minute
         self._tenants = {tenant.lower(): kind for tenant, kind in tenants.items()}
-        self._public_key = public_key
-        self._audiences = frozenset(audience.rstrip("/") for audience in audiences)
         self._clock = clock
         self._windows: dict[str, tuple[float, int]] = {}
         self._answers: dict[tuple[str, str, str, str], Answer] = {}
@@ -90,8 +102,13 @@ class PartnerCenter:
         self._customers = {
             one.entry.customer_tenant_id.lower() for one in held if one.entry.condition != Condition.NO_RELATIONSHIP
         }
+        self.app = self.front(public_key, audiences)
+
+    def front(self, public_key: RSAPublicKey, audiences: Collection[str]) -> Starlette:
+        """Return an app that takes the tokens of one cloud."""
+        trust = Trust(public_key, frozenset(audience.rstrip("/") for audience in audiences))
         route = "/v1/customers/{customer_id}/orders/{order_id}"
-        self.app = Starlette(routes=[Route(route, self._respond, methods=["GET", "PATCH"])])
+        return Starlette(routes=[Route(route, partial(self._respond, trust), methods=["GET", "PATCH"])])
 
     def order(self, order_id: str) -> Json | None:
         """Return a copy of the order with this id or alternateId, as it is now."""
@@ -106,9 +123,9 @@ class PartnerCenter:
             held.change = None
         return held
 
-    async def _respond(self, request: Request) -> Response:
+    async def _respond(self, trust: Trust, request: Request) -> Response:
         try:
-            answer = self._admit(request, await request.body())
+            answer = self._admit(trust, request, await request.body())
         except Refused as refused:
             answer = _refusal_answer(refused.refusal)
         headers = {**_trace_headers(request.headers), **answer.headers}
@@ -116,9 +133,9 @@ class PartnerCenter:
             headers["WWW-Authenticate"] = "Bearer"
         return Response(answer.body, answer.status, headers)
 
-    def _admit(self, request: Request, body: bytes) -> Answer:
+    def _admit(self, trust: Trust, request: Request, body: bytes) -> Answer:
         """Check token and rate, then answer, or repeat the answer that this MS-RequestId had."""
-        tenant = _read_tenant(request.headers.get("authorization"), self._public_key, self._audiences)
+        tenant = _read_tenant(request.headers.get("authorization"), trust)
         if tenant not in self._tenants:
             raise Refused(Refusal(403, "1002", "Authorization failed."))  # Guess: the code.
         if wait_s := self._wait_s(tenant):
@@ -184,7 +201,7 @@ class PartnerCenter:
                 cancel(held.order, change)
 
 
-def _read_tenant(authorization: str | None, public_key: RSAPublicKey, audiences: Collection[str]) -> str:
+def _read_tenant(authorization: str | None, trust: Trust) -> str:
     """Return the partner tenant that the bearer token is of, in lower case. Raises Refused."""
     scheme, _, token = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
@@ -192,15 +209,17 @@ def _read_tenant(authorization: str | None, public_key: RSAPublicKey, audiences:
     required = ["aud", "tid", "appid", "exp"]
     try:
         claims = jwt.decode(
-            token.strip(), public_key, algorithms=["RS256"], options={"verify_aud": False, "require": required}
+            token.strip(), trust.public_key, algorithms=["RS256"], options={"verify_aud": False, "require": required}
         )
     except jwt.PyJWTError:
         raise Refused(ACCESS_DENIED) from None  # Guess: one code for all that is wrong with a token.
     audience = str(claims["aud"]).rstrip("/")
     if audience in GRAPH_AUDIENCES:
         raise Refused(Refusal(401, "900420", "Tokens for the old graph are no longer taken."))
-    if audience not in audiences:
+    if audience not in trust.audiences:
         raise Refused(ACCESS_DENIED)
+    if "scp" in claims and "mfa" not in claims.get("amr", ()):  # App+User; app-only is exempt
+        raise Refused(MFA_MISSING)
     return str(claims["tid"]).lower()
 
 

@@ -133,8 +133,10 @@ def test_the_description_names_everything(cloud: LocalCloud) -> None:
     assert urlsplit(description["functionUrl"]).path == "/api/cancel_order"
     for account in description["accounts"].values():
         assert account.keys() >= {"cloud", "tenantId", "clientId", "credential", "tenantKind"}
-        assert (account["cloud"], account["credential"]) == ("global", "clientSecret")
         assert account["tenantKind"] in {"sandbox", "production"}
+    kinds = {(account["cloud"], account["credential"]) for account in description["accounts"].values()}
+    credentials = ("clientSecret", "certificate", "refreshToken", "managedIdentity")
+    assert kinds == {(cloud, credential) for cloud in ("global", "china", "usgov") for credential in credentials}
     assert all(
         order.keys() >= {"customerTenantId", "orderId", "kind", "note"} and order["kind"] and order["note"]
         for order in description["orders"]
@@ -370,13 +372,15 @@ def test_no_credential_is_in_the_list(configured: LocalCloud) -> None:
         ask_for_token(configured, secret="another-secret-that-is-wrong")
         client.get("/", headers={"X-Caller-Key": CALLER_KEY, "X-Functions-Key": known["functionKey"]})
         client.get("/", headers={"Authorization": bearers[0]})
-        assert vault.put("/secrets/some-secret", json={"value": "a-new-value"}).is_success
+        writable = known["accounts"]["user-global"]["refreshTokenName"]
+        assert vault.put(f"/secrets/{writable}", json={"value": "a-new-value"}).is_success
 
     requests = configured.requests()
 
     assert {one["service"] for one in requests} == {"partner_center", "entra", "key_vault", "identity"}
     text = json.dumps(requests, ensure_ascii=False)
-    secrets = [account["clientSecret"] for account in known["accounts"].values()]
+    proofs = ("clientSecret", "certificate", "refreshToken")
+    secrets = [account[proof] for account in known["accounts"].values() for proof in proofs if proof in account]
     secrets += [known["functionKey"], known["environment"]["IDENTITY_HEADER"], CALLER_KEY]
     secrets += [*bearers, "another-secret-that-is-wrong", "a-new-value"]
     assert [secret for secret in secrets if secret in text] == []
