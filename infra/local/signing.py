@@ -1,6 +1,7 @@
 """The keys of the local cloud: the one that signs a cloud's tokens, and the certificates of its apps."""
 
 import base64
+import math
 import time
 import uuid
 from collections.abc import Mapping
@@ -44,7 +45,7 @@ class Signer:
             "appid": app_id,
             "iat": int(now),
             "nbf": int(now),
-            "exp": int(now + lifetime_s),
+            "exp": math.ceil(now + lifetime_s),  # never before the client believes it
             "uti": uuid.uuid4().hex,  # makes each token another one, as in reality
         }
         return jwt.encode({**every, **claims}, self._key, algorithm="RS256")
