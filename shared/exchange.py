@@ -142,7 +142,9 @@ class Exchange:
                     reply = Reply(response.status_code, b"", _retry_after_s(response.headers.get("retry-after")))
                     reply = Reply(reply.status, await _read(response), reply.retry_after_s)
         except (httpx.RequestError, TimeoutError, zlib.error):
-            pass  # with the status known and the body broken off, the status must do
+            # An accepted PATCH is accepted, though its body broke off; anything else that is not
+            # whole says nothing for sure: a refusal's code is in the body.
+            reply = reply if sent and reply and reply.is_success else None
         if sent and reply and not is_unaccounted(reply):
             self._call.patch_lost = lost_before
         return reply

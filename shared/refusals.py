@@ -149,11 +149,12 @@ def is_worth_reading(error: CancelError) -> bool:
 
 
 def may_mean_done(error: CancelError) -> bool:
-    """True if "already cancelled" is what such a refusal is likely to mean: unread it decides nothing.
+    """True if "already cancelled" is what such a refusal may well mean: unread it decides nothing.
 
-    800061, 800040 and 2011 are likely, and a window that has passed may be named before the state is.
+    800061, 800040 and 2011 are likely, a window that has passed may be named before the state is,
+    and what nobody can interpret may mean that too.
     """
-    return error.code in {"not_cancellable", "cancellation_window_passed"}
+    return error.code in {"not_cancellable", "cancellation_window_passed", "unexpected_answer"}
 
 
 def _by_status(status: int, said: PartnerCenterError) -> tuple[type[CancelError], str]:

@@ -219,7 +219,7 @@ def test_retry_delay(answer: Reply | None, attempt: int, jitter: float, delay_s:
         ("800063", True, False),
         ("800019", True, False),
         ("900416", True, False),
-        ("424242", True, False),
+        ("424242", True, True),
         ("20000", False, False),
         ("20002", False, False),
         ("2032", False, False),
