@@ -41,7 +41,7 @@ format: install ## let ruff rewrite what it can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-soak: install ## the long runs: fuzzing with 20,000 requests
+soak: install ## the long runs: 20,000 fuzzed and 20,000 plain requests, a storm of 5,000
 	@$(BIN)/python -m pytest -q --soak tests/e2e
 
 clean: ## remove .venv and every cache

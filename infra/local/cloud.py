@@ -217,11 +217,14 @@ class Cloud:
 
 
 @asynccontextmanager
-async def running(options: Options) -> AsyncIterator[tuple[Cloud, asyncio.subprocess.Process]]:
-    """Run a local cloud, and end everything of it at the end. Yields it with the function's process."""
+async def running(options: Options, log_level: str = "INFO") -> AsyncIterator[tuple[Cloud, asyncio.subprocess.Process]]:
+    """Run a local cloud, and end everything of it at the end. Yields it with the function's process.
+
+    *log_level* is the least of the function's records that go to stderr.
+    """
     with tempfile.TemporaryDirectory(prefix="local-cloud-") as directory:
         cloud = Cloud(options, Path(directory))
-        environment = cloud.environment() | {"LOCAL_FUNCTION_KEY": cloud.function_key}
+        environment = cloud.environment() | {"LOCAL_FUNCTION_KEY": cloud.function_key, "LOCAL_LOG_LEVEL": log_level}
         async with (
             cloud.stand_ins(),
             function_process(cloud._host_socket, cloud.function_url, environment) as process,  # noqa: SLF001

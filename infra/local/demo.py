@@ -44,7 +44,7 @@ async def show(options: Options) -> int:
     """Run the tour and return the process's exit status: 0 if every step went as it must."""
     console = Console(highlight=False)
     began = time.monotonic()
-    async with running(options) as (cloud, _):
+    async with running(options, log_level="WARNING") as (cloud, _):  # the audit records would run into the tour
         _show_parts(console, cloud, time.monotonic() - began)
         async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
             told = [

@@ -200,6 +200,7 @@ def main() -> None:
     body_limit = int(os.environ.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT") or BODY_LIMIT)
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger().handlers[0].setLevel(os.environ.pop("LOCAL_LOG_LEVEL", "INFO"))
     for name in ("azure.functions", "azure_functions_runtime_v1"):  # the runtime's own: system logs in Azure
         logging.getLogger(name).setLevel(logging.WARNING)
     # `python -m` put the working directory first; the worker has the app root last and nothing of the kind.
