@@ -64,7 +64,7 @@ class Credentials:
         """
         now = self._clock()
         held = self._held.get(account)
-        if held and now < held.renew_at:
+        if held and now < min(held.renew_at, held.expires_at):
             return held.bearer
         flight = self._flights.get(account) or self._start_flight(account)
         if held and now < held.expires_at:

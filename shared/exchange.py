@@ -142,9 +142,9 @@ class Exchange:
                     reply = Reply(response.status_code, b"", _retry_after_s(response.headers.get("retry-after")))
                     reply = Reply(reply.status, await _read(response), reply.retry_after_s)
         except (httpx.RequestError, TimeoutError, zlib.error):
-            # An accepted PATCH is accepted, though its body broke off; anything else that is not
-            # whole says nothing for sure: a refusal's code is in the body.
-            reply = reply if sent and reply and reply.is_success else None
+            # An accepted PATCH is accepted, though its body broke off, and a 429 is a 429; anything else
+            # that is not whole says nothing for sure: a refusal's code is in the body.
+            reply = reply if reply and ((sent and reply.is_success) or reply.status == 429) else None
         if sent and reply and not is_unaccounted(reply):
             self._call.patch_lost = lost_before
         return reply

@@ -27,8 +27,12 @@ KEEPALIVE_S = 120.0  # tickets come minutes apart; Azure drops an idle outbound 
 DEFAULT_ACCOUNT = "default"
 
 # Below WARNING they log every request, some with headers and bodies.
-for _name in ("azure", "httpcore", "httpx", "msal", "urllib3"):
+for _name in ("azure", "httpcore", "httpx", "urllib3"):
     logging.getLogger(_name).setLevel(logging.WARNING)
+# These log a token answer that they cannot read, token and all, as a warning or an error. What
+# they raise is told in our own words.
+for _name in ("azure.identity", "msal"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
 
 
 class Runtime:

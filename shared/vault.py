@@ -6,6 +6,8 @@ failure for a minute where the client is kept, and one account's trouble cannot 
 Source: azure-keyvault-secrets 4.12; learn.microsoft.com/rest/api/keyvault/secrets (read 2026-11-21).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -75,12 +77,17 @@ def renew_secret(settings: Settings, exchanged: Secret, value: str) -> Secret | 
         return Secret(exchanged.name, value, written.properties.updated_on or now)
 
 
-def open_vault(settings: Settings, seen: Seen | None = None) -> "SecretClient":
-    """Return a client for the vault, with the function's identity or a developer's own; close it after use."""
+@contextmanager
+def open_vault(settings: Settings, seen: Seen | None = None) -> Iterator["SecretClient"]:
+    """Open the vault with the function's identity, or a developer's own."""
     from azure.keyvault.secrets import SecretClient  # noqa: PLC0415
 
     seen = seen or Seen()
-    return SecretClient(settings.key_vault_url, open_identity(settings, seen), **SDK_OPTIONS, **seen.hooks)
+    with (
+        open_identity(settings, seen) as identity,  # which a client does not close with itself
+        SecretClient(settings.key_vault_url, identity, **SDK_OPTIONS, **seen.hooks) as client,
+    ):
+        yield client
 
 
 def _read(client: "SecretClient", seen: Seen, account: str, member: str, name: str) -> Secret:

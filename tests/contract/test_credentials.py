@@ -327,6 +327,17 @@ async def test_a_renewal_that_fails_hurts_nobody(credentials: Credentials, cloud
     assert [one["status"] for one in cloud.requests("entra")] == [503]
 
 
+async def test_a_token_that_has_ended_is_not_sent_although_its_renewal_failed(
+    credentials: Credentials, cloud: LocalCloud, clock: Clock
+) -> None:
+    bearer = await credentials.bearer("default", LONG_S)
+    clock.ahead_s = 3700
+    cloud.fault(service="entra", status=503)
+    assert (await refusal(credentials)).code == "credentials_unavailable"
+
+    assert await credentials.bearer("default", LONG_S) != bearer
+
+
 async def flights_landed() -> None:
     others = asyncio.all_tasks() - {asyncio.current_task()}
     if flights := [task for task in others if "_fetch" in repr(task)]:

@@ -74,6 +74,22 @@ async def test_nothing_planted_comes_out(
         assert secret not in out
 
 
+@pytest.mark.parametrize("service", ["entra", "identity"])
+@pytest.mark.parametrize("tail", [" <!-- proxy -->", ""], ids=["broken", "incomplete"])
+async def test_a_token_answer_that_cannot_be_read_is_not_logged(
+    app: App, cloud: LocalCloud, caplog: pytest.LogCaptureFixture, order_id: str, service: str, tail: str
+) -> None:
+    """The SDKs put what they could not parse into their warnings, the token in it too."""
+    caplog.set_level(logging.DEBUG)
+    body = '{"token_type": "Bearer", "access_token": "eyJPLANTED.SECRET.TOKEN"' + (f"}}{tail}" if tail else "")
+    cloud.fault(service=service, method="POST" if service == "entra" else "GET", body=body)
+
+    _, problem, _ = await app.post(whole(order_id))
+
+    assert problem["code"] == "credentials_unavailable"
+    assert "PLANTED" not in "\n".join([str(problem), *map(format_record, caplog.records)])
+
+
 @pytest.mark.parametrize("number", range(3), ids=["described", "as-text", "again-and-again"])
 async def test_an_echo_of_the_token_stops_here(
     app: App, cloud: LocalCloud, caplog: pytest.LogCaptureFixture, order_id: str, number: int

@@ -165,3 +165,14 @@ async def test_a_lost_answer_outweighs_a_closed_gate(app: App, cloud: LocalCloud
 
     assert (status, problem["code"], headers["Retry-After"]) == (503, "outcome_unknown", "57")
     assert cloud.order(order_id)["status"] == "cancelled"
+
+
+async def test_a_429_whose_body_broke_off_closes_the_gate_all_the_same(
+    app: App, cloud: LocalCloud, order_id: str
+) -> None:
+    cloud.fault(status=429, headers={"Retry-After": "57"}, body="x" * 100, hang_up="halfway")
+
+    codes = [(await app.post(whole(order_id, dryRun=True)))[1].get("code") for _ in range(2)]
+
+    assert codes == ["throttled"] * 2
+    assert len(cloud.requests("partner_center")) == 1
