@@ -137,7 +137,8 @@ class Credentials:
         """
         names = self._settings.accounts[account].secrets
         now = self._clock()
-        kept = {member: self._secrets[name] for member, name in names.items() if name in self._secrets}
+        # One look at each: the loop's thread may drop them meanwhile.
+        kept = {member: found for member, name in names.items() if (found := self._secrets.get(name))}
         if kept and kept.keys() == names.keys() and all(now < until for until, _ in kept.values()):
             secrets = {member: secret for member, (_, secret) in kept.items()}
             try:
