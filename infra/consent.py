@@ -15,15 +15,12 @@ import os
 import sys
 import webbrowser
 from datetime import UTC, datetime
-from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import msal
-import requests
-
-from shared.azure_sdk import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
+from shared.azure_sdk import Seen
+from shared.entra import open_app
 from shared.errors import CancelError
 from shared.settings import Settings
 from shared.vault import REFRESH_TOKEN_LIFE, open_vault, read_secret
@@ -60,18 +57,9 @@ def consent(settings: Settings, name: str, *, port: int, browse: bool) -> dateti
     if account is None or account.refresh_token is None:
         raise ConsentFailed(f"there is no account {name} with a refreshToken in PARTNER_CENTER_ACCOUNTS")
     client_secret = read_secret(settings, name, "clientSecret").value
-    where = account.endpoints
-    with requests.Session() as session, HTTPServer(("127.0.0.1", port), _Return) as server:
-        session.request = partial(session.request, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S))  # type: ignore[method-assign]
-        app = msal.ConfidentialClientApplication(
-            account.client_id,
-            client_credential=client_secret,
-            authority=f"{where.authority}/{account.tenant_id}",
-            instance_discovery=False,
-            http_client=session,
-        )
+    with open_app(account, client_secret, Seen()) as app, HTTPServer(("127.0.0.1", port), _Return) as server:
         flow: dict[str, Any] = app.initiate_auth_code_flow(
-            [f"{where.audience}/user_impersonation"],
+            [f"{account.endpoints.audience}/user_impersonation"],
             redirect_uri=f"http://localhost:{server.server_port}",
             prompt="login",  # a session that is there already may be without MFA
         )

@@ -13,15 +13,19 @@ import base64
 import binascii
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shared.azure_sdk import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, SDK_OPTIONS, Seen, open_identity, unavailable
 from shared.errors import BadGateway, CancelError, OurFault
 from shared.settings import Account, Settings
 from shared.vault import Secret
+
+if TYPE_CHECKING:
+    import msal
 
 TRANSIENT_CODES = frozenset({"90006", "90033"})  # failed to complete, temporarily unavailable
 
@@ -127,27 +131,34 @@ def _assertion(settings: Settings, account: Account) -> str:
         return identity.get_token(f"{account.endpoints.exchange_audience}/.default").token
 
 
-def _by_refresh_token(name: str, account: Account, secrets: Mapping[str, Secret], seen: Seen) -> Grant:
+@contextmanager
+def open_app(account: Account, client_secret: str, seen: Seen) -> Iterator["msal.ConfidentialClientApplication"]:
+    """Open the app of *account* for what only msal does: tokens that stand for a user."""
     import msal  # noqa: PLC0415
     import requests  # noqa: PLC0415
 
-    where = account.endpoints
-    seen.note(None)
     with requests.Session() as session:
         session.request = partial(session.request, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S))  # type: ignore[method-assign]
         session.hooks["response"].append(lambda response, *_, **__: seen.note(response.status_code))
-        try:
-            app = msal.ConfidentialClientApplication(
-                account.client_id,
-                client_credential=secrets["clientSecret"].value,
-                authority=f"{where.authority}/{account.tenant_id}",
-                instance_discovery=False,
-                http_client=session,
-            )
-            scopes = [f"{where.audience}/.default"]
+        yield msal.ConfidentialClientApplication(
+            account.client_id,
+            client_credential=client_secret,
+            authority=f"{account.endpoints.authority}/{account.tenant_id}",
+            instance_discovery=False,
+            http_client=session,
+        )
+
+
+def _by_refresh_token(name: str, account: Account, secrets: Mapping[str, Secret], seen: Seen) -> Grant:
+    import requests  # noqa: PLC0415
+
+    seen.note(None)
+    try:
+        with open_app(account, secrets["clientSecret"].value, seen) as app:
+            scopes = [f"{account.endpoints.audience}/.default"]
             answer: dict[str, Any] = app.acquire_token_by_refresh_token(secrets["refreshToken"].value, scopes)
-        except (requests.RequestException, ValueError, RuntimeError, KeyError) as error:
-            raise _refusal(name, seen, str(error)) from None
+    except (requests.RequestException, ValueError, RuntimeError, KeyError) as error:
+        raise _refusal(name, seen, str(error)) from None
     if "access_token" not in answer:
         raise _refusal(name, seen, str(answer.get("error_description") or ""))
     return Grant(answer["access_token"], float(answer.get("expires_in", 0)), answer.get("refresh_token"))

@@ -128,14 +128,18 @@ def retry_delay_s(reply: Reply | None, attempt: int, jitter: float) -> float | N
 
 def is_transient(reply: Reply) -> bool:
     """True if the same request may be answered otherwise in a moment."""
+    if reply.is_success:  # first, so that an order is not parsed here as well
+        return False
     code = read_error(reply.body).code or ""
-    if reply.is_success or code in _CODES:
+    if code in _CODES:
         return False
     return reply.status == 429 or reply.status in UNACCOUNTED or code in TRANSIENT_CODES
 
 
 def is_unaccounted(reply: Reply) -> bool:
     """True if a change may have been made although *reply* reports a failure, whatever its code says."""
+    if reply.is_success:
+        return False
     return reply.status in UNACCOUNTED or read_error(reply.body).code in TRANSIENT_CODES
 
 
