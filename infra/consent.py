@@ -56,7 +56,9 @@ def consent(settings: Settings, name: str, *, port: int, browse: bool) -> dateti
     account = settings.accounts.get(name)
     if account is None or account.refresh_token is None:
         raise ConsentFailed(f"there is no account {name} with a refreshToken in PARTNER_CENTER_ACCOUNTS")
-    client_secret = read_secret(settings, name, "clientSecret").value
+    client_secret = read_secret(
+        settings, account.secrets["clientSecret"], f"account {name} names in clientSecret"
+    ).value
     with open_app(account, client_secret, Seen()) as app, HTTPServer(("127.0.0.1", port), _Return) as server:
         flow: dict[str, Any] = app.initiate_auth_code_flow(
             [f"{account.endpoints.audience}/user_impersonation"],

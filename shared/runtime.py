@@ -5,6 +5,7 @@ One per process, built on the first request and never closed: the host ends the 
 
 import logging
 import os
+import time
 from collections import defaultdict
 from collections.abc import Mapping
 from functools import cache
@@ -14,13 +15,14 @@ from typing import Self
 import httpx
 
 from shared.call import Call, Target
-from shared.callers import identify, permit
+from shared.callers import Proofs, identify, permit, secrets_needed
 from shared.cancel import cancel_order
 from shared.contract import CancelRequest, CancelResult, check_size, parse_cancel_request, preferred_wait_s
 from shared.credentials import Credentials
-from shared.errors import InvalidRequest
+from shared.errors import CancelError, InvalidRequest
 from shared.exchange import Exchange
 from shared.settings import Account, Mode, Settings
+from shared.signing_secrets import SigningSecrets
 from shared.throttle import Gate
 
 KEEPALIVE_S = 120.0  # tickets come minutes apart; Azure drops an idle outbound flow after 4
@@ -41,6 +43,7 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._credentials = Credentials(settings)
+        self._signing_secrets = SigningSecrets(settings)
         self._gates: defaultdict[tuple[str, str], Gate] = defaultdict(Gate)  # by api root and partner tenant
         self._http = httpx.AsyncClient(
             limits=httpx.Limits(keepalive_expiry=KEEPALIVE_S),
@@ -69,7 +72,7 @@ class Runtime:
     async def cancel(self, body: bytes, call: Call) -> CancelResult:
         """Do what *body* asks for, if its caller may; raise a CancelError for every other end."""
         check_size(body)
-        call.caller = identify(self.settings.callers, call.headers)
+        call.caller = await self._caller(body, call)
         request = parse_cancel_request(body, call.headers)
         name, account = self._account(request)
         call.target = target = Target(
@@ -83,6 +86,23 @@ class Runtime:
         gate = self._gates[target.api_root, target.tenant_id]
         exchange = Exchange(target, call, http=self._http, tokens=self._credentials, gate=gate)
         return await cancel_order(target, call, exchange)
+
+    async def _caller(self, body: bytes, call: Call) -> str | None:
+        """Return the caller's name, None while none are set; raise CallerRefused (401) if it proves to be none."""
+        callers = self.settings.callers
+        if callers is None:
+            return None
+        proofs = Proofs(call.headers, body, time.time(), authenticated=self.settings.is_entra_checked)
+        needed = secrets_needed(callers, proofs)
+        while True:
+            secrets, missing = await self._signing_secrets.values(needed, call.remaining_s)
+            try:
+                return identify(callers, proofs, secrets)
+            except CancelError:
+                if missing:
+                    raise missing from None
+                if not self._signing_secrets.read_again(needed):
+                    raise
 
     def _account(self, request: CancelRequest) -> tuple[str, Account]:
         accounts = self.settings.accounts

@@ -161,13 +161,35 @@ class Account(_Frozen):
 
 
 class Caller(_Frozen):
-    """Someone who may call. *accounts* and *customers* None mean all, *sha256* is of the caller's own key."""
+    """What a caller may touch, whichever way it proves itself. *accounts* and *customers* None mean all."""
 
-    proof: Literal["key"]
-    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{64}$", to_lower=True)]
     accounts: frozenset[Name] | None = Field(None, min_length=1)
     customers: frozenset[Guid] | None = Field(None, min_length=1)
     dry_run_only: bool = False
+
+
+class KeyCaller(Caller):
+    """Sends a key of its own, of which only the *sha256* is known here."""
+
+    proof: Literal["key"]
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{64}$", to_lower=True)]
+
+
+class SigningCaller(Caller):
+    """Signs each request. *secrets* are named in Key Vault; during a rotation any of them may have signed."""
+
+    proof: Literal["zendesk", "standard-webhooks"]
+    secrets: tuple[SecretName, ...] = Field(min_length=1, max_length=8)
+
+
+class EntraCaller(Caller):
+    """An app or a user with the app role *role*, signed in by App Service Authentication."""
+
+    proof: Literal["entra"]
+    role: Annotated[str, StringConstraints(pattern=r"^[^\s]{1,120}$")]
+
+
+type AnyCaller = Annotated[KeyCaller | SigningCaller | EntraCaller, Field(discriminator="proof")]
 
 
 class Settings(BaseModel):
@@ -179,21 +201,28 @@ class Settings(BaseModel):
     accounts: Annotated[dict[Name, Account], BeforeValidator(_from_json)] = Field(
         alias="PARTNER_CENTER_ACCOUNTS", min_length=1
     )
-    callers: Annotated[dict[Name, Caller] | None, BeforeValidator(_from_json)] = Field(
+    callers: Annotated[dict[Name, AnyCaller] | None, BeforeValidator(_from_json)] = Field(
         None, alias="CALLERS", min_length=1
     )
     deadline_s: float = Field(8.0, alias="CANCEL_DEADLINE_S", gt=0, le=100, allow_inf_nan=False)
     max_wait_s: float = Field(100.0, alias="CANCEL_MAX_WAIT_S", ge=1, le=100, allow_inf_nan=False)
     secret_ttl_s: float = Field(900.0, alias="SECRET_TTL_S", ge=0, allow_inf_nan=False)
     azure_client_id: str | None = Field(None, alias="AZURE_CLIENT_ID")
-    identity_endpoint: str | None = Field(None, alias="IDENTITY_ENDPOINT")  # Azure's own: there is a managed identity
+    # Azure's own: there is a managed identity; App Service Authentication is on.
+    identity_endpoint: str | None = Field(None, alias="IDENTITY_ENDPOINT")
+    website_auth_enabled: str | None = Field(None, alias="WEBSITE_AUTH_ENABLED")
 
     @field_validator("callers")
     @classmethod
-    def _callers_are_named(cls, callers: dict[str, Caller] | None) -> dict[str, Caller]:
+    def _callers_are_named(cls, callers: dict[str, AnyCaller] | None) -> dict[str, AnyCaller]:
         if callers is None:  # "null": whoever wrote that did not mean "open to everyone"
             raise ValueError("must name at least one caller; remove the setting to let the function key be enough")
         return callers
+
+    @property
+    def is_entra_checked(self) -> bool:
+        """True if App Service Authentication is on: else anybody can send the header that it sends."""
+        return (self.website_auth_enabled or "").lower() == "true"
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:

@@ -17,7 +17,7 @@ from shared.errors import OurFault
 from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from azure.keyvault.secrets import SecretClient
+    from azure.keyvault.secrets import KeyVaultSecret, SecretClient
 
 REFRESH_TOKEN_LIFE = timedelta(days=90)  # unused for as long, Entra forgets it
 REWRITTEN_AFTER = timedelta(days=1)
@@ -42,14 +42,19 @@ def read_secrets(settings: Settings, account: str) -> dict[str, Secret]:
         return {}
     seen = Seen()
     with open_vault(settings, seen) as client:
-        return {member: _read(client, seen, account, member, name) for member, name in names.items()}
+        return {
+            member: _read(client, seen, name, f"account {account} names in {member}") for member, name in names.items()
+        }
 
 
-def read_secret(settings: Settings, account: str, member: str) -> Secret:
-    """Return the newest version of the one secret that *account* names in *member*; raises like `read_secrets`."""
+def read_secret(settings: Settings, name: str, whose: str) -> Secret:
+    """Return the newest version of the secret *name*; raises like `read_secrets`.
+
+    *whose* tells the operator which setting names it, such as "caller helpdesk names in secrets".
+    """
     seen = Seen()
     with open_vault(settings, seen) as client:
-        return _read(client, seen, account, member, settings.accounts[account].secrets[member])
+        return _read(client, seen, name, whose)
 
 
 def renew_secret(settings: Settings, exchanged: Secret, value: str) -> Secret | None:
@@ -65,8 +70,8 @@ def renew_secret(settings: Settings, exchanged: Secret, value: str) -> Secret | 
         return None
     with open_vault(settings) as client:
         held = client.get_secret(exchanged.name)
-        if held.value != exchanged.value:
-            return Secret(exchanged.name, held.value or "", held.properties.updated_on)
+        if _text(held) != exchanged.value:
+            return Secret(exchanged.name, _text(held), held.properties.updated_on)
         written = client.set_secret(
             exchanged.name,
             value,
@@ -90,22 +95,26 @@ def open_vault(settings: Settings, seen: Seen | None = None) -> Iterator["Secret
         yield client
 
 
-def _read(client: "SecretClient", seen: Seen, account: str, member: str, name: str) -> Secret:
+def _read(client: "SecretClient", seen: Seen, name: str, whose: str) -> Secret:
     try:
         found = client.get_secret(name)
     except Exception:  # noqa: BLE001  (the SDK lets through whatever a broken answer made it raise)
         if not seen.refused:
             raise unavailable("Key Vault or the managed identity") from None
-        raise _unreadable(account, member) from None
-    if not found.value:
-        raise _unreadable(account, member)
-    return Secret(name, found.value, found.properties.updated_on)
+        raise _unreadable(whose) from None
+    if not (value := _text(found)):
+        raise _unreadable(whose)
+    return Secret(name, value, found.properties.updated_on)
 
 
-def _unreadable(account: str, member: str) -> OurFault:
+def _text(found: "KeyVaultSecret") -> str:
+    # A secret that was piped into Key Vault often ends with a line break, and none of ours has one there.
+    return (found.value or "").strip()
+
+
+def _unreadable(whose: str) -> OurFault:
     return OurFault(
         "misconfigured",
-        f"The secret that account {account} names in {member} could not be read from Key Vault. The operator must"
-        " check that it exists, is enabled and not empty, and that the function's identity has the role Key Vault"
-        " Secrets User.",
+        f"The secret that {whose} could not be read from Key Vault. The operator must check that it exists, is"
+        " enabled and not empty, and that the function's identity has the role Key Vault Secrets User.",
     )

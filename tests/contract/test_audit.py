@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from shared.runtime import Runtime
-from shared.settings import Caller, Settings
+from shared.settings import KeyCaller, Settings
 from tests.conftest import CUSTOMER
 from tests.contract.conftest import App, post
 from tests.local_cloud import LocalCloud
@@ -174,9 +174,10 @@ async def test_the_record_survives_an_app_that_logs_warnings_only(app: App, capl
 
 
 async def test_the_callers_name_is_in_the_record(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
-    helpdesk = Caller.model_validate({"proof": "key", "sha256": hashlib.sha256(b"its-own-key").hexdigest()})
+    key = "its-own-key-of-32-random-bytes-and-more"
+    helpdesk = KeyCaller(proof="key", sha256=hashlib.sha256(key.encode()).hexdigest())
     async with Runtime(settings.model_copy(update={"callers": {"helpdesk": helpdesk}})) as runtime:
-        await App(runtime).post({}, x_caller_key="its-own-key")
+        await App(runtime).post({}, x_caller_key=key)
         await App(runtime).post({}, x_caller_key="another")
 
     assert [one["caller"] for one in records(caplog)] == ["helpdesk", None]

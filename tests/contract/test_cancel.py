@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.runtime import Runtime
-from shared.settings import Caller, Settings
+from shared.settings import KeyCaller, Settings
 from tests.conftest import CUSTOMER
 from tests.contract.conftest import App, post, respond
 from tests.local_cloud import LocalCloud, software_order
@@ -604,9 +604,9 @@ async def test_the_preferred_wait_is_clamped_and_confirmed(app: App, prefer: str
 
 
 async def test_a_caller_with_a_key_may_do_what_its_scope_says(settings: Settings, order_id: str) -> None:
-    key = "a-key-of-its-own"
+    key = "a-key-of-its-own-of-32-random-bytes"
     helpdesk = {"proof": "key", "sha256": hashlib.sha256(key.encode()).hexdigest(), "dryRunOnly": True}
-    guarded = settings.model_copy(update={"callers": {"helpdesk": Caller.model_validate(helpdesk)}})
+    guarded = settings.model_copy(update={"callers": {"helpdesk": KeyCaller.model_validate(helpdesk)}})
     async with Runtime(guarded) as runtime:
         app = App(runtime)
         codes = [

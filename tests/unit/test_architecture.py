@@ -33,6 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "shared.azure_sdk": {"shared.errors", "shared.settings"},
     "shared.vault": {"shared.azure_sdk", "shared.errors", "shared.settings"},
     "shared.entra": {"shared.azure_sdk", "shared.errors", "shared.settings", "shared.vault"},
+    "shared.signing_secrets": {"shared.azure_sdk", "shared.errors", "shared.settings", "shared.vault"},
     "shared.credentials": {
         *("shared.audit", "shared.azure_sdk", "shared.entra", "shared.errors", "shared.settings", "shared.vault"),
     },
@@ -47,7 +48,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "shared.runtime": {
         *("shared.call", "shared.callers", "shared.cancel", "shared.contract", "shared.credentials"),
-        *("shared.errors", "shared.exchange", "shared.settings", "shared.throttle"),
+        *("shared.errors", "shared.exchange", "shared.settings", "shared.signing_secrets", "shared.throttle"),
     },
     "cancel_order": {"shared.audit", "shared.call", "shared.contract", "shared.errors", "shared.runtime"},
 }
@@ -56,7 +57,7 @@ PURE = ("errors", "contract", "settings", "callers", "partner_center", "refusals
 # Decisions are functions of their arguments: what they may import is listed, so that nothing new slips in.
 PURE_IMPORTS = {
     *("__future__", "collections", "dataclasses", "enum", "functools", "hashlib", "hmac", "itertools", "json", "math"),
-    *("operator", "re", "typing", "http.HTTPStatus", "urllib.parse", "pydantic", "pydantic_core", "shared"),
+    *("base64", "operator", "re", "typing", "http.HTTPStatus", "urllib.parse", "pydantic", "pydantic_core", "shared"),
     "datetime",  # to read dates; that it is not asked for the time is checked apart
 }
 CLOCK = {"now", "utcnow", "today"}
@@ -64,7 +65,7 @@ ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}
 
 MODULE_LINES = 300
 FUNCTION_LINES = 60
-PRODUCT_LINES = 1_700  # of code
+PRODUCT_LINES = 1_900  # of code
 
 SLOW_TO_LOAD = ("azure.core", "azure.identity", "azure.keyvault", "msal", "requests", "aiohttp", "cryptography")
 

@@ -5,19 +5,49 @@ import json
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
-from shared.callers import identify, permit
+from shared.callers import Proofs, identify, permit
 from shared.contract import CancelRequest
 from shared.errors import CallerRefused
-from shared.settings import Account, Caller
+from shared.settings import Account, AnyCaller, Caller
 
 OURS = "bd59b416-37f9-4d8f-8df3-5750111fc615"
 THEIRS = "45411344-b09d-47e7-9653-542006bf9766"
 KEY = "k" * 43
+NOW = 1_795_000_000.0
+BODY = b'{"customerTenantId": "bd59b416-37f9-4d8f-8df3-5750111fc615", "orderId": "ORDER-ID"}'
+
+type Headers = dict[str, str]
 
 
-def caller(**scope: object) -> Caller:
-    return Caller.model_validate({"proof": "key", "sha256": hashlib.sha256(KEY.encode()).hexdigest()} | scope)
+def any_caller(**members: object) -> AnyCaller:
+    return TypeAdapter[AnyCaller](AnyCaller).validate_python(members)
+
+
+def caller(**scope: object) -> AnyCaller:
+    return any_caller(**{"proof": "key", "sha256": hashlib.sha256(KEY.encode()).hexdigest()} | scope)
+
+
+ZENDESK = any_caller(proof="zendesk", secrets=["zendesk"])
+STANDARD = any_caller(proof="standard-webhooks", secrets=["webhooks", "webhooks-next"])
+FLOW = any_caller(proof="entra", role="Orders.Cancel")
+
+
+def known(
+    callers: dict[str, AnyCaller],
+    headers: Headers,
+    body: bytes = BODY,
+    *,
+    secrets: dict[str, str] | None = None,
+    now: float = NOW,
+    authenticated: bool = True,
+) -> str | None:
+    """Return who is known, None if nobody is."""
+    try:
+        return identify(callers, Proofs(headers, body, now, authenticated), secrets or {})
+    except CallerRefused:
+        return None
 
 
 def account(**more: object) -> Account:
@@ -29,22 +59,33 @@ def request(customer: str = OURS, **more: Any) -> CancelRequest:
     return CancelRequest.model_validate({"customerTenantId": customer, "orderId": "ORDER-ID"} | more)
 
 
-def test_without_callers_the_function_key_is_enough() -> None:
-    assert identify(None, {}) is None
-
-
 def test_a_caller_is_known_by_its_key() -> None:
     others = caller(sha256="0" * 64)
 
-    assert identify({"others": others, "helpdesk": caller()}, {"x-caller-key": KEY}) == "helpdesk"
+    assert known({"others": others, "helpdesk": caller()}, {"x-caller-key": KEY}) == "helpdesk"
 
 
-@pytest.mark.parametrize("headers", [{}, {"x-caller-key": ""}, {"x-caller-key": KEY[:-1]}, {"x-caller-key": "ключ"}])
-def test_whoever_matches_none_is_refused(headers: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "headers", [{}, {"x-caller-key": ""}, {"x-caller-key": KEY[:-1]}, {"x-caller-key": "ключ"}], ids=str
+)
+def test_whoever_matches_none_is_refused(headers: Headers) -> None:
+    assert known({"helpdesk": caller()}, headers) is None
+
+
+def test_a_refusal_is_a_401() -> None:
     with pytest.raises(CallerRefused) as caught:
-        identify({"helpdesk": caller()}, headers)
+        identify({"helpdesk": caller()}, Proofs({}, BODY, NOW, authenticated=True), {})
 
     assert (caught.value.code, caught.value.status) == ("caller_not_authenticated", 401)
+
+
+def test_a_short_key_proves_nothing() -> None:
+    """The hash in the setting cannot tell that somebody chose a password."""
+    short = "k" * 31
+
+    assert (
+        known({"careless": caller(sha256=hashlib.sha256(short.encode()).hexdigest())}, {"x-caller-key": short}) is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -82,8 +123,7 @@ def test_the_hash_of_nothing_is_nobodys_key() -> None:
     careless = caller(sha256=hashlib.sha256(b"").hexdigest())
 
     for headers in ({}, {"x-caller-key": ""}):
-        with pytest.raises(CallerRefused):
-            identify({"careless": careless}, headers)
+        assert known({"careless": careless}, headers) is None
 
 
 def test_a_key_is_only_kept_as_its_hash() -> None:

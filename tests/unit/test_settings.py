@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.errors import OurFault
-from shared.settings import CLOUDS, Account, Endpoints, Mode, Settings
+from shared.settings import CLOUDS, Account, Endpoints, KeyCaller, Mode, Settings
 
 GUID = "bd59b416-37f9-4d8f-8df3-5750111fc615"
 ACCOUNT: dict[str, Any] = {
@@ -63,7 +63,41 @@ def test_callers_are_read() -> None:
 
     assert settings.callers is not None
     helpdesk = settings.callers["helpdesk"]
+    assert isinstance(helpdesk, KeyCaller)
     assert (helpdesk.sha256, helpdesk.customers, helpdesk.dry_run_only) == ("ab" * 32, frozenset({GUID}), True)
+
+
+@pytest.mark.parametrize(
+    "caller",
+    [
+        {},
+        {"proof": "password"},
+        {"proof": "key"},
+        {"proof": "key", "sha256": "ab"},
+        {"proof": "key", "sha256": "ab" * 32, "secrets": ["a"]},
+        {"proof": "zendesk", "secrets": []},
+        {"proof": "zendesk", "secrets": ["whsec_a real secret"]},
+        {"proof": "standard-webhooks", "secrets": "a"},
+        {"proof": "entra"},
+        {"proof": "entra", "role": ""},
+        {"proof": "entra", "role": "Orders.Cancel", "customers": []},
+    ],
+    ids=str,
+)
+def test_a_bad_caller_is_named_without_its_value(caller: dict[str, Any]) -> None:
+    words = fault(environ(CALLERS=json.dumps({"helpdesk": caller})))
+
+    assert "CALLERS.helpdesk" in words
+    assert "whsec_" not in words
+
+
+@pytest.mark.parametrize(
+    ("enabled", "checked"), [("True", True), ("true", True), ("False", False), ("", False), ("1", False), (None, False)]
+)
+def test_entra_is_checked_only_while_azure_says_so(enabled: str | None, checked: bool) -> None:
+    given = environ() | ({} if enabled is None else {"WEBSITE_AUTH_ENABLED": enabled})
+
+    assert Settings.from_environ(given).is_entra_checked is checked
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)

@@ -1,0 +1,197 @@
+"""The secrets that callers sign with, over their life: read once, rotated, taken away, Key Vault down."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from shared.errors import OurFault, Unavailable
+from shared.runtime import Runtime
+from shared.settings import Settings, SigningCaller
+from shared.signing_secrets import READ_AGAIN_S, SigningSecrets
+from tests.conftest import CUSTOMER
+from tests.contract.conftest import App
+from tests.local_cloud import LocalCloud
+from tests.unit.test_signatures import standard, zendesk
+
+pytestmark = pytest.mark.anyio
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(settings: Settings, clock: Clock) -> SigningSecrets:
+    return SigningSecrets(settings, clock)
+
+
+@pytest.fixture
+def name(cloud: LocalCloud) -> Iterator[str]:
+    """A secret of its own in Key Vault, which holds "first"."""
+    secret = f"signing-{uuid4().hex[:8]}"
+    cloud.put(f"secrets/{secret}", {"value": "first"})
+    yield secret
+    cloud.put(f"secrets/{secret}", {"value": "gone", "attributes": {"enabled": False}})
+
+
+async def test_a_hundred_callers_wait_for_one_read(store: SigningSecrets, cloud: LocalCloud, name: str) -> None:
+    found = await asyncio.gather(*(store.values([name], 30) for _ in range(100)))
+
+    assert all(one == ({name: "first"}, None) for one in found)
+    assert len(cloud.requests("key_vault")) <= 2  # the challenge, if this process has not had it, and the read
+
+
+async def test_a_line_break_that_was_piped_in_is_no_part_of_a_secret(
+    store: SigningSecrets, cloud: LocalCloud, name: str
+) -> None:
+    cloud.put(f"secrets/{name}", {"value": "piped\n"})
+
+    assert await store.values([name], 30) == ({name: "piped"}, None)
+
+
+async def test_a_secret_is_read_again_when_it_is_old(
+    store: SigningSecrets, settings: Settings, cloud: LocalCloud, clock: Clock, name: str
+) -> None:
+    await store.values([name], 30)
+    cloud.put(f"secrets/{name}", {"value": "second"})
+
+    clock.now += settings.secret_ttl_s - 1
+    assert await store.values([name], 30) == ({name: "first"}, None)
+    clock.now += 1
+    assert await store.values([name], 30) == ({name: "second"}, None)
+
+
+async def test_a_secret_that_verified_nothing_is_read_again_twice_a_minute_at_most(
+    store: SigningSecrets, cloud: LocalCloud, clock: Clock, name: str
+) -> None:
+    await store.values([name], 30)
+    cloud.put(f"secrets/{name}", {"value": "second"})
+
+    assert not store.read_again([name])
+    clock.now += READ_AGAIN_S
+    assert store.read_again([name])
+    assert await store.values([name], 30) == ({name: "second"}, None)
+    assert not store.read_again([name])
+
+
+async def test_while_key_vault_is_down_what_was_kept_serves_on(
+    store: SigningSecrets, settings: Settings, cloud: LocalCloud, clock: Clock, name: str
+) -> None:
+    await store.values([name], 30)
+    cloud.forget()
+    cloud.fault(service="key_vault", status=503, times=100)
+    clock.now += settings.secret_ttl_s
+
+    for _ in range(5):
+        assert await store.values([name], 30) == ({name: "first"}, None)
+    assert len(cloud.requests("key_vault")) == 1
+
+
+async def test_a_secret_that_was_taken_away_serves_no_longer(
+    store: SigningSecrets, settings: Settings, cloud: LocalCloud, clock: Clock, name: str
+) -> None:
+    """Disabling it is how an operator shuts a caller out."""
+    await store.values([name], 30)
+    cloud.put(f"secrets/{name}", {"value": "first", "attributes": {"enabled": False}})
+    clock.now += settings.secret_ttl_s
+
+    found, error = await store.values([name], 30)
+
+    assert found == {}
+    assert isinstance(error, OurFault)
+
+
+async def test_one_missing_secret_does_not_hide_another(store: SigningSecrets, name: str) -> None:
+    found, error = await store.values([name, "no-such-secret"], 30)
+
+    assert found == {name: "first"}
+    assert isinstance(error, OurFault)
+    assert error.code == "misconfigured"
+
+
+async def test_the_wait_is_bounded(store: SigningSecrets, cloud: LocalCloud, name: str) -> None:
+    cloud.fault(service="key_vault", delay_s=4)
+
+    found, error = await store.values([name], 0.05)
+
+    assert found == {}
+    assert isinstance(error, Unavailable)
+    cloud.forget()
+    assert (await store.values([name], 30))[0] in ({}, {name: "first"})  # let the flight land
+
+
+def guarded(settings: Settings, name: str) -> Settings:
+    callers = {
+        "desk": SigningCaller(proof="zendesk", secrets=(name,)),
+        "hooks": SigningCaller(proof="standard-webhooks", secrets=(f"{name}-none",)),
+    }
+    return settings.model_copy(update={"callers": callers})
+
+
+async def test_a_signed_request_is_carried_out(
+    settings: Settings, cloud: LocalCloud, name: str, order_id: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And the secret and the signature stay out of what is logged."""
+    caplog.set_level(logging.DEBUG)
+    body = f'{{"customerTenantId": "{CUSTOMER}", "orderId": "{order_id}"}}'.encode()
+    cloud.put(f"secrets/{name}", {"value": "PLANTED-the-webhooks-own-secret"})
+    signed = zendesk(body, time.time(), "PLANTED-the-webhooks-own-secret")
+
+    async with Runtime(guarded(settings, name)) as runtime:
+        status, answer, _ = await App(runtime).post(body, **{k.replace("-", "_"): v for k, v in signed.items()})
+        held = repr(runtime.__dict__["_signing_secrets"].__dict__)
+
+    assert (status, answer.get("outcome")) == (200, "cancelled")
+    [decided] = [one for one in caplog.messages if '"event": "decided"' in one]
+    assert '"caller": "desk"' in decided
+    out = "\n".join([held, *(f"{one.__dict__}" for one in caplog.records)])
+    assert "PLANTED" not in out
+    assert signed["x-zendesk-webhook-signature"] not in out
+
+
+async def test_without_proof_key_vault_is_not_even_asked(settings: Settings, cloud: LocalCloud, name: str) -> None:
+    old = zendesk(b"{}", time.time() - 3600)
+    async with Runtime(guarded(settings, name)) as runtime:
+        for headers in ({}, old, {"x-zendesk-webhook-signature": "x"}):
+            status, _, _ = await App(runtime).post(b"{}", **{k.replace("-", "_"): v for k, v in headers.items()})
+            assert status == 401
+
+    assert cloud.requests() == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ({"status": 503}, "credentials_unavailable"),
+        ({"hang_up": "before"}, "credentials_unavailable"),
+        (None, "misconfigured"),
+    ],
+    ids=str,
+)
+async def test_a_secret_that_cannot_be_had_is_not_the_callers_fault(
+    settings: Settings, cloud: LocalCloud, name: str, fault: dict[str, object] | None, code: str
+) -> None:
+    """Not 401, after which a ticketing system would not try again."""
+    if fault:
+        cloud.fault(service="key_vault", times=2, **fault)
+    signed = standard(b"{}", time.time())  # of the caller whose secret is not there
+
+    async with Runtime(guarded(settings, name)) as runtime:
+        _, problem, _ = await App(runtime).post(b"{}", **{k.replace("-", "_"): v for k, v in signed.items()})
+
+    assert problem["code"] == code
