@@ -1,4 +1,4 @@
-"""POST /api/cancel_order: bytes in, an HTTP answer out.
+"""POST /api/cancel_order: bytes in, an HTTP answer out. GET tells whether it works.
 
 The only module that knows Azure Functions. Source: the host calls `main` as function.json says;
 an exception that escapes becomes a 500 with an empty body, a CancelledError no answer at all
@@ -31,13 +31,17 @@ async def main(req: func.HttpRequest, context: func.Context) -> func.HttpRespons
 
 
 async def handle(req: func.HttpRequest, context: func.Context, app: Callable[[], Runtime]) -> func.HttpResponse:
-    """Answer 200 with the normalized order, or one problem. Never raises."""
+    """Answer 200 with the normalized order, or one problem; GET with the health report. Never raises."""
     headers = {name.lower(): value for name, value in req.headers.items()}
     call = Call(_correlation_id(context, headers), headers)
     answer_headers = {"Cache-Control": "no-store"}
     end: CancelResult | CancelError
     try:
         runtime = app()
+        if req.method == "GET":
+            health = await runtime.health()
+            status = 200 if health.healthy else 503
+            return _answer(status, health.model_dump(by_alias=True), "application/json", answer_headers)
         call.allowed_s, applied_s = runtime.deadline_s(headers)
         if applied_s is not None:
             answer_headers["Preference-Applied"] = f"wait={applied_s}"

@@ -7,6 +7,7 @@ member is always there. Never in it: tokens, secrets, keys, signatures, URLs wit
 
 import json
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,6 +43,11 @@ def decided(call: Call, end: CancelResult | CancelError) -> None:
 def not_stored(account: str) -> None:
     """Record that the refresh token of *account* could not be renewed in Key Vault, where the old one grows old."""
     _log({"event": "not_stored", "account": account})
+
+
+def checked(account: str, health: Mapping[str, Any]) -> None:
+    """Record what a look at the health of *account* found."""
+    _log({"event": "health", "account": account} | dict(health))
 
 
 def _write(event: str, call: Call, end: CancelResult | CancelError | None) -> None:

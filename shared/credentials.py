@@ -76,6 +76,11 @@ class Credentials:
             raise error.with_traceback(None)  # one flight's error ends many calls
         return flight.result().bearer
 
+    def secrets(self, account: str) -> dict[str, Secret]:
+        """Return what is kept of the secrets that *account* names, by its members, however old."""
+        names = self._settings.accounts[account].secrets
+        return {member: kept[1] for member, name in names.items() if (kept := self._secrets.get(name))}
+
     def refuse(self, account: str, bearer: str, *, again: bool) -> None:
         """Forget *bearer*, which Partner Center refused, and the secrets behind it.
 

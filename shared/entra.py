@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +103,8 @@ def _app_credential(settings: Settings, name: str, secrets: Mapping[str, Secret]
     options |= {"authority": account.endpoints.authority, "disable_instance_discovery": True}
     ids = (account.tenant_id, account.client_id)
     if account.managed_identity:
-        return ClientAssertionCredential(*ids, partial(_assertion, settings, account), **options)
+        assertion = _assertion(settings, name)
+        return ClientAssertionCredential(*ids, lambda: assertion, **options)
     if "certificate" in secrets:
         try:
             data = _certificate_bytes(secrets["certificate"].value)
@@ -126,9 +128,35 @@ def _certificate_bytes(text: str) -> bytes:
         raise ValueError("neither PEM nor base64") from error
 
 
-def _assertion(settings: Settings, account: Account) -> str:
-    with open_identity(settings, Seen()) as identity:
-        return identity.get_token(f"{account.endpoints.exchange_audience}/.default").token
+def certificate_end(text: str) -> datetime | None:
+    """Return when the certificate in a secret's *text* ends, None if it is none."""
+    from cryptography import x509  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import pkcs12  # noqa: PLC0415
+
+    try:
+        data = _certificate_bytes(text)
+        pem = x509.load_pem_x509_certificate(data) if b"-----BEGIN" in data else None
+        found = pem or pkcs12.load_key_and_certificates(data, None)[1]
+    except ValueError:
+        return None
+    return found.not_valid_after_utc if found else None
+
+
+def _assertion(settings: Settings, name: str) -> str:
+    """Return the identity's token that stands in for the secret of account *name*."""
+    audience = settings.accounts[name].endpoints.exchange_audience
+    seen = Seen()
+    try:
+        with open_identity(settings, seen) as identity:
+            return identity.get_token(f"{audience}/.default").token
+    except Exception:  # noqa: BLE001  (the SDK lets through whatever a broken answer made it raise)
+        if not seen.refused:
+            raise unavailable("The managed identity") from None
+    raise OurFault(
+        "misconfigured",
+        f"The function's managed identity, which stands in for the secret of account {name}, gives no token for"
+        " Entra ID. The operator must check that it exists and that AZURE_CLIENT_ID is its client id.",
+    )
 
 
 @contextmanager

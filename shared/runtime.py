@@ -21,6 +21,7 @@ from shared.contract import CancelRequest, CancelResult, check_size, parse_cance
 from shared.credentials import Credentials
 from shared.errors import CancelError, InvalidRequest
 from shared.exchange import Exchange
+from shared.health import Health, check
 from shared.settings import Account, Mode, Settings
 from shared.signing_secrets import SigningSecrets
 from shared.throttle import Gate
@@ -86,6 +87,10 @@ class Runtime:
         gate = self._gates[target.api_root, target.tenant_id]
         exchange = Exchange(target, call, http=self._http, tokens=self._credentials, gate=gate)
         return await cancel_order(target, call, exchange)
+
+    async def health(self) -> Health:
+        """Tell whether each account's credential works, cancelling nothing."""
+        return await check(self.settings, self._credentials)
 
     async def _caller(self, body: bytes, call: Call) -> str | None:
         """Return the caller's name, None while none are set; raise CallerRefused (401) if it proves to be none."""

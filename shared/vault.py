@@ -25,11 +25,12 @@ REWRITTEN_AFTER = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Secret:
-    """One version of a secret. *updated_at* None: Key Vault did not say."""
+    """One version of a secret; None where Key Vault did not say."""
 
     name: str
     value: str = field(repr=False)
     updated_at: datetime | None = None
+    expires_at: datetime | None = None
 
 
 def read_secrets(settings: Settings, account: str) -> dict[str, Secret]:
@@ -70,8 +71,8 @@ def renew_secret(settings: Settings, exchanged: Secret, value: str) -> Secret | 
         return None
     with open_vault(settings) as client:
         held = client.get_secret(exchanged.name)
-        if _text(held) != exchanged.value:
-            return Secret(exchanged.name, _text(held), held.properties.updated_on)
+        if _secret(held).value != exchanged.value:
+            return _secret(held)
         written = client.set_secret(
             exchanged.name,
             value,
@@ -79,7 +80,7 @@ def renew_secret(settings: Settings, exchanged: Secret, value: str) -> Secret | 
             tags=held.properties.tags,
             expires_on=now + REFRESH_TOKEN_LIFE,
         )
-        return Secret(exchanged.name, value, written.properties.updated_on or now)
+        return Secret(exchanged.name, value, written.properties.updated_on or now, now + REFRESH_TOKEN_LIFE)
 
 
 @contextmanager
@@ -102,14 +103,16 @@ def _read(client: "SecretClient", seen: Seen, name: str, whose: str) -> Secret:
         if not seen.refused:
             raise unavailable("Key Vault or the managed identity") from None
         raise _unreadable(whose) from None
-    if not (value := _text(found)):
+    secret = _secret(found)
+    if not secret.value:
         raise _unreadable(whose)
-    return Secret(name, value, found.properties.updated_on)
+    return secret
 
 
-def _text(found: "KeyVaultSecret") -> str:
+def _secret(found: "KeyVaultSecret") -> Secret:
     # A secret that was piped into Key Vault often ends with a line break, and none of ours has one there.
-    return (found.value or "").strip()
+    value = (found.value or "").strip()
+    return Secret(found.name or "", value, found.properties.updated_on, found.properties.expires_on)
 
 
 def _unreadable(whose: str) -> OurFault:

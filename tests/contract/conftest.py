@@ -36,10 +36,10 @@ async def post(app: Callable[[], Runtime], body: object, *, trace_parent: str = 
 
 
 async def respond(
-    app: Callable[[], Runtime], body: object, *, trace_parent: str = "", **headers: str
+    app: Callable[[], Runtime], body: object, *, method: str = "POST", trace_parent: str = "", **headers: str
 ) -> func.HttpResponse:
     request = func.HttpRequest(
-        method="POST",
+        method=method,
         url="https://function.example/api/cancel_order",
         headers={name.replace("_", "-"): value for name, value in headers.items()},
         body=body if isinstance(body, bytes) else json.dumps(body).encode(),

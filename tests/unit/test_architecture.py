@@ -37,6 +37,9 @@ ALLOWED: dict[str, set[str]] = {
     "shared.credentials": {
         *("shared.audit", "shared.azure_sdk", "shared.entra", "shared.errors", "shared.settings", "shared.vault"),
     },
+    "shared.health": {
+        *("shared.audit", "shared.credentials", "shared.entra", "shared.errors", "shared.settings", "shared.vault"),
+    },
     "shared.throttle": {"shared.errors", "shared.partner_center", "shared.refusals"},
     "shared.exchange": {
         *("shared.audit", "shared.call", "shared.credentials", "shared.errors", "shared.partner_center"),
@@ -48,7 +51,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     "shared.runtime": {
         *("shared.call", "shared.callers", "shared.cancel", "shared.contract", "shared.credentials"),
-        *("shared.errors", "shared.exchange", "shared.settings", "shared.signing_secrets", "shared.throttle"),
+        *("shared.errors", "shared.exchange", "shared.health", "shared.settings", "shared.signing_secrets"),
+        "shared.throttle",
     },
     "cancel_order": {"shared.audit", "shared.call", "shared.contract", "shared.errors", "shared.runtime"},
 }

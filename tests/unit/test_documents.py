@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from shared.contract import CancelRequest, CancelResult, LineItem, Outcome
 from shared.errors import CancelRefused, all_codes, problem_body
+from shared.health import Health
 from shared.settings import CLOUDS, Account, AnyCaller, Mode, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,7 +47,7 @@ def test_readmes_error_table_has_each_code_with_its_status_and_no_other() -> Non
 
 
 def test_readmes_examples_are_true() -> None:
-    request, answer, problem, accounts, callers = EXAMPLES
+    request, answer, problem, health, accounts, callers = EXAMPLES
 
     assert CancelRequest.model_validate(request).model_dump(by_alias=True) == request
     assert CancelResult.model_validate(answer).model_dump(by_alias=True) == answer
@@ -57,6 +58,7 @@ def test_readmes_examples_are_true() -> None:
         name: type(value) for name, value in made.items() if name != "partnerCenter"
     }
     assert (problem["status"], problem["title"]) == (made["status"], made["title"])
+    assert Health.model_validate(health).model_dump(by_alias=True) == health
     assert {name: Account.model_validate(account) for name, account in accounts.items()}
     adapter = TypeAdapter[AnyCaller](AnyCaller)
     kinds = {adapter.validate_python(caller).proof for caller in callers.values()}
