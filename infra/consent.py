@@ -11,6 +11,7 @@ Source: learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow and
 import argparse
 import base64
 import json
+import logging
 import os
 import sys
 import webbrowser
@@ -19,10 +20,14 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import requests
+from azure.core.exceptions import AzureError
+from msal.exceptions import MsalError
+
 from shared.azure_sdk import Seen
 from shared.entra import open_app
 from shared.errors import CancelError
-from shared.settings import Settings
+from shared.settings import Account, Settings
 from shared.vault import REFRESH_TOKEN_LIFE, open_vault, read_secret
 
 WAIT_S = 300
@@ -38,6 +43,8 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0, help="where the browser comes back to (default: a free one)")
     parser.add_argument("--no-browser", action="store_true", help="print the address instead of opening it")
     arguments = parser.parse_args()
+    for name in ("azure", "msal"):  # what they raise is told below
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         settings = Settings.from_environ(os.environ)
         expires = consent(settings, arguments.account, port=arguments.port, browse=not arguments.no_browser)
@@ -59,6 +66,30 @@ def consent(settings: Settings, name: str, *, port: int, browse: bool) -> dateti
     client_secret = read_secret(
         settings, account.secrets["clientSecret"], f"account {name} names in clientSecret"
     ).value
+    try:
+        answer = _sign_in(account, client_secret, port=port, browse=browse)
+    except (requests.RequestException, MsalError, ValueError):  # the last where there is no such tenant
+        raise ConsentFailed(
+            "Entra ID gave no usable answer: check the network, and the account's tenantId, cloud and authority"
+        ) from None
+    if "refresh_token" not in answer:
+        raise ConsentFailed(f"Entra ID gave no refresh token: {answer.get('error_description') or answer.get('error')}")
+    if "mfa" not in _claims(answer["access_token"]).get("amr", []):
+        raise ConsentFailed("the sign-in was without MFA, which Partner Center refuses; require it, then try again")
+    expires = datetime.now(UTC) + REFRESH_TOKEN_LIFE
+    try:
+        with open_vault(settings) as vault:
+            vault.set_secret(
+                account.refresh_token, answer["refresh_token"], content_type="text/plain", expires_on=expires
+            )
+    except AzureError:
+        raise ConsentFailed(
+            "Key Vault did not store the refresh token: you need Key Vault Secrets Officer on that one secret"
+        ) from None
+    return expires
+
+
+def _sign_in(account: Account, client_secret: str, *, port: int, browse: bool) -> dict[str, Any]:
     with open_app(account, client_secret, Seen()) as app, HTTPServer(("127.0.0.1", port), _Return) as server:
         flow: dict[str, Any] = app.initiate_auth_code_flow(
             [f"{account.endpoints.audience}/user_impersonation"],
@@ -66,15 +97,8 @@ def consent(settings: Settings, name: str, *, port: int, browse: bool) -> dateti
             prompt="login",  # a session that is there already may be without MFA
         )
         _show(flow["auth_uri"], browse=browse)
-        answer: dict[str, Any] = app.acquire_token_by_auth_code_flow(flow, _wait(server))
-    if "refresh_token" not in answer:
-        raise ConsentFailed(f"Entra ID gave no refresh token: {answer.get('error_description') or answer.get('error')}")
-    if "mfa" not in _claims(answer["access_token"]).get("amr", []):
-        raise ConsentFailed("the sign-in was without MFA, which Partner Center refuses; require it, then try again")
-    expires = datetime.now(UTC) + REFRESH_TOKEN_LIFE
-    with open_vault(settings) as vault:
-        vault.set_secret(account.refresh_token, answer["refresh_token"], content_type="text/plain", expires_on=expires)
-    return expires
+        answer: dict[str, Any] = app.acquire_token_by_auth_code_flow(flow, _wait(server, flow["state"]))
+    return answer
 
 
 def _show(address: str, *, browse: bool) -> None:
@@ -85,13 +109,14 @@ def _show(address: str, *, browse: bool) -> None:
 
 
 class _Return(BaseHTTPRequestHandler):
-    """Takes what the browser brings back, and says so in it."""
+    """Takes what the browser brings back from the sign-in with *state*, and says so in it."""
 
+    state = ""
     brought: dict[str, str] | None = None
 
     def do_GET(self) -> None:
         query = dict(parse_qsl(urlsplit(self.path).query))
-        if "state" in query:
+        if query.get("state") == self.state:
             type(self).brought = query
         self.send_response(200)
         self.send_header("Content-Type", "text/plain; charset=utf-8")
@@ -102,9 +127,9 @@ class _Return(BaseHTTPRequestHandler):
         """Stay silent: the line would hold the code."""
 
 
-def _wait(server: HTTPServer) -> dict[str, str]:
+def _wait(server: HTTPServer, state: str) -> dict[str, str]:
     server.timeout = 1
-    _Return.brought = None
+    _Return.state, _Return.brought = state, None
     for _ in range(WAIT_S):
         server.handle_request()
         if _Return.brought is not None:

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
@@ -483,7 +484,7 @@ def test_consent_stores_the_first_refresh_token(fresh: LocalCloud) -> None:
     stored = Stored(fresh, "user-china")
     before = stored.versions[-1]["value"]
     with consenting(fresh, "user-china") as process:
-        assert "Done here" in sign_in(fresh, process).text
+        assert "Done here" in sign_in(fresh, process, astray="/?state=anothers&code=x").text
         assert process.wait(LIMIT_S) == 0
 
     newest = stored.versions[-1]
@@ -498,14 +499,22 @@ def test_consent_stores_the_first_refresh_token(fresh: LocalCloud) -> None:
         ("default", None, "no account default with a refreshToken"),
         ("nobody", None, "no account nobody with a refreshToken"),
         ("user-usgov", "mfa_missing", "without MFA"),
+        ("user-global", {"service": "entra", "status": 503, "times": 10}, "Entra ID gave no usable answer"),
+        ("user-global", {"service": "key_vault", "method": "PUT", "status": 403}, "Key Vault did not store"),
     ],
+    ids=str,
 )
-def test_consent_says_what_is_wrong(fresh: LocalCloud, account: str, trouble: str | None, words: str) -> None:
-    if trouble:
-        fresh.put(client_of(fresh, account), {"trouble": trouble})
-    with consenting(fresh, account) as process:
-        if trouble:
-            sign_in(fresh, process)
+def test_consent_says_what_is_wrong(
+    broken: LocalCloud, account: str, trouble: str | dict[str, Any] | None, words: str
+) -> None:
+    broken.forget()
+    if isinstance(trouble, str):
+        broken.put(client_of(broken, account), {"trouble": trouble})
+    elif trouble:
+        broken.fault(**trouble)
+    with consenting(broken, account) as process:
+        if isinstance(trouble, str) or (trouble and trouble["service"] == "key_vault"):
+            sign_in(broken, process)
         assert process.wait(LIMIT_S) == 1
         assert process.stderr is not None
         said = process.stderr.read()
@@ -530,11 +539,13 @@ def consenting(cloud: LocalCloud, account: str) -> Iterator[subprocess.Popen[str
             process.kill()
 
 
-def sign_in(cloud: LocalCloud, process: subprocess.Popen[str]) -> httpx.Response:
-    """Open the address that *process* prints, as a browser would."""
+def sign_in(cloud: LocalCloud, process: subprocess.Popen[str], astray: str = "") -> httpx.Response:
+    """Open the address that *process* prints, as a browser would, which may first bring back something *astray*."""
     assert process.stdout is not None
     address = next(line.strip() for line in iter(process.stdout.readline, "") if line.startswith("https://"))
     with httpx.Client(verify=tls(cloud), trust_env=False, follow_redirects=True) as browser:
+        if astray:
+            browser.get(dict(parse_qsl(urlsplit(address).query))["redirect_uri"] + astray)
         return browser.get(address)
 
 
