@@ -99,3 +99,11 @@ def test_links_lead_somewhere(path: str) -> None:
 @pytest.mark.parametrize("target", ["help", "install", "demo", "serve", "test", "lint", "soak"])
 def test_make_lists_its_commands(target: str) -> None:
     assert re.search(rf"^{target}:.* ## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_the_threats_name_tests_that_exist() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "SECURITY.md").read_text())
+
+    assert len(named) > 10
+    for path, name in named:
+        assert f"def {name}(" in (ROOT / path).read_text(), f"{path}::{name}"
