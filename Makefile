@@ -4,7 +4,7 @@ PYTHON_VERSION := $(shell cat .python-version)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test lint format soak clean
+.PHONY: help install demo serve test lint format soak package clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name words; do printf '  make %-9s %s\n' "$$name" "$$words"; done
@@ -44,6 +44,9 @@ format: install ## let ruff rewrite what it can
 soak: install ## the long runs: 20,000 fuzzed and 20,000 plain requests, a storm of 5,000
 	@$(BIN)/python -m pytest -q --soak tests/e2e
 
-clean: ## remove .venv and every cache
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+package: install ## build dist/, which azd uploads as it is
+	@$(BIN)/python -m infra.package
+
+clean: ## remove .venv, dist and every cache
+	@rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -prune -exec rm -rf {} +

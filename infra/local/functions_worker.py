@@ -20,6 +20,8 @@ from typing import Any, Self
 
 import azure_functions_runtime_v1 as runtime
 
+PACKAGES = ".python_packages/lib/site-packages"  # of an app that is shipped with them
+
 type Answer = tuple[int, dict[str, str], bytes]  # status, headers, body
 
 
@@ -61,6 +63,7 @@ class Worker:
         """Load every function below *app_root*. Raises LoadFailed."""
         worker = cls(app_root)
         root = str(worker.app_root)
+        _leave_the_apps_packages_only(worker.app_root / PACKAGES)
         sys.path.append(root)  # last, as the worker does: a folder of the app never hides a package
         os.environ["AzureWebJobsScriptRoot"] = root  # noqa: SIM112  (Azure's spelling)
         runtime.start_threadpool_executor()
@@ -154,6 +157,17 @@ class Worker:
     def _request(self, name: str, **message: Any) -> SimpleNamespace:  # noqa: ANN401  (a protobuf message)
         properties = {"protos": self._rpc, "host": "127.0.0.1"}
         return SimpleNamespace(name=name, request=self._rpc.StreamingMessage(**message), properties=properties)
+
+
+def _leave_the_apps_packages_only(packages: Path) -> None:
+    """Where *packages* are on PYTHONPATH, as the worker puts them first there, hide this machine's from the app.
+
+    Else a package that was not shipped would be found after all, and be missed in Azure for the first
+    time. What the host itself needs is imported by now.
+    """
+    if str(packages) in sys.path:
+        others = {"site-packages", "dist-packages"}
+        sys.path[:] = [entry for entry in sys.path if entry == str(packages) or Path(entry).name not in others]
 
 
 def _load_rpc() -> ModuleType:
