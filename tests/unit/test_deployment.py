@@ -1,5 +1,7 @@
-"""What azd is told: azure.yaml, .funcignore."""
+"""What azd and the Functions host are told: azure.yaml, .funcignore, host.json."""
 
+import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,14 @@ import pytest
 import yaml
 
 from infra.package import OUR_CODE, OUR_FILES
+from shared.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = (ROOT / ".python-version").read_text().strip()
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "azure.yaml").read_text())["services"]
+HOST: dict[str, Any] = json.loads((ROOT / "host.json").read_text())
+HTTP: dict[str, Any] = HOST["extensions"]["http"]
+FRONT_END_LIMIT_S = 230  # of Azure's load balancer, whatever functionTimeout says
 
 
 # azure.yaml
@@ -73,3 +79,45 @@ def test_folders_ship_for_every_reader_of_the_format(name: str) -> None:
     lines = (ROOT / ".funcignore").read_text().splitlines()
 
     assert {f"!/{name}/", f"!/{name}/**"} <= set(lines)
+
+
+# host.json
+
+
+def test_a_call_ends_before_azure_hangs_up_and_after_its_own_deadline() -> None:
+    hours, minutes, seconds = map(int, HOST["functionTimeout"].split(":"))
+    longest_s = Settings.model_fields["max_wait_s"].default
+
+    assert longest_s * 2 < hours * 3600 + minutes * 60 + seconds < FRONT_END_LIMIT_S
+
+
+def test_how_many_calls_run_at_once_is_left_to_the_instance() -> None:
+    """A limit of the host's would answer 429 with an empty body and no Retry-After, unseen by our audit."""
+    assert (HTTP["maxConcurrentRequests"], HTTP["maxOutstandingRequests"]) == (-1, -1)
+    assert HTTP["dynamicThrottlesEnabled"] is False
+    assert "concurrency" not in HOST
+
+
+def test_no_extension_bundle_is_looked_up_at_a_cold_start() -> None:
+    """HTTP is built into the host."""
+    assert HOST["version"] == "2.0"
+    assert "extensionBundle" not in HOST
+
+
+def test_no_audit_record_is_sampled_away() -> None:
+    """They are traces in Application Insights; requests and exceptions are counted by the alerts."""
+    sampling = HOST["logging"]["applicationInsights"]["samplingSettings"]
+
+    assert set(sampling["excludedTypes"].split(";")) == {"Request", "Exception", "Trace"}
+    assert "logLevel" not in HOST["logging"]  # the records are INFO
+
+
+def test_browsers_are_told_to_stay_with_https_and_the_content_type() -> None:
+    assert HTTP["hsts"] == {"isEnabled": True, "maxAge": "365"}  # days
+    assert HTTP["customHeaders"] == {"X-Content-Type-Options": "nosniff"}
+
+
+def test_the_route_is_the_one_in_the_documents() -> None:
+    binding = json.loads((ROOT / "cancel_order/function.json").read_text())["bindings"][0]
+
+    assert re.search(rf"`POST /{HTTP['routePrefix']}/{binding['route']}`", (ROOT / "README.md").read_text())
