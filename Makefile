@@ -4,7 +4,7 @@ PYTHON_VERSION := $(shell cat .python-version)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test lint format soak package clean
+.PHONY: help install demo serve test lint format soak package audit clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name words; do printf '  make %-9s %s\n' "$$name" "$$words"; done
@@ -47,6 +47,11 @@ soak: install ## the long runs: 20,000 fuzzed and 20,000 plain requests, a storm
 package: install ## build dist/, which azd uploads as it is
 	@$(BIN)/python -m infra.package
 
+audit: install ## ask PyPI for known vulnerabilities of everything pinned
+	@test -x .venv-audit/bin/pip-audit || $(BIN)/python -m venv --clear .venv-audit
+	@.venv-audit/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r requirements-audit.txt
+	@.venv-audit/bin/pip-audit --strict --progress-spinner off --disable-pip --no-deps -r requirements-dev.txt
+
 clean: ## remove .venv, dist and every cache
-	@rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-audit dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -prune -exec rm -rf {} +

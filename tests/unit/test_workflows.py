@@ -1,0 +1,163 @@
+"""What runs on GitHub: with no secret, with the least rights, and with commands that exist."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKFLOWS = {path.stem: path for path in sorted((ROOT / ".github/workflows").glob("*"))}
+TARGETS = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+type Job = dict[str, Any]
+
+
+def workflow(name: str) -> dict[str, Any]:
+    # YAML 1.1 reads the key `on` as true.
+    return {"on" if key is True else key: value for key, value in yaml.safe_load(WORKFLOWS[name].read_text()).items()}
+
+
+JOBS: list[tuple[str, str, Job]] = [
+    (name, key, job) for name in WORKFLOWS for key, job in workflow(name)["jobs"].items()
+]
+WITH_STEPS = [pytest.param(job, id=f"{name}-{key}") for name, key, job in JOBS if "steps" in job]
+
+
+def commands(job: Job) -> list[list[str]]:
+    return [shlex.split(line) for step in job["steps"] for line in step.get("run", "").splitlines()]
+
+
+def test_these_are_the_workflows() -> None:
+    assert WORKFLOWS.keys() == {"audit", "deploy", "test"}
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_no_secret_is_asked_for(name: str) -> None:
+    """Signing in to Azure goes by a federated credential; what has no secret can lose none."""
+    assert "secret" not in re.sub(r"#.*", "", WORKFLOWS[name].read_text()).lower()
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_actions_are_pinned_by_commit_and_say_which_version_that_is(name: str) -> None:
+    uses = re.findall(r"uses: (\S+)(.*)", WORKFLOWS[name].read_text())
+    pinned = re.compile(r"[\w-]+/[\w-]+@[0-9a-f]{40}")
+
+    assert uses
+    for action, comment in uses:
+        if action.startswith("$/"):  # of this repository, at the same commit
+            assert (ROOT / action[2:]).is_file()
+        else:
+            assert pinned.fullmatch(action), action
+            assert re.fullmatch(r" # v\d+\.\d+\.\d+", comment), action
+
+
+def test_each_action_is_the_same_everywhere() -> None:
+    uses = set(re.findall(r"uses: ([^$\s]\S+)", "".join(path.read_text() for path in WORKFLOWS.values())))
+
+    assert len({action.partition("@")[0] for action in uses}) == len(uses)
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_rights_are_given_to_each_job_alone(name: str) -> None:
+    assert workflow(name)["permissions"] == {}
+
+
+def test_jobs_may_read_the_code_and_the_deployment_may_sign_in() -> None:
+    read, sign_in = {"contents": "read"}, {"id-token": "write"}
+
+    assert {(name, key): job["permissions"] for name, key, job in JOBS} == {
+        ("audit", "audit"): read,
+        ("deploy", "test"): read,
+        ("deploy", "deploy"): read | sign_in,
+        ("test", "test"): read,
+    }
+
+
+@pytest.mark.parametrize("job", WITH_STEPS)
+def test_jobs_end_and_leave_no_token_behind(job: Job) -> None:
+    checkouts = [step for step in job["steps"] if step.get("uses", "").startswith("actions/checkout@")]
+
+    assert 0 < job["timeout-minutes"] <= 30
+    assert re.search(r"\d", job["runs-on"]), "a label that moves"
+    assert [step["with"] for step in checkouts] == [{"persist-credentials": False}]
+
+
+@pytest.mark.parametrize("job", WITH_STEPS)
+def test_python_is_the_one_of_the_repository(job: Job) -> None:
+    pythons = [step["with"] for step in job["steps"] if step.get("uses", "").startswith("actions/setup-python@")]
+
+    assert pythons == [{"python-version-file": ".python-version"}]
+
+
+@pytest.mark.parametrize("job", WITH_STEPS)
+def test_commands_exist(job: Job) -> None:
+    for command, *arguments in commands(job):
+        if command == "make":
+            assert set(arguments) <= TARGETS
+        elif command == "azd":
+            assert arguments[0] in {"auth", "deploy"}
+        else:
+            assert (ROOT / command).stat().st_mode & 0o100, f"{command} cannot be run"
+
+
+def test_a_push_and_a_pull_request_run_what_must_pass_before_a_change_lands() -> None:
+    test = workflow("test")
+
+    assert test["on"].keys() == {"push", "pull_request", "workflow_call"}
+    assert commands(test["jobs"]["test"]) == [[".ci/run"]]
+
+
+def test_vulnerabilities_are_looked_for_every_week_too() -> None:
+    assert workflow("audit")["on"].keys() == {"push", "pull_request", "schedule"}
+    assert re.fullmatch(r"\d+ \d+ \* \* \d", workflow("audit")["on"]["schedule"][0]["cron"])
+    pins = [line for line in (ROOT / "requirements-audit.txt").read_text().splitlines() if line and line[0] != "#"]
+    assert [line for line in pins if not re.fullmatch(r"[\w.-]+==\d[\w.]*", line)] == []
+
+
+def test_only_a_version_or_a_person_deploys_and_only_what_was_tested() -> None:
+    deploy = workflow("deploy")
+    job = deploy["jobs"]["deploy"]
+
+    assert deploy["on"] == {"push": {"tags": ["v*"]}, "workflow_dispatch": None}
+    assert (job["needs"], job["environment"]) == ("test", "production")
+    assert job["concurrency"]["cancel-in-progress"] is False, "half a deployment"
+
+
+def test_the_deployment_signs_in_as_who_github_says_it_is() -> None:
+    job = workflow("deploy")["jobs"]["deploy"]
+    sign_in, deploy = commands(job)
+
+    assert sign_in[:3] == ["azd", "auth", "login"]
+    assert sign_in[-2:] == ["--federated-credential-provider", "github"]
+    assert deploy == ["azd", "deploy", "--no-prompt"]
+    assert set(re.findall(r"\$(\w+)", " ".join(sign_in))) <= job["env"].keys()
+    assert all(value == f"${{{{ vars.{name} }}}}" for name, value in job["env"].items())
+
+
+def test_dependabot_renews_packages_and_actions() -> None:
+    updates = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text())["updates"]
+
+    assert {(one["package-ecosystem"], one["directory"], one["schedule"]["interval"]) for one in updates} == {
+        ("pip", "/", "weekly"),
+        ("github-actions", "/", "weekly"),
+    }
+    assert [one for one in updates if ["*"] not in [group["patterns"] for group in one["groups"].values()]] == []
+
+
+def test_zizmor_finds_nothing() -> None:
+    """It knows what makes workflows unsafe: injection by templates, moved tags, tokens left behind …"""
+    found = subprocess.run(  # noqa: S603  (pinned, of this environment)
+        [Path(sys.executable).with_name("zizmor"), "--offline", "--no-progress", "--color=never", ROOT / ".github"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "No findings to report" in found.stdout
