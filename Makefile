@@ -30,7 +30,7 @@ serve: install ## keep the local cloud running for curl, Postman, a flow (PORT=7
 	@$(BIN)/python -m infra.local --port $(or $(PORT),7071)
 
 test: install ## the whole suite
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: install ## ruff format and check, mypy --strict
 	@$(BIN)/ruff format --check .

@@ -136,23 +136,36 @@ class Credentials:
         return _Held(grant.bearer, now + RENEW_AT * grant.life_s, now + grant.life_s)
 
     def _grant(self, account: str) -> tuple[Grant, dict[str, Secret]]:
-        """Fetch a token; with secrets read anew if Entra refuses those that were kept.
+        """Fetch a token, and the secrets it was had with, by the account's members.
 
-        Returns the secrets that it was had with, by the account's members.
+        Where Entra refuses secrets that were kept, or that Key Vault has replaced since they were read,
+        it is tried once more with the newest.
         """
+        kept = self._kept(account)
+        secrets = kept or self._read(account)
+        try:
+            return request_token(self._settings, account, secrets), secrets
+        except BadGateway:
+            newest = self._read(account)
+            if not kept and newest == secrets:
+                raise
+        return request_token(self._settings, account, newest), newest
+
+    def _kept(self, account: str) -> dict[str, Secret] | None:
+        """Return the secrets of *account* if all are kept and none is old."""
         names = self._settings.accounts[account].secrets
         now = self._clock()
         # One look at each: the loop's thread may drop them meanwhile.
         kept = {member: found for member, name in names.items() if (found := self._secrets.get(name))}
-        if kept and kept.keys() == names.keys() and all(now < until for until, _ in kept.values()):
-            secrets = {member: secret for member, (_, secret) in kept.items()}
-            try:
-                return request_token(self._settings, account, secrets), secrets
-            except BadGateway:
-                pass  # rotated since they were read, perhaps
+        if kept.keys() != names.keys() or any(now >= until for until, _ in kept.values()):
+            return None
+        return {member: secret for member, (_, secret) in kept.items()}
+
+    def _read(self, account: str) -> dict[str, Secret]:
+        until = self._clock() + self._settings.secret_ttl_s
         secrets = read_secrets(self._settings, account)
-        self._secrets |= {one.name: (now + self._settings.secret_ttl_s, one) for one in secrets.values()}
-        return request_token(self._settings, account, secrets), secrets
+        self._secrets |= {one.name: (until, one) for one in secrets.values()}
+        return secrets
 
     def _write_back(self, account: str, exchanged: Secret, refresh_token: str) -> None:
         """Store the refresh token that Entra returned, where the one in Key Vault is over a day old."""

@@ -180,6 +180,25 @@ async def test_a_rejection_is_remembered(credentials: Credentials, cloud: LocalC
     assert len([one for one in cloud.requests("entra") if one["method"] == "POST"]) == 1
 
 
+async def test_a_secret_rotated_between_its_read_and_its_use_fails_nobody(
+    credentials: Credentials, cloud: LocalCloud
+) -> None:
+    """On a busy machine seconds lie between the two."""
+    known = cloud.description["accounts"]["secret-usgov"]
+    cloud.fault(service="entra", method="GET", delay_s=60)
+    flight = asyncio.create_task(credentials.bearer("secret-usgov", LONG_S))
+    while not await asyncio.to_thread(cloud.requests, "entra"):  # noqa: ASYNC110  (in another process)
+        await asyncio.sleep(0.01)
+
+    cloud.put(f"secrets/{known['secretName']}", {"value": "rotated-meanwhile"})
+    cloud.put(f"clients/{known['clientId']}", {"secret": "rotated-meanwhile"})
+    cloud.http.delete(f"{cloud.description['controlUrl']}/faults")
+
+    assert await flight
+    cloud.put(f"secrets/{known['secretName']}", {"value": known["clientSecret"]})
+    cloud.put(f"clients/{known['clientId']}", {"secret": known["clientSecret"]})
+
+
 def entra_error(number: int) -> dict[str, Any]:
     return {"error": "x", "error_description": f"AADSTS{number}: words.", "error_codes": [number]}
 

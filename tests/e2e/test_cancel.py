@@ -1,12 +1,13 @@
 """The deployed shape: HTTP through Azure's own runtime to the whole local cloud, and back."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import CUSTOMER
-from tests.local_cloud import LocalCloud, software_order
+from tests.local_cloud import LocalCloud, running, software_order
 
 SOFTWARE = "45411344-b09d-47e7-9653-542006bf9766"
 AZURE = "b0d70a69-4c42-4b27-b17b-91a835d8686a"
@@ -198,12 +199,28 @@ def test_a_chunked_body_is_told_from_an_empty_one_by_words(cloud: LocalCloud) ->
     assert "chunked" in response.json()["detail"]
 
 
-def test_only_post_is_served(cloud: LocalCloud) -> None:
-    response = cloud.http.get(
-        cloud.description["functionUrl"], headers={"x-functions-key": cloud.description["functionKey"]}
-    )
+def test_nothing_but_post_and_get_is_served(cloud: LocalCloud) -> None:
+    key = {"x-functions-key": cloud.description["functionKey"]}
 
-    assert response.status_code == 404
+    for method in ("PUT", "PATCH", "DELETE"):
+        assert cloud.http.request(method, cloud.description["functionUrl"], headers=key).status_code == 404
+
+
+def test_get_tells_of_every_account(tmp_path: Path) -> None:
+    with running(tmp_path) as cloud:
+        key = {"x-functions-key": cloud.description["functionKey"]}
+        response = cloud.http.get(cloud.description["functionUrl"], headers=key)
+        keyless = cloud.http.get(cloud.description["functionUrl"])
+
+    assert keyless.status_code == 401
+    assert (response.status_code, response.json()["healthy"]) == (503, False)  # some are broken on purpose
+    accounts = response.json()["accounts"]
+    assert accounts.keys() == cloud.description["accounts"].keys()
+    assert accounts["default"]["healthy"]
+    assert accounts["expired"]["code"] == "credentials_rejected"
+    for account in cloud.description["accounts"].values():
+        for secret in ("clientSecret", "refreshToken", "certificate"):
+            assert (account.get(secret) or "nothing") not in response.text
 
 
 def test_an_order_from_a_file_is_answered_in_one_shape(cloud: LocalCloud, order_id: str) -> None:

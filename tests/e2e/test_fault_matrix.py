@@ -36,6 +36,7 @@ HUGE_MIB = 64  # that the function's process may grow by while it is given sever
 CALLERS = 12
 GATE_CLOUDS = 3
 SHORT_WAIT_S = 2  # the deadline of calls that are to run into it
+LONG_WAIT_S = 30  # of calls that only prepare
 REPEAT_LIMIT_S = 90
 PAUSE_S = 0.1  # at most, between repeats; Retry-After may say 59
 BOM = "\ufeff"
@@ -253,7 +254,8 @@ class Bench:
                 self.cloud.forget()
             case Step.PATCH_AGAIN | Step.GET_REFUSED:
                 cancelled = self.cloud.post(
-                    {"customerTenantId": CUSTOMER, "orderId": cell.order_id, "account": account}
+                    {"customerTenantId": CUSTOMER, "orderId": cell.order_id, "account": account},
+                    prefer=f"wait={LONG_WAIT_S}",
                 )
                 assert cancelled.json()["outcome"] == DONE
             case Step.GET_LOST:
