@@ -42,7 +42,7 @@ def main(argv: list[str], *, wait: Callable[[float], None] = time.sleep) -> int:
     except CannotSend as error:
         print(f"infra.local send: {error}", file=sys.stderr)
         return 1
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, OSError) as error:  # with its process the local cloud's certificate is gone too
         print(f"infra.local send: no answer ({error}). Does `make serve` still run?", file=sys.stderr)
         return 1
     return 0 if status < 300 else 1

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import shlex
 import ssl
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -148,7 +149,7 @@ PROVEN = {
 }
 REFUSED = {
     "function-key-only": (lambda _cloud, _body: {}, NOBODY),
-    "zendesk-static-test-secret": (signed("zendesk", secret=ZENDESK_TEST_SECRET), NOBODY),
+    "zendesk-published-secret": (signed("zendesk", secret=ZENDESK_TEST_SECRET), NOBODY),
     "zendesk-another-secret": (signed("zendesk", secret="c2VjcmV0"), NOBODY),
     "zendesk-another-body": (signed("zendesk", other_body=True), NOBODY),
     "zendesk-replayed": (signed("zendesk", age=timedelta(minutes=6)), NOBODY),
@@ -217,6 +218,41 @@ def test_the_trainee_may_do_dry_runs_of_its_one_customer_at_its_one_account(
     assert ask(guarded, with_key(None, "trainee"), order_ids[customer], target) == expected
 
     assert guarded.order(order_ids[customer]) == before
+
+
+# An operator's mistakes: App Service Authentication is off, and the secret that everybody knows is in Key Vault.
+
+
+@pytest.fixture(scope="module")
+def careless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    callers = {
+        "zendesk": {"proof": "zendesk", "secrets": ["zendesk-signing"]},
+        "flow": {"proof": "entra", "role": "Orders.Cancel"},
+    }
+    with running(tmp_path_factory.mktemp("careless"), CALLERS=json.dumps(callers)) as cloud:
+        cloud.put("secrets/zendesk-signing", {"value": ZENDESK_TEST_SECRET})
+        yield cloud
+
+
+def test_a_principal_that_anybody_can_send_is_not_believed(careless: LocalCloud) -> None:
+    """Without App Service Authentication the header comes through, as it does on Azure."""
+    answer = careless.post(b"{}", **forged_principal(careless, b""))
+
+    assert (answer.status_code, answer.json()["code"]) == NOBODY
+    assert "App Service Authentication is off" in answer.json()["detail"]
+
+
+def test_the_secret_that_everybody_knows_opens_nothing(careless: LocalCloud) -> None:
+    body, timestamp = b"{}", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    answer = careless.post(
+        body,
+        x_zendesk_webhook_signature=zendesk_signature(ZENDESK_TEST_SECRET, timestamp, body),
+        x_zendesk_webhook_signature_timestamp=timestamp,
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (500, "misconfigured")
+    assert ZENDESK_TEST_SECRET not in answer.text
 
 
 RUBBISH: list[tuple[str, bytes]] = [
@@ -293,8 +329,13 @@ def test_what_is_printed_works_as_it_stands(guarded: LocalCloud) -> None:
     """`make serve` prints lines to paste; they carry the proof that they need."""
     [look, *_] = [line for line in guarded.log.read_text().splitlines() if line.strip().startswith("curl -si")]
 
-    assert f"-H 'X-Caller-Key: {guarded.description['callers']['jira']['key']}'" in look
-    assert f"-H 'x-functions-key: {guarded.description['functionKey']}'" in look
+    _, _, url, *options = shlex.split(look)
+
+    given = list(zip(options[::2], options[1::2], strict=True))
+    headers = dict(value.split(": ", 1) for name, value in given if name == "-H")
+    [body] = [value for name, value in given if name == "-d"]
+    answer = guarded.http.post(url, content=body, headers=headers)
+    assert answer.json()["outcome"] == "dry_run"
 
 
 def test_the_description_is_for_its_owner_only(guarded: LocalCloud) -> None:

@@ -201,13 +201,14 @@ def test_who_cannot_send_is_told_why(guarded: LocalCloud, tmp_path: Path, capsys
     unguarded.write_text(json.dumps({**guarded.description, "callers": {}}))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         closed = f"http://127.0.0.1:{listener.getsockname()[1]}/api/cancel_order"
-    gone.write_text(json.dumps({**guarded.description, "functionUrl": closed}))
+    gone.write_text(json.dumps({**guarded.description, "functionUrl": closed, "caFile": str(nothing)}))
     order = ("zendesk", "--order", "ticketed-order-00")
 
     assert "make serve" in told(*order, "--cloud", str(nothing))
     assert "not what the local cloud writes" in told(*order, "--cloud", str(rubbish))
     assert "make serve" in told(*order, "--cloud", str(unguarded))
-    assert "Does `make serve` still run?" in told(*order, "--cloud", str(gone))
+    for system in ("zendesk", "flow"):
+        assert "Does `make serve` still run?" in told(system, *order[1:], "--cloud", str(gone))
     assert "--customer" in told("zendesk", "--order", "no-such-order", "--cloud", described(guarded))
     two = ("freshdesk", "--order", "ticketed-order-00", "--line", "0", "--line", "1")
     assert "one --line at a time" in told(*two, "--cloud", described(guarded))
