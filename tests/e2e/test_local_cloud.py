@@ -162,6 +162,7 @@ def test_every_address_answers_over_the_authority_that_is_named(cloud: LocalClou
         for name in ("functionUrl", "partnerCenterUrl", "entraUrl", "keyVaultUrl", "identityUrl", "controlUrl")
     }
 
+    assert statuses.pop("functionUrl") == 401  # GET tells of the credentials' health, with the key
     assert set(statuses.values()) == {404}  # nothing is at those very paths with GET, but somebody says so
 
 
