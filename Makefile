@@ -27,7 +27,7 @@ demo: install ## stand up the local cloud, cancel sample orders, show what happe
 	@$(BIN)/python -m infra.local demo
 
 serve: install ## keep the local cloud running for curl, Postman, a flow (PORT=7071)
-	@$(BIN)/python -m infra.local --port $(or $(PORT),7071)
+	@$(BIN)/python -m infra.local --callers --describe .local-cloud.json --port $(or $(PORT),7071)
 
 test: install ## the whole suite
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile

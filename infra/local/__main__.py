@@ -1,4 +1,4 @@
-"""`python -m infra.local`: the local cloud until Ctrl-C; `python -m infra.local demo`: a tour of it."""
+"""`python -m infra.local`: the local cloud until Ctrl-C; `demo`: a tour of it; `send`: a ticket's delivery to it."""
 
 import argparse
 import asyncio
@@ -14,6 +14,10 @@ from infra.local.welcome import welcome
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["send"]:
+        from infra.local import send  # noqa: PLC0415  (template engines, which nobody else waits for)
+
+        return send.main(sys.argv[2:])
     arguments = _parser().parse_args()
     options = Options(
         port=arguments.port if arguments.port is not None else 0 if arguments.command == "demo" else 7071,
@@ -21,6 +25,7 @@ def main() -> int:
         latency_ms=arguments.latency_ms,
         requests_per_minute=arguments.requests_per_minute,
         replay=not arguments.no_replay,
+        callers=arguments.callers,
     )
     try:
         if arguments.command == "demo":
@@ -34,7 +39,11 @@ def main() -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m infra.local", description="The local cloud.")
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.local",
+        description="The local cloud.",
+        epilog="python -m infra.local send --help: how to play a ticketing system's delivery to it.",
+    )
     parser.add_argument("command", nargs="?", choices=("serve", "demo"), default="serve")
     parser.add_argument("--port", type=int, help="of the Functions host; 0 picks a free one (default: 7071, demo: 0)")
     parser.add_argument("--orders", type=Path, metavar="DIR", help="add every *.json order in DIR")
@@ -43,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         "--requests-per-minute", type=int, default=0, metavar="N", help="Partner Center throttles beyond N (0: never)"
     )
     parser.add_argument("--no-replay", action="store_true", help="no replay of answers by MS-RequestId")
+    parser.add_argument("--callers", action="store_true", help="each caller must prove who it is")
     parser.add_argument(
         "--describe", type=Path, metavar="FILE", help="write where everything is, as JSON, once it is up"
     )

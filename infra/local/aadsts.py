@@ -9,7 +9,8 @@ MicrosoftDocs/azure-docs #63819 (9002313 for a refresh token that is none), micr
 microsoft-graph-docs #6311 (50076, `invalid_grant` with suberror `basic_action`), Worklytics/psoxy #74
 (7000112), and AzureAD/microsoft-authentication-library-for-dotnet's tests (5002723); all read 2026-11-21.
 Guesses: every status that is not in those (401 for `invalid_client`, else 400), 53003 as
-`invalid_grant` with suberror `message_only`, and that 50013 is said of an assertion with a false signature.
+`invalid_grant` with suberror `message_only`, that 50013 is said of an assertion with a false signature, and
+28000 as `invalid_scope`.
 """
 
 import time
@@ -46,6 +47,7 @@ ERRORS = {
     1002012: "invalid_scope",  # app-only, and not /.default
     70011: "invalid_scope",
     500011: "invalid_resource",
+    28000: "invalid_scope",  # several resources at once
     # On whose behalf.
     9002313: "invalid_grant",  # not a code or refresh token of this app
     54005: "invalid_grant",  # the code was redeemed before

@@ -8,6 +8,7 @@ knows that it is not there.
 
 import asyncio
 import json
+import os
 import secrets
 import socket
 import tempfile
@@ -23,6 +24,7 @@ from starlette.applications import Starlette
 
 from infra.local import accounts, catalogue
 from infra.local.accounts import LocalAccount, guid
+from infra.local.callers import FUNCTION_APP, TENANT_ID, LocalCallers, trust
 from infra.local.clouds import CLOUD_NAMES, CLOUDS, CloudName
 from infra.local.control import Control
 from infra.local.entra import Entra
@@ -42,13 +44,14 @@ SERVED_PER_CLOUD = ("partner_center", "entra")
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line asks for."""
+    """What the command line asks for. *callers*: each must prove who it is."""
 
     port: int = 7071
     orders: Path | None = None
     latency_ms: float = 0
     requests_per_minute: int = 0
     replay: bool = True
+    callers: bool = False
 
 
 class Cloud:
@@ -67,6 +70,7 @@ class Cloud:
         self.traffic = Traffic()
         self.traffic.latency_s["partner_center"] = options.latency_ms / 1000
         self.accounts = accounts.by_name(accounts.usual(unreachable, self.url("impostor")), accounts.of_every_kind())
+        self.callers = LocalCallers()
         self.function_key = secrets.token_urlsafe(32)
         self._identity_header = secrets.token_urlsafe(24)
         entries = catalogue.built_in(datetime.now(UTC))
@@ -76,7 +80,6 @@ class Cloud:
         self._make_stand_ins()
 
     def _make_stand_ins(self) -> None:
-        home_tenant = guid("home")
         signers: dict[CloudName, Signer] = {cloud: Signer() for cloud in CLOUD_NAMES}
         home_key = signers["global"].public_key
         self.identity = Identity(
@@ -84,18 +87,24 @@ class Cloud:
             header=self._identity_header,
             client_id=guid("identity"),
             principal_id=guid("identity", "principal"),
-            tenant_id=home_tenant,
+            tenant_id=TENANT_ID,
         )
-        self.entras = {cloud: Entra(cloud, signers[cloud], self._clients(cloud)) for cloud in CLOUD_NAMES}
+        self.entras = {
+            cloud: Entra(cloud, signers[cloud], self._clients(cloud), [FUNCTION_APP] if cloud == "global" else [])
+            for cloud in CLOUD_NAMES
+        }
         writable = {
             account.refresh_token_name for account in self.accounts.values() if account.credential == "refreshToken"
         }
-        authorization = f"{self.url('entra')}/{home_tenant}"
+        authorization = f"{self.url('entra')}/{TENANT_ID}"
         self.key_vault = KeyVault(self.url("key_vault"), authorization, home_key, writable)
         for account in self.accounts.values():
             if account.name != "no-secret":
                 for name, secret in account.stored().items():
                     self.key_vault.set(name, **secret)
+        for name, value in self.callers.vault_secrets.items():
+            self.key_vault.set(name, value)
+        self.trust = trust(home_key)
         self.partner_center = PartnerCenter(
             tenants={account.tenant_id: account.tenant_kind for account in self.accounts.values()},
             public_key=home_key,
@@ -120,7 +129,7 @@ class Cloud:
         }
         if expired := found.get(self.accounts["expired"].client_id):
             expired.secrets = [secrets.token_urlsafe(30)]  # another than Key Vault's
-        return found
+        return found | (self.callers.clients() if cloud == "global" else {})
 
     def url(self, name: str, cloud: CloudName = "global") -> str:
         scheme = "http" if name in {"identity", "control"} else "https"
@@ -139,6 +148,12 @@ class Cloud:
         api_root, authority = self.url("partner_center", account.cloud), self.url("entra", account.cloud)
         return account.settings(api_root=api_root, authority=authority)
 
+    @property
+    def known_callers(self) -> dict[str, Any]:
+        """What proves each caller, where the callers asked for are those of this cloud."""
+        is_ours = self._options.callers and "CALLERS" not in os.environ
+        return self.callers.described(self.url("entra")) if is_ours else {}
+
     def environment(self) -> dict[str, str]:
         """Return the settings that make a function use this cloud: the product's, the SDKs', OpenSSL's."""
         return {
@@ -153,6 +168,8 @@ class Cloud:
             "REQUESTS_CA_BUNDLE": str(self.ca_file),
             "NO_PROXY": HOST,
             "no_proxy": HOST,  # where both are set this one wins
+            **({"WEBSITE_AUTH_ENABLED": "True"} if self._options.callers else {}),
+            **({"CALLERS": json.dumps(self.callers.settings())} if self.known_callers else {}),
         }
 
     def describe(self) -> dict[str, Any]:
@@ -171,6 +188,7 @@ class Cloud:
             },
             "caFile": str(self.ca_file),
             "accounts": {name: account.described() for name, account in self.accounts.items()},
+            "callers": self.known_callers,
             "orders": [
                 {
                     "customerTenantId": entry.customer_tenant_id,
@@ -224,7 +242,11 @@ async def running(options: Options, log_level: str = "INFO") -> AsyncIterator[tu
     """
     with tempfile.TemporaryDirectory(prefix="local-cloud-") as directory:
         cloud = Cloud(options, Path(directory))
-        environment = cloud.environment() | {"LOCAL_FUNCTION_KEY": cloud.function_key, "LOCAL_LOG_LEVEL": log_level}
+        environment = cloud.environment() | {
+            "LOCAL_FUNCTION_KEY": cloud.function_key,
+            "LOCAL_LOG_LEVEL": log_level,
+            "LOCAL_AUTH": cloud.trust.model_dump_json(),
+        }
         async with (
             cloud.stand_ins(),
             function_process(cloud._host_socket, cloud.function_url, environment) as process,  # noqa: SLF001

@@ -1,19 +1,21 @@
 """Entra ID's stand-in, one for each cloud: OpenID discovery, the v2 token endpoint, the sign-in page.
 
-Tokens are real: JWTs signed with the cloud's own key, for Partner Center's audience in that cloud.
-App-only by secret, certificate or federated credential (`client_proof`); App+User by authorization
-code (`sign_in`) or refresh token, with `scp`, `upn` and `amr`. Each use of a refresh token gives
-another one; those before it stay valid until they are revoked, as at Entra.
+Tokens are real: JWTs signed with the cloud's own key, for Partner Center's audience in that cloud or for
+another resource that is registered there, with the app roles that the client has at it. App-only by
+secret, certificate or federated credential (`client_proof`); App+User by authorization code (`sign_in`)
+or refresh token, with `scp`, `upn` and `amr`. Each use of a refresh token gives another one; those before
+it stay valid until they are revoked, as at Entra. Unlike Entra's, all of them carry `appid`, where version 2
+has `azp`.
 
 Source: learn.microsoft.com/entra/identity-platform: v2-oauth2-client-creds-grant-flow,
-v2-oauth2-auth-code-flow, refresh-tokens, access-token-claims-reference; and what msal 1.39 asks for
-on the wire (read and observed 2026-11-21).
+v2-oauth2-auth-code-flow, refresh-tokens, access-token-claims-reference, howto-add-app-roles-in-apps; and
+what msal 1.39 asks for on the wire (read and observed 2026-11-21).
 """
 
 import base64
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -25,7 +27,7 @@ from starlette.routing import Route
 from infra.local.aadsts import TokenRefused
 from infra.local.client_proof import check_proof
 from infra.local.clouds import CLOUDS, CloudName
-from infra.local.registrations import Client
+from infra.local.registrations import Client, Resource
 from infra.local.sign_in import SignIns, read_user_scope
 from infra.local.signing import Signer
 
@@ -33,9 +35,14 @@ type Json = dict[str, Any]
 
 
 class Entra:
-    """The tenants and app registrations of one *cloud*, in memory; *clients* by their id."""
+    """The tenants and app registrations of one *cloud*, in memory; *clients* by their id.
 
-    def __init__(self, cloud: CloudName, signer: Signer, clients: dict[str, Client]) -> None:
+    Tokens are for Partner Center and for *resources*.
+    """
+
+    def __init__(
+        self, cloud: CloudName, signer: Signer, clients: dict[str, Client], resources: Collection[Resource] = ()
+    ) -> None:
         self.clients = clients
         self.app = Starlette(
             routes=[
@@ -46,7 +53,9 @@ class Entra:
         )
         self._facts = CLOUDS[cloud]
         self._signer = signer
-        self._sign_ins = SignIns(self._facts.audience)
+        partner_center = Resource(self._facts.audience, self._facts.audience, self._facts.issuer)
+        self._resources = {resource.identifier: resource for resource in (partner_center, *resources)}
+        self._sign_ins = SignIns(self._resources)
 
     def _check_tenant(self, tenant: str) -> None:
         if tenant not in {client.tenant_id for client in self.clients.values()}:
@@ -104,34 +113,46 @@ class Entra:
         return grant(client_id, client, form)
 
     def _for_app(self, client_id: str, client: Client, form: Mapping[str, str]) -> Json:
-        audience, _, suffix = form.get("scope", "").rpartition("/")
+        identifier, _, suffix = form.get("scope", "").rpartition("/")
         if suffix != ".default":
             raise TokenRefused(1002012, "The scope of client credentials must end in /.default.")
-        if audience != self._facts.audience:
-            raise TokenRefused(500011, f"The resource principal named {audience} was not found in the tenant.")
+        if identifier not in self._resources:
+            raise TokenRefused(500011, f"The resource principal named {identifier} was not found in the tenant.")
         _check_conditional_access(client)
-        return self._answer(client_id, client, {"idtyp": "app"})
+        object_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{client.tenant_id}/{client_id}"))
+        claims = {"idtyp": "app", "oid": object_id, "sub": object_id}
+        return self._answer(client_id, client, self._resources[identifier], claims, client.roles)
 
     def _for_refresh_token(self, client_id: str, client: Client, form: Mapping[str, str]) -> Json:
-        scopes = read_user_scope(form.get("scope", ""), self._facts.audience)
+        identifier, scopes = read_user_scope(form.get("scope", ""), self._resources)
         upn = client.use(form.get("refresh_token", ""))
         if client.trouble == "interaction_required":
             raise TokenRefused(50076, "Due to a configuration change you must use multi-factor authentication.")
-        return self._for_user(client_id, client, upn, scopes | {"offline_access"})
+        return self._for_user(client_id, client, self._resources[identifier], upn, scopes | {"offline_access"})
 
     def _for_code(self, client_id: str, client: Client, form: Mapping[str, str]) -> Json:
         code = self._sign_ins.redeem(form)
-        return self._for_user(client_id, client, code.upn, code.scopes, code.nonce)
+        resource = self._resources[code.resource]
+        return self._for_user(client_id, client, resource, code.upn, code.scopes, nonce=code.nonce)
 
     def _for_user(
-        self, client_id: str, client: Client, upn: str, scopes: frozenset[str], nonce: str | None = None
+        self,
+        client_id: str,
+        client: Client,
+        resource: Resource,
+        upn: str,
+        scopes: frozenset[str],
+        *,
+        nonce: str | None = None,
     ) -> Json:
         _check_conditional_access(client)
         user_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{client.tenant_id}/{upn}"))
         amr = ["pwd"] if client.trouble == "mfa_missing" else ["pwd", "mfa"]
         who = {"oid": user_id, "sub": user_id}
-        answer = self._answer(client_id, client, {**who, "scp": "user_impersonation", "upn": upn, "amr": amr})
-        answer["scope"] = f"{self._facts.audience}/user_impersonation"
+        roles = client.roles if upn == client.user else ()
+        claims = {**who, "scp": "user_impersonation", "upn": upn, "amr": amr}
+        answer = self._answer(client_id, client, resource, claims, roles)
+        answer["scope"] = f"{resource.identifier}/user_impersonation"
         answer["client_info"] = _base64url({"uid": user_id, "utid": client.tenant_id})
         if "offline_access" in scopes:
             answer["refresh_token"] = client.new_refresh_token(upn)
@@ -145,15 +166,22 @@ class Entra:
             )
         return answer
 
-    def _answer(self, client_id: str, client: Client, claims: Mapping[str, object]) -> Json:
+    def _answer(
+        self,
+        client_id: str,
+        client: Client,
+        resource: Resource,
+        claims: Mapping[str, object],
+        roles: tuple[str, ...],
+    ) -> Json:
         lifetime_s = client.token_lifetime_s
         token = self._signer.token(
-            audience=self._facts.audience,
-            issuer=self._facts.issuer.format(tenant=client.tenant_id),
+            audience=resource.audience,
+            issuer=resource.issuer.format(tenant=client.tenant_id),
             tenant_id=client.tenant_id,
             app_id=client_id,
             lifetime_s=lifetime_s,
-            claims=claims,
+            claims={**claims, "roles": roles} if roles and resource.has_roles else claims,
         )
         return {
             "token_type": "Bearer",

@@ -9,7 +9,8 @@ compared with a running host.
 Not imitated: bindings other than HTTP, cookies, route constraints, throttling (429), the load
 balancer's 230 s, and functionTimeout but for the one case that would otherwise never end.
 
-One key stands for every kind of key that Azure has: function, host and master.
+One key stands for every kind of key that Azure has: function, host and master. In front of it all is
+App Service Authentication (app_service_auth) where the environment turns that on.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from urllib.parse import parse_qsl, urlunsplit
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from infra.local import wire
+from infra.local.app_service_auth import Trust, authenticated
 from infra.local.functions_worker import Answer, Function, FunctionRaised, LoadFailed, Worker
 
 BODY_LIMIT = 104_857_600  # bytes (ScriptConstants.DefaultMaxRequestBodySize)
@@ -164,9 +166,12 @@ async def _send(send: Send, status: int, headers: dict[str, str], body: bytes) -
     await send({"type": "http.response.body", "body": body})
 
 
-async def _serve(app_root: Path, listener: socket.socket, function_key: str, body_limit: int) -> None:
+async def _serve(
+    app_root: Path, listener: socket.socket, function_key: str, body_limit: int, trust: Trust | None
+) -> None:
     worker = await Worker.start(app_root)
-    server = wire.server(app(worker, function_key=function_key, body_limit=body_limit))
+    host = app(worker, function_key=function_key, body_limit=body_limit)
+    server = wire.server(authenticated(host, trust) if trust else host)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, setattr, server, "should_exit", True)
     await server.serve(sockets=[listener])
@@ -198,6 +203,9 @@ def main() -> None:
     if not function_key:
         parser.error("LOCAL_FUNCTION_KEY is not set")
     body_limit = int(os.environ.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT") or BODY_LIMIT)
+    auth = os.environ.pop("LOCAL_AUTH", "")  # on Azure this is no app setting either
+    is_auth_on = os.environ.get("WEBSITE_AUTH_ENABLED") == "True"
+    trust = Trust.model_validate_json(auth) if is_auth_on else None
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger().handlers[0].setLevel(os.environ.pop("LOCAL_LOG_LEVEL", "INFO"))
@@ -207,7 +215,7 @@ def main() -> None:
     sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != Path.cwd()]
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        asyncio.run(_serve(arguments.app_root, socket.socket(fileno=arguments.fd), function_key, body_limit))
+        asyncio.run(_serve(arguments.app_root, socket.socket(fileno=arguments.fd), function_key, body_limit, trust))
     except LoadFailed as error:
         sys.exit(str(error))
 

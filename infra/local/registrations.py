@@ -25,6 +25,19 @@ class Federation:
     audience: str
 
 
+@dataclass(frozen=True)
+class Resource:
+    """What a token can be for. A scope names it by *identifier*, the token by *audience* and *issuer* (`{tenant}`).
+
+    Only where it *has_roles* are a client's app roles in the token.
+    """
+
+    identifier: str
+    audience: str
+    issuer: str
+    has_roles: bool = False
+
+
 @dataclass
 class RefreshToken:
     upn: str
@@ -33,7 +46,10 @@ class RefreshToken:
 
 @dataclass
 class Client:
-    """An app registration. *secrets* and *certificates*: several during a rotation, the newest last."""
+    """An app registration. *secrets* and *certificates*: several during a rotation, the newest last.
+
+    *roles* are its app roles at a resource that has some, as an app and for its made-up user.
+    """
 
     tenant_id: str
     secrets: list[str] = field(default_factory=list, repr=False)
@@ -42,6 +58,7 @@ class Client:
     token_lifetime_s: float = TOKEN_LIFETIME_S
     trouble: Trouble | None = None
     refresh_tokens: dict[str, RefreshToken] = field(default_factory=dict, repr=False)
+    roles: tuple[str, ...] = ()
 
     @property
     def user(self) -> str:

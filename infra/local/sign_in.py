@@ -16,7 +16,7 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
@@ -39,16 +39,17 @@ class Code:
     challenge: str
     upn: str
     nonce: str | None
+    resource: str
     scopes: frozenset[str]
     expires_at: float
     is_redeemed: bool = False
 
 
 class SignIns:
-    """The codes that are out."""
+    """The codes that are out. *resources* are those for which a user can be signed in."""
 
-    def __init__(self, audience: str) -> None:
-        self._audience = audience
+    def __init__(self, resources: Collection[str]) -> None:
+        self._resources = resources
         self._codes: dict[str, Code] = {}
 
     def page(self, client: Client | None, query: Mapping[str, str]) -> Response:
@@ -77,7 +78,7 @@ class SignIns:
             raise TokenRefused(900144, "The local cloud knows response_mode 'query' only.")
         if not query.get("code_challenge") or query.get("code_challenge_method") != "S256":
             raise TokenRefused(9002325, "Proof Key for Code Exchange with S256 is required.")
-        scopes = read_user_scope(query.get("scope", ""), self._audience)
+        resource, scopes = read_user_scope(query.get("scope", ""), self._resources)
         if client.trouble == "conditional_access":
             raise TokenRefused(53003, "Access has been blocked by Conditional Access policies.")
         code = f"1.{secrets.token_urlsafe(64)}"
@@ -87,6 +88,7 @@ class SignIns:
             challenge=query["code_challenge"],
             upn=query.get("login_hint") or client.user,
             nonce=query.get("nonce"),
+            resource=resource,
             scopes=scopes,
             expires_at=time.time() + CODE_LIFETIME_S,
         )
@@ -110,20 +112,25 @@ class SignIns:
         return code
 
 
-def read_user_scope(scope: str, audience: str) -> frozenset[str]:
-    """Return OpenID's words in *scope*; the rest must be all that *audience* offers a user.
+def read_user_scope(scope: str, resources: Collection[str]) -> tuple[str, frozenset[str]]:
+    """Return which of *resources* a *scope* is for, and OpenID's words in it.
 
-    Raises TokenRefused. `user_impersonation` is the one permission that Partner Center has.
+    The rest must be all that the resource offers a user, `user_impersonation`. Raises TokenRefused.
     """
     words = frozenset(scope.split())
-    resources = words - OPENID_SCOPES
-    if not resources:
+    wanted = {
+        (resource, permission) for resource, _, permission in (one.rpartition("/") for one in words - OPENID_SCOPES)
+    }
+    if not wanted:
         raise TokenRefused(70011, "The scope names no resource.")
-    if unknown := {word.rpartition("/")[0] for word in resources} - {audience}:
-        raise TokenRefused(500011, f"The resource principal named {', '.join(sorted(unknown))} was not found.")
-    if not {word.rpartition("/")[2] for word in resources} <= {".default", "user_impersonation"}:
+    named = sorted({resource for resource, _ in wanted})
+    if unknown := [resource for resource in named if resource not in resources]:
+        raise TokenRefused(500011, f"The resource principal named {', '.join(unknown)} was not found.")
+    if len(named) > 1:
+        raise TokenRefused(28000, "The scope names several resources; a token is for one.")
+    if not {permission for _, permission in wanted} <= {".default", "user_impersonation"}:
         raise TokenRefused(70011, "The provided value for the input parameter 'scope' isn't valid.")
-    return words & OPENID_SCOPES
+    return named[0], words & OPENID_SCOPES
 
 
 def _is_loopback(redirect_uri: str) -> bool:

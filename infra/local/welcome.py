@@ -1,8 +1,10 @@
 """What `make serve` tells whoever started it: what there is, and lines to paste."""
 
 import json
+import sys
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from infra.local.cloud import Cloud
@@ -15,13 +17,17 @@ LINE = {
 }
 
 
-def curl(url: str, key: str, body: Mapping[str, Any]) -> str:
-    """Return a command line that sends *body* to the function."""
-    return f"curl -si {url} -H 'x-functions-key: {key}' -H 'Content-Type: application/json' -d '{json.dumps(body)}'"
+def curl(url: str, key: str, body: Mapping[str, Any], *, caller_key: str | None = None) -> str:
+    """Return a command line that sends *body* to the function, as the caller with *caller_key* where there is one."""
+    proof = f" -H 'X-Caller-Key: {caller_key}'" if caller_key else ""
+    sent = json.dumps(body)
+    return f"curl -si {url} -H 'x-functions-key: {key}'{proof} -H 'Content-Type: application/json' -d '{sent}'"
 
 
 def welcome(cloud: Cloud) -> str:
-    paste = partial(curl, cloud.function_url, cloud.function_key)
+    callers = cloud.known_callers
+    caller_key = callers["jira"]["key"] if callers else None
+    paste = partial(curl, cloud.function_url, cloud.function_key, caller_key=caller_key)
     accounts = "\n".join(f"  {name:<18} {account.note}" for name, account in cloud.accounts.items())
     width = max(len(entry.order_id) for entry in cloud.entries)
     orders = "\n".join(
@@ -41,8 +47,27 @@ Cancel one of two lines:
   {paste(LINE)}
 Cancel a whole order:
   {paste(WHOLE)}
-What reached Partner Center, Entra ID, Key Vault and the managed identity:
+{_callers(callers) if callers else ""}What reached Partner Center, Entra ID, Key Vault and the managed identity:
   curl -s {cloud.url("control")}/requests
 
 The function listens at {cloud.function_url}; Ctrl-C ends everything.
+"""
+
+
+def _callers(callers: Mapping[str, Any]) -> str:
+    """Return who may call, how each proves it, and how to play one of them."""
+    proofs = {
+        "zendesk": "its signature",
+        "standard-webhooks": "its signature",
+        "entra": "a token of the app {clientId} from Entra ID",
+        "key": "X-Caller-Key: {key}",
+    }
+    lines = "\n".join(f"  {name:<18} {proofs[one['proof']].format_map(one)}" for name, one in callers.items())
+    python = Path(sys.executable)
+    shown = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
+    return f"""\
+Callers (the lines above call as jira; trainee may ask for dry runs of {callers["trainee"]["customers"][0]} only):
+{lines}
+Play one of them, from this folder (all but trainee):
+  {shown} -m infra.local send zendesk --order {WHOLE["orderId"]}
 """

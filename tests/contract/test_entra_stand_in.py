@@ -34,6 +34,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from infra.local.accounts import PFX, LocalAccount
+from infra.local.callers import FUNCTION_APP
 from infra.local.client_proof import JWT_BEARER
 from infra.local.cloud import Cloud, Options
 from infra.local.clouds import CLOUD_NAMES, CLOUDS, CloudName
@@ -561,6 +562,8 @@ def test_a_user_s_token_without_mfa_is_given_and_refused_by_partner_center(
         pytest.param("openid offline_access", 70011, id="no-resource"),
         pytest.param("{audience}/orders.read", 70011, id="unknown-permission"),
         pytest.param("https://graph.windows.net/.default", 500011, id="another-resource"),
+        pytest.param("{audience}/.default {audience}/x/.default", 500011, id="a-path-of-it"),
+        pytest.param(f"{FUNCTION_APP.identifier}/.default", 500011, id="another-cloud-s-resource"),
     ],
 )
 def test_a_user_s_scope_is_checked(cloud: Cloud, http: httpx.Client, asked: str, number: int | None) -> None:
@@ -569,6 +572,44 @@ def test_a_user_s_scope_is_checked(cloud: Cloud, http: httpx.Client, asked: str,
     form |= {"client_secret": account.client_secret, "scope": asked.format(audience=CLOUDS["china"].audience)}
 
     assert ask_token(cloud, http, account, **form).get("error_codes", [None]) == [number]
+
+
+# The function's own app, as a resource.
+
+
+def app_token(cloud: Cloud, flow: Json) -> Json:
+    where = {"authority": cloud.url("entra"), "disable_instance_discovery": True}
+    with ClientSecretCredential(flow["tenantId"], flow["clientId"], flow["clientSecret"], **where) as credential:
+        return claims_of(credential.get_token(flow["scope"]).token)
+
+
+def test_an_app_s_token_for_the_function_has_the_roles_that_it_was_given(cloud: Cloud) -> None:
+    flow = cloud.callers.described(cloud.url("entra"))["flow"]
+
+    with_role, without = app_token(cloud, flow), app_token(cloud, flow["withoutRole"])
+
+    assert with_role["roles"] == [flow["role"]]
+    assert "roles" not in without
+    assert (with_role["aud"], with_role["iss"]) == (cloud.trust.audiences[0], cloud.trust.issuer)
+    assert with_role["oid"] != without["oid"]
+
+
+def test_no_role_of_the_function_is_in_a_token_for_partner_center(cloud: Cloud, http: httpx.Client) -> None:
+    flow = cloud.callers.described(cloud.url("entra"))["flow"]
+    form = {name: flow[member] for name, member in (("client_id", "clientId"), ("client_secret", "clientSecret"))}
+    form |= {"grant_type": "client_credentials", "scope": f"{CLOUDS['global'].audience}/.default"}
+
+    token = http.post(flow["tokenUrl"], data=form).json()["access_token"]
+
+    assert "roles" not in claims_of(token)
+
+
+def test_a_token_is_for_one_resource(cloud: Cloud, http: httpx.Client) -> None:
+    account = named(cloud, "user", "global")
+    form = {"grant_type": "refresh_token", "refresh_token": account.refresh_token}
+    form |= {"client_secret": account.client_secret, "scope": f"{scope(account)} {FUNCTION_APP.identifier}/.default"}
+
+    assert ask_token(cloud, http, account, **form)["error_codes"] == [28000]
 
 
 # The consent.

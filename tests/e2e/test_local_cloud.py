@@ -127,6 +127,7 @@ def test_the_description_names_everything(cloud: LocalCloud) -> None:
 
     urls = ("functionUrl", "partnerCenterUrl", "entraUrl", "keyVaultUrl", "identityUrl", "controlUrl")
     assert description.keys() >= {*urls, "functionKey", "caFile", "accounts", "orders"}
+    assert description["callers"] == {}  # without --callers the function key is enough
     for name in urls:
         assert urlsplit(description[name]).hostname == "127.0.0.1"
         assert not description[name].endswith("/")
@@ -161,9 +162,8 @@ def test_every_address_answers_over_the_authority_that_is_named(cloud: LocalClou
         for name in ("functionUrl", "partnerCenterUrl", "entraUrl", "keyVaultUrl", "identityUrl", "controlUrl")
     }
 
-    # Nothing is at those very paths with GET, but somebody says so; the function's wants its key.
-    assert statuses.pop("functionUrl") == 401
-    assert set(statuses.values()) == {404}
+    assert statuses.pop("functionUrl") == 401  # GET tells of the credentials' health, with the key
+    assert set(statuses.values()) == {404}  # nothing is at those very paths with GET, but somebody says so
 
 
 # Options and environment.
@@ -204,7 +204,8 @@ def configured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]
         "no_proxy": "example.com",
         "NO_PROXY": "example.com",
     }
-    with running(directory, "--orders", str(orders), "--latency-ms", "150", "--no-replay", **environment) as cloud:
+    options = ("--orders", str(orders), "--latency-ms", "150", "--no-replay", "--callers")
+    with running(directory, *options, **environment) as cloud:
         yield cloud
 
 
@@ -219,6 +220,8 @@ def test_settings_in_the_environment_win(configured: LocalCloud) -> None:
 
     assert (without_key.status_code, without_key.json()["code"]) == (401, "caller_not_authenticated")
     assert with_key.json()["outcome"] == "dry_run"
+    assert configured.description["callers"] == {}
+    assert "CALLERS" not in configured.description["environment"]
 
 
 def test_the_deadline_in_the_environment_wins(configured: LocalCloud) -> None:
