@@ -1,0 +1,226 @@
+"""The function in OpenAPI 3.1: `python -m infra.openapi` writes infra/openapi.json.
+
+Schemas come from the pydantic models and statuses from the error tree; what is here by hand are the
+words, the problem, and what Azure's host answers by itself. tests/unit/test_openapi.py holds
+the file to this module, tests/e2e/test_openapi.py to the live function.
+
+Source: OpenAPI Specification 3.1.1, RFC 9457, RFC 7240; host answers as infra/local/functions_host.py gives them.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
+from pydantic_core import SchemaValidator
+from pydantic_core.core_schema import BeforeValidatorFunctionSchema, WithDefaultSchema
+
+from infra import openapi_words as words
+from shared.contract import BODY_LIMIT_BYTES, CancelRequest, CancelResult
+from shared.errors import (
+    RETRY_AFTER_MAX_S,
+    RETRYABLE_STATUSES,
+    FieldError,
+    OurFault,
+    PartnerCenterError,
+    all_codes,
+)
+from shared.health import Health
+
+FILE = Path(__file__).with_name("openapi.json")
+PATH = "/api/cancel_order"
+REFERENCE = "#/components/schemas/{model}"
+
+type Json = dict[str, Any]
+
+
+class _Schema(GenerateJsonSchema):
+    """pydantic's schemas without made-up titles, and without the null that a validator refuses."""
+
+    def field_title_should_be_set(self, _schema: object) -> bool:
+        return False
+
+    def default_schema(self, schema: WithDefaultSchema) -> Json:
+        if schema.get("default") is None:  # left out is what it means, and sending null may be refused
+            return self.generate_inner(schema["schema"])
+        return super().default_schema(schema)
+
+    def function_before_schema(self, schema: BeforeValidatorFunctionSchema) -> Json:
+        inner = super().function_before_schema(schema)
+        kinds = inner.get("anyOf", [])
+        if {"type": "null"} in kinds and _refuses_null(schema):
+            [inner] = [kind for kind in kinds if kind != {"type": "null"}]
+        return inner
+
+
+def _refuses_null(schema: BeforeValidatorFunctionSchema) -> bool:
+    # As a validator of its own, on a core schema that takes anything.
+    alone = SchemaValidator(schema | {"schema": {"type": "any"}})
+    try:
+        alone.validate_python(None)
+    except ValidationError:
+        return True
+    return False
+
+
+def document() -> Json:
+    """Return the whole description."""
+    return {
+        "openapi": "3.1.1",
+        "info": {"title": words.TITLE, "version": "1.0.0", "description": words.DESCRIPTION},
+        "servers": [{"url": "https://{host}", "variables": {"host": {"default": "FUNCTION.azurewebsites.net"}}}],
+        "paths": {PATH: {"post": _cancel(), "get": _health()}},
+        "components": {
+            "schemas": _schemas(),
+            "parameters": {
+                name: {"name": name, "in": "header", "description": text, "schema": schema}
+                for name, (text, schema) in words.HEADERS.items()
+            },
+            "securitySchemes": words.SECURITY_SCHEMES,
+        },
+    }
+
+
+def _cancel() -> Json:
+    return {
+        "operationId": "cancelOrder",
+        "summary": words.CANCEL_SUMMARY,
+        "description": words.CANCEL_DESCRIPTION.format(limit=BODY_LIMIT_BYTES),
+        "security": [{"functionKey": []}, *({"functionKey": [], **proof} for proof in words.PROOFS)],
+        "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in words.HEADERS],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": _content("CancelRequest", words.REQUEST_EXAMPLES)},
+        },
+        "responses": {
+            "200": {
+                "description": words.CANCELLED,
+                "headers": _ANSWER_HEADERS,
+                "content": {"application/json": _content("CancelResult", words.RESULT_EXAMPLES)},
+            },
+            **{str(status): _problem(status, codes) for status, codes in _codes().items()},
+        },
+    }
+
+
+def _health() -> Json:
+    no_store = {"Cache-Control": _ANSWER_HEADERS["Cache-Control"]}
+    report = {"headers": no_store, "content": {"application/json": {"schema": _reference("Health")}}}
+    return {
+        "operationId": "checkHealth",
+        "summary": words.HEALTH_SUMMARY,
+        "description": words.HEALTH_DESCRIPTION,
+        "security": [{"functionKey": []}],
+        "responses": {
+            "200": {"description": words.HEALTHY, **report},
+            "401": {"description": words.HOST_ANSWERS[401]},
+            "429": {"description": words.HOST_ANSWERS[429]},
+            "500": _problem(500, OurFault.codes),
+            "503": {"description": words.UNHEALTHY, **report},
+        },
+    }
+
+
+def _problem(status: int, codes: Iterable[str]) -> Json:
+    host = words.HOST_ANSWERS.get(status)
+    listed = "\n".join(f"- `{code}`: {words.CODES[code]}" for code in codes)
+    schema = {"schema": _reference(f"Problem{status}")}
+    return {
+        "description": f"{listed}\n\n{host}" if host else listed,
+        "headers": _ANSWER_HEADERS | (_RETRY_AFTER if status in RETRYABLE_STATUSES else {}),
+        "content": {"application/json": schema, "application/problem+json": schema},
+    }
+
+
+def _problem_of(status: int, codes: Iterable[str]) -> Json:
+    narrower = {
+        "title": {"const": HTTPStatus(status).phrase},
+        "status": {"const": status},
+        "code": {"enum": list(codes)},
+        "retryable": {"const": status in RETRYABLE_STATUSES},
+    }
+    return {"allOf": [_reference("Problem"), {"properties": narrower}]}
+
+
+def _codes() -> dict[int, list[str]]:
+    """Return the codes of each status, in the order of the statuses."""
+    found = defaultdict(list)
+    for code, status in all_codes():
+        found[status].append(code)
+    return dict(sorted(found.items()))
+
+
+def _reference(model: str) -> Json:
+    return {"$ref": REFERENCE.format(model=model)}
+
+
+def _content(model: str, examples: Json) -> Json:
+    return {
+        "schema": _reference(model),
+        "examples": {name: {"value": value} for name, value in examples.items()},
+    }
+
+
+_ANSWER_HEADERS: Json = {
+    "Preference-Applied": {"description": words.PREFERENCE_APPLIED, "schema": {"type": "string"}},
+    "Cache-Control": {"description": "Answers are never kept.", "schema": {"const": "no-store"}},
+}
+_RETRY_AFTER: Json = {
+    "Retry-After": {
+        "description": words.RETRY_AFTER,
+        "schema": {"type": "integer", "minimum": 1, "maximum": RETRY_AFTER_MAX_S},
+    }
+}
+
+
+def _schemas() -> Json:
+    sent: JsonSchemaMode = "validation"
+    answered: JsonSchemaMode = "serialization"
+    inputs: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = [
+        ("request", sent, TypeAdapter(CancelRequest)),
+        ("result", answered, TypeAdapter(CancelResult)),
+        ("fault", answered, TypeAdapter(FieldError)),
+        ("theirs", answered, TypeAdapter(PartnerCenterError)),
+        ("health", answered, TypeAdapter(Health)),
+    ]
+    _, generated = TypeAdapter.json_schemas(inputs, ref_template=REFERENCE, schema_generator=_Schema)
+    schemas: Json = generated["$defs"] | {"Problem": _problem_schema()}
+    for name, schema in schemas.items():
+        schema["description"] = words.SCHEMAS[name]
+        if "properties" in schema:
+            schema["additionalProperties"] = False
+            for member, text in words.MEMBERS[name].items():
+                schema["properties"][member]["description"] = text
+    schemas |= {f"Problem{status}": _problem_of(status, codes) for status, codes in _codes().items()}
+    return dict(sorted(schemas.items()))
+
+
+def _problem_schema() -> Json:
+    members: Json = {
+        "type": {"const": "about:blank"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "instance": {"type": "string", "format": "uri"},
+        "code": {"enum": [code for code, _ in all_codes()]},
+        "retryable": {"type": "boolean"},
+        "errors": {"type": "array", "items": _reference("FieldError")},
+        "partnerCenter": {"anyOf": [_reference("PartnerCenterError"), {"type": "null"}]},
+        "requestId": {"type": "string", "format": "uuid"},
+        "correlationId": {"type": "string", "format": "uuid"},
+    }
+    return {"type": "object", "properties": members, "required": list(members)}
+
+
+def text() -> str:
+    """Return the file's content."""
+    return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    FILE.write_text(text())
+    print(FILE)
