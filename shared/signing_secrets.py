@@ -38,9 +38,9 @@ class SigningSecrets:
         self._flights: dict[str, asyncio.Task[None]] = {}
 
     async def values(self, names: Collection[str], timeout_s: float) -> tuple[dict[str, str], CancelError | None]:
-        """Return the secrets that could be had, by name, and why another could not: OurFault or Unavailable.
+        """Return the secrets that could be had, by name, and why another, or its newest version, could not.
 
-        Waits at most *timeout_s* in all.
+        The reason is OurFault or Unavailable. Waits at most *timeout_s* in all.
         """
         now = self._clock()
         due = [name for name in names if name not in self._kept or now >= self._kept[name].due_at]
@@ -48,7 +48,7 @@ class SigningSecrets:
         if flights:
             await asyncio.wait(flights, timeout=max(0.0, timeout_s))
         found = {name: self._kept[name].value for name in names if name in self._kept}
-        if len(found) == len(names):
+        if len(found) == len(names) and all(flight.done() for flight in flights):
             return found, None
         errors = [flight.exception() for flight in flights if flight.done()]
         error = next((error for error in errors if isinstance(error, CancelError)), None)

@@ -135,6 +135,23 @@ async def test_the_wait_is_bounded(store: SigningSecrets, cloud: LocalCloud, nam
     assert (await store.values([name], 30))[0] in ({}, {name: "first"})  # let the flight land
 
 
+async def test_a_call_ends_in_time_though_a_secret_is_still_read_again(
+    settings: Settings, store: SigningSecrets, cloud: LocalCloud, clock: Clock, name: str
+) -> None:
+    """Whether the secret was rotated nobody knows then, so the caller is not refused for good."""
+    await store.values([name], 30)
+    clock.now += READ_AGAIN_S
+    cloud.fault(service="key_vault", delay_s=2)
+    signed = zendesk(b"{}", time.time(), "second")
+
+    async with Runtime(guarded(settings, name).model_copy(update={"deadline_s": 0.2})) as runtime:
+        runtime.__dict__["_signing_secrets"] = store
+        _, problem, _ = await App(runtime).post(b"{}", **{k.replace("-", "_"): v for k, v in signed.items()})
+
+    assert problem["code"] == "credentials_unavailable"
+    await store.values([name], 30)  # let the flight land
+
+
 def guarded(settings: Settings, name: str) -> Settings:
     callers = {
         "desk": SigningCaller(proof="zendesk", secrets=(name,)),
