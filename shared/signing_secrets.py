@@ -2,7 +2,8 @@
 
 One flight per secret at a time. A secret is read again once it is SECRET_TTL_S old, and when it
 verified nothing, since it may have been rotated; the latter once in half a minute, so that whoever
-signs wrongly cannot hammer Key Vault. While Key Vault does not answer, what was kept serves on.
+signs wrongly cannot hammer Key Vault. One that is not there is looked for as seldom, since the next
+of a rotation may be named before it is stored. While Key Vault does not answer, what was kept serves on.
 """
 
 import asyncio
@@ -36,6 +37,7 @@ class SigningSecrets:
         self._clock = clock
         self._kept: dict[str, _Kept] = {}
         self._flights: dict[str, asyncio.Task[None]] = {}
+        self._refused: dict[str, tuple[float, CancelError]] = {}  # until when, and how
 
     async def values(self, names: Collection[str], timeout_s: float) -> tuple[dict[str, str], CancelError | None]:
         """Return the secrets that could be had, by name, and why another, or its newest version, could not.
@@ -72,6 +74,9 @@ class SigningSecrets:
             flight.exception()  # which tells asyncio that somebody looked
 
     async def _fetch(self, name: str) -> None:
+        until, refusal = self._refused.get(name, (0.0, None))
+        if refusal and self._clock() < until:
+            raise refusal.with_traceback(None)
         try:
             async with asyncio.timeout(FLIGHT_LIMIT_S):
                 secret = await asyncio.to_thread(read_secret, self._settings, name, "a caller names in secrets")
@@ -80,8 +85,9 @@ class SigningSecrets:
                 raise unavailable("Key Vault") from None
             now = self._clock()
             self._kept[name] = replace(self._kept[name], read_at=now, due_at=now + READ_AGAIN_S)
-        except CancelError:
+        except CancelError as error:
             self._kept.pop(name, None)  # taken away, or no longer ours to read
+            self._refused[name] = (self._clock() + READ_AGAIN_S, error)
             raise
         else:
             now = self._clock()

@@ -124,6 +124,23 @@ async def test_one_missing_secret_does_not_hide_another(store: SigningSecrets, n
     assert error.code == "misconfigured"
 
 
+async def test_a_secret_that_is_not_there_is_looked_for_twice_a_minute_at_most(
+    store: SigningSecrets, cloud: LocalCloud, clock: Clock, name: str
+) -> None:
+    """The next of a rotation may be named before it is stored: not each request must wait for that answer."""
+    following = f"{name}-next"
+    await store.values([name, following], 30)
+    cloud.forget()
+
+    for _ in range(5):
+        found, error = await store.values([name, following], 30)
+        assert (found, error and error.code) == ({name: "first"}, "misconfigured")
+    assert cloud.requests("key_vault") == []
+    cloud.put(f"secrets/{following}", {"value": "second"})
+    clock.now += READ_AGAIN_S
+    assert await store.values([name, following], 30) == ({name: "first", following: "second"}, None)
+
+
 async def test_the_wait_is_bounded(store: SigningSecrets, cloud: LocalCloud, name: str) -> None:
     cloud.fault(service="key_vault", delay_s=4)
 
