@@ -57,6 +57,7 @@ class Runtime:
 
     async def __aexit__(self, *_: object) -> None:
         self._credentials.close()
+        self._signing_secrets.close()
         await self._http.aclose()
 
     def deadline_s(self, headers: Mapping[str, str]) -> tuple[float, int | None]:

@@ -9,6 +9,7 @@ of a rotation may be named before it is stored. While Key Vault does not answer,
 import asyncio
 import time
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from shared.azure_sdk import unavailable
@@ -18,6 +19,7 @@ from shared.vault import read_secret
 
 READ_AGAIN_S = 30.0
 FLIGHT_LIMIT_S = 8.0
+THREADS = 16  # of their own: a read that hangs keeps its thread, and the loop's look up names for every connection
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,12 @@ class SigningSecrets:
         self._kept: dict[str, _Kept] = {}
         self._flights: dict[str, asyncio.Task[None]] = {}
         self._refused: dict[str, tuple[float, CancelError]] = {}  # until when, and how
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="signing-secrets")
+
+    def close(self) -> None:
+        for flight in self._flights.values():
+            flight.cancel()
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def values(self, names: Collection[str], timeout_s: float) -> tuple[dict[str, str], CancelError | None]:
         """Return the secrets that could be had, by name, and why another, or its newest version, could not.
@@ -77,9 +85,12 @@ class SigningSecrets:
         until, refusal = self._refused.get(name, (0.0, None))
         if refusal and self._clock() < until:
             raise refusal.with_traceback(None)
+        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(FLIGHT_LIMIT_S):
-                secret = await asyncio.to_thread(read_secret, self._settings, name, "a caller names in secrets")
+                secret = await loop.run_in_executor(
+                    self._threads, read_secret, self._settings, name, "a caller names in secrets"
+                )
         except (TimeoutError, Unavailable):
             if name not in self._kept:
                 raise unavailable("Key Vault") from None

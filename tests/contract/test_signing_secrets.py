@@ -4,8 +4,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
+import anyio
 import pytest
 
 from shared.errors import OurFault, Unavailable
@@ -36,8 +38,10 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def store(settings: Settings, clock: Clock) -> SigningSecrets:
-    return SigningSecrets(settings, clock)
+def store(settings: Settings, clock: Clock) -> Iterator[SigningSecrets]:
+    held = SigningSecrets(settings, clock)
+    yield held
+    held.close()
 
 
 @pytest.fixture
@@ -152,6 +156,25 @@ async def test_the_wait_is_bounded(store: SigningSecrets, cloud: LocalCloud, nam
     assert (await store.values([name], 30))[0] in ({}, {name: "first"})  # let the flight land
 
 
+async def test_a_read_that_hangs_holds_up_no_other_connection(
+    store: SigningSecrets, cloud: LocalCloud, name: str
+) -> None:
+    """The loop's own threads look up the names of hosts: Partner Center's too."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    cloud.fault(service="key_vault", delay_s=2)
+    reading = asyncio.create_task(store.values([name], 30))
+    asked = False
+    with anyio.fail_after(30):
+        while not asked:
+            await asyncio.sleep(0.01)
+            asked = bool(cloud.requests("key_vault"))
+
+    await asyncio.get_running_loop().getaddrinfo("localhost", 443)
+
+    assert [one["status"] for one in cloud.requests("key_vault")] == [None]  # not answered yet
+    await reading  # let the flight land
+
+
 async def test_a_call_ends_in_time_though_a_secret_is_still_read_again(
     settings: Settings, store: SigningSecrets, cloud: LocalCloud, clock: Clock, name: str
 ) -> None:
@@ -164,9 +187,9 @@ async def test_a_call_ends_in_time_though_a_secret_is_still_read_again(
     async with Runtime(guarded(settings, name).model_copy(update={"deadline_s": 0.2})) as runtime:
         runtime.__dict__["_signing_secrets"] = store
         _, problem, _ = await App(runtime).post(b"{}", **{k.replace("-", "_"): v for k, v in signed.items()})
+        await store.values([name], 30)  # let the flight land
 
     assert problem["code"] == "credentials_unavailable"
-    await store.values([name], 30)  # let the flight land
 
 
 def guarded(settings: Settings, name: str) -> Settings:
