@@ -71,8 +71,8 @@ def renew_secret(settings: Settings, exchanged: Secret, value: str) -> Secret | 
         return None
     with open_vault(settings) as client:
         held = client.get_secret(exchanged.name)
-        if _secret(held).value != exchanged.value:
-            return _secret(held)
+        if (stored := _secret(exchanged.name, held)).value != exchanged.value:
+            return stored
         written = client.set_secret(
             exchanged.name,
             value,
@@ -98,21 +98,21 @@ def open_vault(settings: Settings, seen: Seen | None = None) -> Iterator["Secret
 
 def _read(client: "SecretClient", seen: Seen, name: str, whose: str) -> Secret:
     try:
-        found = client.get_secret(name)
+        secret = _secret(name, client.get_secret(name))
     except Exception:  # noqa: BLE001  (the SDK lets through whatever a broken answer made it raise)
         if not seen.refused:
             raise unavailable("Key Vault or the managed identity") from None
         raise _unreadable(whose) from None
-    secret = _secret(found)
     if not secret.value:
         raise _unreadable(whose)
     return secret
 
 
-def _secret(found: "KeyVaultSecret") -> Secret:
+def _secret(name: str, found: "KeyVaultSecret") -> Secret:
+    # The name as it was asked for: Key Vault takes it in any case, and may answer in another.
     # A secret that was piped into Key Vault often ends with a line break, and none of ours has one there.
     value = (found.value or "").strip()
-    return Secret(found.name or "", value, found.properties.updated_on, found.properties.expires_on)
+    return Secret(name, value, found.properties.updated_on, found.properties.expires_on)
 
 
 def _unreadable(whose: str) -> OurFault:

@@ -95,6 +95,17 @@ async def test_the_earliest_end_is_told(settings: Settings, cloud: LocalCloud) -
     assert ends == [f"{in_days(days):%Y-%m-%d}" for days in (20, 60, 90)]
 
 
+async def test_a_secrets_name_may_be_set_in_another_case(settings: Settings, cloud: LocalCloud) -> None:
+    """Key Vault takes it; what it holds must be found again, or the end is not known and nothing is kept."""
+    account = cloud.description["accounts"]["secret-usgov"]
+    store(cloud, account["secretName"], account["clientSecret"], exp=int(in_days(7).timestamp()))
+    loud = settings.accounts["secret-usgov"].model_copy(update={"client_secret": account["secretName"].upper()})
+
+    _, health = await ask(only(settings, loud=loud))
+
+    assert day(health["accounts"]["loud"]["expiresOn"]) == f"{in_days(7):%Y-%m-%d}"
+
+
 async def test_a_refresh_token_that_nobody_uses_is_kept_alive(settings: Settings, cloud: LocalCloud) -> None:
     """Unused for 90 days it would be dead, and a person would have to consent again."""
     user = cloud.description["accounts"]["user-china"]
@@ -145,6 +156,17 @@ async def test_one_broken_account_is_told_and_the_others_too(
     members = {"time", "event", "account", "mode", "credential", "healthy", "expiresOn", "code"}
     assert all(one.keys() == members and one["event"] == "health" for one in records)
     assert told["expired"]["code"] == "credentials_rejected"
+
+
+async def test_an_answer_of_key_vault_that_makes_no_sense_is_none(settings: Settings, cloud: LocalCloud) -> None:
+    await ask(only(settings, "secret-china"))  # has Key Vault's challenge
+    cloud.fault(service="key_vault", body={"value": "x", "id": "https://vault/secrets/x/1", "attributes": "none"})
+
+    status, health = await ask(only(settings, "secret-china", "federated-global"))
+
+    assert status == 503
+    codes = {name: one["code"] for name, one in health["accounts"].items()}
+    assert codes == {"secret-china": "credentials_unavailable", "federated-global": None}
 
 
 async def test_bad_settings_are_told_as_ever() -> None:
