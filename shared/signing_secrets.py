@@ -57,12 +57,16 @@ class SigningSecrets:
         flights = {self._flights.get(name) or self._start_flight(name) for name in due}
         if flights:
             await asyncio.wait(flights, timeout=max(0.0, timeout_s))
+        errors: list[CancelError] = []
+        for flight in flights:
+            if flight.done() and (error := flight.exception()):
+                if not isinstance(error, CancelError):
+                    raise error  # a bug of ours, which must be seen
+                errors.append(error)
         found = {name: self._kept[name].value for name in names if name in self._kept}
         if len(found) == len(names) and all(flight.done() for flight in flights):
             return found, None
-        errors = [flight.exception() for flight in flights if flight.done()]
-        error = next((error for error in errors if isinstance(error, CancelError)), None)
-        return found, error or unavailable("Key Vault")
+        return found, next(iter(errors), None) or unavailable("Key Vault")
 
     def read_again(self, names: Collection[str]) -> bool:
         """Note that *names* verified nothing; True if `values` will look for newer ones."""

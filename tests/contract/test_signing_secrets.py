@@ -145,6 +145,16 @@ async def test_a_secret_that_is_not_there_is_looked_for_twice_a_minute_at_most(
     assert await store.values([name, following], 30) == ({name: "first", following: "second"}, None)
 
 
+async def test_a_bug_is_not_taken_for_an_outage(settings: Settings, name: str) -> None:
+    """Else it would be told as 503 for ever, and stand in no log."""
+    store = SigningSecrets(settings.model_copy(update={"key_vault_url": ""}))  # which no settings that were read have
+
+    with pytest.raises(ValueError, match="vault_url"):
+        await store.values([name], 30)
+
+    store.close()
+
+
 async def test_the_wait_is_bounded(store: SigningSecrets, cloud: LocalCloud, name: str) -> None:
     cloud.fault(service="key_vault", delay_s=4)
 
