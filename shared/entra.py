@@ -106,7 +106,7 @@ def _app_credential(settings: Settings, name: str, secrets: Mapping[str, Secret]
         try:
             data = _certificate_bytes(secrets["certificate"].value)
             return CertificateCredential(*ids, certificate_data=data, send_certificate_chain=True, **options)
-        except ValueError:
+        except (TypeError, ValueError):  # the former for a key with a password
             raise OurFault(
                 "misconfigured",
                 f"The secret that account {name} names in certificate is no certificate with its RSA key, in PEM or"

@@ -2,12 +2,13 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import anyio
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from shared.runtime import Runtime
 from shared.settings import Account, Mode, Settings
@@ -78,6 +79,31 @@ async def test_a_certificates_end_is_read_from_it(settings: Settings) -> None:
 
     ends = {one["expiresOn"] for one in health["accounts"].values()}
     assert all(datetime.fromisoformat(end) > datetime.now(UTC) for end in ends)
+
+
+def locked(pem: str) -> str:
+    """Return *pem* with its key behind a password."""
+    key = serialization.load_pem_private_key(pem.encode(), None)
+    how = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"x"))
+    return key.private_bytes(*how).decode() + pem[pem.index("-----BEGIN CERTIFICATE") :]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [locked, lambda pem: pem[: len(pem) // 2], lambda _: "AAAA"],
+    ids=["with-a-password", "broken-off", "nothing"],
+)
+async def test_an_unusable_certificate_is_the_operators_to_mend(
+    settings: Settings, cloud: LocalCloud, make: Callable[[str], str]
+) -> None:
+    pem = cloud.http.post(f"{cloud.description['controlUrl']}/certificates").json()["pem"]
+    store(cloud, "unusable-certificate", make(pem))
+    broken = settings.accounts["certificate-usgov"].model_copy(update={"certificate": "unusable-certificate"})
+
+    status, health = await ask(only(settings, "federated-global", broken=broken))
+
+    assert (status, health["accounts"]["broken"]["code"]) == (503, "misconfigured")
+    assert health["accounts"]["federated-global"]["healthy"]
 
 
 async def test_the_earliest_end_is_told(settings: Settings, cloud: LocalCloud) -> None:
