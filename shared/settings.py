@@ -28,6 +28,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
 
 from shared.contract import Guid, unique_members
 from shared.errors import OurFault
@@ -98,6 +99,12 @@ def _from_json(value: object) -> object:
 type HttpsUrl = Annotated[str, AfterValidator(_https_url)]
 type Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 type SecretName = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,127}$")]
+
+
+def _words(fault: ErrorDetails) -> str:
+    if fault["type"] == "union_tag_invalid":  # where pydantic's words repeat the value
+        return "proof must be zendesk, standard-webhooks, entra or key"
+    return fault["msg"].removeprefix("Value error, ")
 
 
 class _Frozen(BaseModel):
@@ -234,7 +241,7 @@ class Settings(BaseModel):
             return cls.model_validate(given)
         except ValidationError as error:
             faults = (
-                f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}"
+                f"{'.'.join(str(part) for part in fault['loc'])}: {_words(fault)}"
                 for fault in error.errors(include_url=False, include_input=False, include_context=False)
             )
             raise OurFault("misconfigured", f"The operator must mend settings. {'; '.join(faults)}.") from None
