@@ -37,7 +37,7 @@ class Call:
     """
 
     correlation_id: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)  # keys and signatures too
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     started_at: float = field(default_factory=time.monotonic)
     allowed_s: float = 0.0

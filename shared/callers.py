@@ -15,7 +15,7 @@ import hmac
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.contract import CancelRequest
@@ -37,9 +37,9 @@ _ZENDESK_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{
 class _Signed:
     """What a request says was signed: *signed_at* in seconds since 1970, *signatures* in base64."""
 
-    message: bytes
+    message: bytes = field(repr=False)
     signed_at: float
-    signatures: tuple[bytes, ...]
+    signatures: tuple[bytes, ...] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Proofs:
     *authenticated* says that App Service Authentication is on: else anybody can send its headers.
     """
 
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
     at: float
     authenticated: bool
 
@@ -153,7 +153,7 @@ def _signing_key(proof: str, secret: str) -> bytes:
     if ZENDESK_TEST_SECRET in secret:
         return b""
     if proof == "zendesk":
-        return secret.encode()  # the text itself, though it looks like base64
+        return _bytes(secret)  # the text itself, though it looks like base64
     try:
         key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
     except ValueError:

@@ -93,7 +93,7 @@ class SigningSecrets:
         try:
             async with asyncio.timeout(FLIGHT_LIMIT_S):
                 secret = await loop.run_in_executor(
-                    self._threads, read_secret, self._settings, name, "a caller names in secrets"
+                    self._threads, read_secret, self._settings, name, f"a caller names in secrets as {name}"
                 )
         except (TimeoutError, Unavailable):
             if name not in self._kept:

@@ -51,7 +51,7 @@ def read_secrets(settings: Settings, account: str) -> dict[str, Secret]:
 def read_secret(settings: Settings, name: str, whose: str) -> Secret:
     """Return the newest version of the secret *name*; raises like `read_secrets`.
 
-    *whose* tells the operator which setting names it, such as "caller helpdesk names in secrets".
+    *whose* tells the operator which setting names it, such as "account default names in clientSecret".
     """
     seen = Seen()
     with open_vault(settings, seen) as client:

@@ -66,10 +66,10 @@ def test_a_caller_is_known_by_its_key() -> None:
 
 
 @pytest.mark.parametrize(
-    "headers", [{}, {"x-caller-key": ""}, {"x-caller-key": KEY[:-1]}, {"x-caller-key": "ключ"}], ids=str
+    "key", [None, "", KEY[:-1], "ключ", "\ud800"], ids=["none", "empty", "shorter", "not-ascii", "no-text"]
 )
-def test_whoever_matches_none_is_refused(headers: Headers) -> None:
-    assert known({"helpdesk": caller()}, headers) is None
+def test_whoever_matches_none_is_refused(key: str | None) -> None:
+    assert known({"helpdesk": caller()}, {} if key is None else {"x-caller-key": key}) is None
 
 
 def test_a_refusal_is_a_401() -> None:
@@ -77,6 +77,12 @@ def test_a_refusal_is_a_401() -> None:
         identify({"helpdesk": caller()}, Proofs({}, BODY, NOW, authenticated=True), {})
 
     assert (caught.value.code, caught.value.status) == ("caller_not_authenticated", 401)
+
+
+def test_a_key_of_32_characters_is_long_enough() -> None:
+    shortest = "k" * 32
+
+    assert known({"a": caller(sha256=hashlib.sha256(shortest.encode()).hexdigest())}, {"x-caller-key": shortest}) == "a"
 
 
 def test_a_short_key_proves_nothing() -> None:
