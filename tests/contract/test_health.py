@@ -135,7 +135,8 @@ async def test_a_secrets_name_may_be_set_in_another_case(settings: Settings, clo
 async def test_a_refresh_token_that_nobody_uses_is_kept_alive(settings: Settings, cloud: LocalCloud) -> None:
     """Unused for 90 days it would be dead, and a person would have to consent again."""
     user = cloud.description["accounts"]["user-china"]
-    store(cloud, user["refreshTokenName"], user["refreshToken"], updated=int(in_days(-40).timestamp()))
+    piped = user["refreshToken"] + "\n"  # as it comes out of a pipe
+    store(cloud, user["refreshTokenName"], piped, updated=int(in_days(-40).timestamp()))
 
     async with Runtime(only(settings, "user-china")) as runtime:
         ends = ""
@@ -145,7 +146,7 @@ async def test_a_refresh_token_that_nobody_uses_is_kept_alive(settings: Settings
                 ends = day(health["accounts"]["user-china"]["expiresOn"])
                 await anyio.sleep(0.02)
 
-    assert newest(cloud, user["refreshTokenName"]) != user["refreshToken"]
+    assert newest(cloud, user["refreshTokenName"]) not in {user["refreshToken"], piped}
 
 
 async def test_asking_again_costs_nothing(settings: Settings, cloud: LocalCloud) -> None:
@@ -193,6 +194,16 @@ async def test_an_answer_of_key_vault_that_makes_no_sense_is_none(settings: Sett
     assert status == 503
     codes = {name: one["code"] for name, one in health["accounts"].items()}
     assert codes == {"secret-china": "credentials_unavailable", "federated-global": None}
+
+
+async def test_the_answer_comes_in_time(settings: Settings, cloud: LocalCloud) -> None:
+    cloud.fault(service="key_vault", delay_s=2)
+
+    async with Runtime(only(settings, "secret-china").model_copy(update={"deadline_s": 0.1})) as runtime:
+        status, health = await ask_worker(runtime)
+        await runtime.__dict__["_credentials"].bearer("secret-china", 30)  # let the flight land
+
+    assert (status, health["accounts"]["secret-china"]["code"]) == (503, "credentials_unavailable")
 
 
 async def test_bad_settings_are_told_as_ever() -> None:

@@ -12,12 +12,12 @@ import pytest
 
 from shared.errors import OurFault, Unavailable
 from shared.runtime import Runtime
-from shared.settings import Settings, SigningCaller
+from shared.settings import EntraCaller, Settings, SigningCaller
 from shared.signing_secrets import READ_AGAIN_S, SigningSecrets
 from tests.conftest import CUSTOMER
 from tests.contract.conftest import App
 from tests.local_cloud import LocalCloud
-from tests.unit.test_signatures import standard, zendesk
+from tests.unit.test_signatures import principal, standard, zendesk
 
 pytestmark = pytest.mark.anyio
 
@@ -215,7 +215,7 @@ async def test_a_signed_request_is_carried_out(
 ) -> None:
     """And the secret and the signature stay out of what is logged."""
     caplog.set_level(logging.DEBUG)
-    body = f'{{"customerTenantId": "{CUSTOMER}", "orderId": "{order_id}"}}'.encode()
+    body = f'{{"customerTenantId": "{CUSTOMER}", "orderId": "{order_id}"}}\r\n'.encode()
     cloud.put(f"secrets/{name}", {"value": "PLANTED-the-webhooks-own-secret"})
     signed = zendesk(body, time.time(), "PLANTED-the-webhooks-own-secret")
 
@@ -262,3 +262,52 @@ async def test_a_secret_that_cannot_be_had_is_not_the_callers_fault(
         _, problem, _ = await App(runtime).post(b"{}", **{k.replace("-", "_"): v for k, v in signed.items()})
 
     assert problem["code"] == code
+    assert code != "misconfigured" or f"{name}-none" in problem["detail"]
+
+
+async def test_a_rotated_secret_opens_once_it_is_read_again(
+    settings: Settings, store: SigningSecrets, cloud: LocalCloud, clock: Clock, name: str
+) -> None:
+    await store.values([name], 30)
+    cloud.put(f"secrets/{name}", {"value": "second"})
+    signed = {k.replace("-", "_"): v for k, v in zendesk(b"{}", time.time(), "second").items()}
+
+    async with Runtime(guarded(settings, name)) as runtime:
+        runtime.__dict__["_signing_secrets"] = store
+        soon, _, _ = await App(runtime).post(b"{}", **signed)
+        clock.now += READ_AGAIN_S
+        later, problem, _ = await App(runtime).post(b"{}", **signed)
+
+    assert (soon, later, problem["code"]) == (401, 400, "invalid_request")  # known, then; its body asks for nothing
+
+
+async def test_a_wrong_signature_cannot_hammer_a_key_vault_that_is_down(
+    settings: Settings, store: SigningSecrets, cloud: LocalCloud, clock: Clock, name: str
+) -> None:
+    await store.values([name], 30)
+    clock.now += READ_AGAIN_S
+    cloud.forget()
+    cloud.fault(service="key_vault", status=503, times=100)
+    signed = {k.replace("-", "_"): v for k, v in zendesk(b"{}", time.time(), "wrong").items()}
+
+    async with Runtime(guarded(settings, name)) as runtime:
+        runtime.__dict__["_signing_secrets"] = store
+        statuses = [(await App(runtime).post(b"{}", **signed))[0] for _ in range(3)]
+
+    assert statuses == [401] * 3
+    assert len(cloud.requests("key_vault")) == 1
+
+
+@pytest.mark.parametrize(("enabled", "status"), [(None, 401), ("True", 400)])
+async def test_an_entra_principal_counts_only_where_azure_says_that_it_checks(
+    settings: Settings, enabled: str | None, status: int
+) -> None:
+    """400: known, then; its body asks for nothing."""
+    callers = {"flow": EntraCaller(proof="entra", role="Orders.Cancel")}
+    known = settings.model_copy(update={"callers": callers, "website_auth_enabled": enabled})
+
+    async with Runtime(known) as runtime:
+        sent = {k.replace("-", "_"): v for k, v in principal("Orders.Cancel").items()}
+        found, _, _ = await App(runtime).post(b"{}", **sent)
+
+    assert found == status
