@@ -143,7 +143,8 @@ def _standard(headers: Mapping[str, str], body: bytes) -> _Signed | None:
     message_id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     versions = [one.partition(",") for one in headers.get("webhook-signature", "").split(" ")]
     signatures = tuple(_bytes(signature) for version, _, signature in versions if version == "v1")
-    if not message_id or not signatures or not re.fullmatch(r"[0-9]{1,12}", timestamp):
+    # With a dot in the id, what was signed could be split into id, time and body in another way.
+    if not message_id or "." in message_id or not signatures or not re.fullmatch(r"[0-9]{1,12}", timestamp):
         return None
     return _Signed(_bytes(message_id) + b"." + timestamp.encode() + b"." + body, float(timestamp), signatures)
 

@@ -115,6 +115,15 @@ def test_proofs_and_signatures_are_in_no_repr() -> None:
     assert "orderId" not in texts
 
 
+def test_what_was_signed_cannot_be_split_in_another_way() -> None:
+    """Signed as id "msg_1.1795000000" with one body, it would also be signed as id "msg_1" with another."""
+    key = base64.b64decode(WEBHOOK_SECRET.removeprefix("whsec_"))
+    signature = digest(key, f"msg_1.{NOW:.0f}.{NOW:.0f}.".encode() + BODY)
+    headers = {"webhook-timestamp": f"{NOW:.0f}", "webhook-signature": f"v1,{signature}"}
+
+    assert signed_by(headers | {"webhook-id": f"msg_1.{NOW:.0f}"}) is None
+
+
 def test_any_of_a_callers_secrets_may_have_signed() -> None:
     following = "whsec_" + base64.b64encode(b"the next secret, of thirty bytes").decode()
 
