@@ -50,6 +50,7 @@ async def ours(customer: str, order: str) -> dict[str, float]:
 
 async def bare(customer: str, order: str) -> dict[str, float]:
     import anyio  # noqa: F401
+    import azure.functions  # noqa: F401
     import httpx
     import pydantic.main  # noqa: F401
 

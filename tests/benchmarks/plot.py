@@ -14,11 +14,12 @@ from tests.benchmarks.results import Comparison
 
 WIDTH, MARGIN, LINE = 880, 24, 18
 BAR_HEIGHT, BARS_HEIGHT = 34, 150
+LATENCY_MS = 80  # of the plot of throughput
 SERIES = {"ours": "#2f81f7", "httpx": "#8b949e", "aiohttp": "#d29922"}
 PART_COLOURS = ("#8b949e", "#2f81f7", "#79c0ff", "#a371f7", "#3fb950", "#2ea88c", "#d29922", "#f0883e")
 STYLE = """
-text { font: 13px system-ui, sans-serif; fill: #1f2328 }
-.title { font-weight: 600 } .middle { text-anchor: middle } .page { fill: #ffffff } .axis { stroke: #8b949e }
+text { fill: #1f2328 } .title { font-weight: 600 } .middle { text-anchor: middle }
+.page { fill: #ffffff } .axis { stroke: #8b949e }
 @media (prefers-color-scheme: dark) { text { fill: #e6edf3 } .page { fill: #0d1117 } }
 """
 
@@ -36,61 +37,67 @@ def svg(comparisons: Sequence[Comparison]) -> str:
     by_key = {one.key: one for one in comparisons}
     shapes: list[str] = []
     top = MARGIN
-    for title, groups in (
-        ("A warm call by latency at Partner Center, ms (in brackets: × bare httpx)", _overhead(by_key)),
-        ("Cancellations a second by calls in flight, Partner Center answering after 80 ms", _throughput(by_key)),
+    for title, groups, full in (
+        ("What a warm call takes longer than the bare request, by latency at Partner Center", _overhead(by_key), 0),
+        (
+            f"Cancellations a second, {LATENCY_MS} ms at Partner Center (full height: all else costs nothing)",
+            _throughput(by_key),
+            100,
+        ),
     ):
         if groups:
-            shapes += _bars(title, groups, top)
-            top += BARS_HEIGHT + 5 * LINE
+            shapes += _bars(title, groups, full, top)
+            top += BARS_HEIGHT + 6 * LINE
     if "cold/answer" in by_key:
         shapes += _cold_start(by_key, top)
         top += 2 * (BAR_HEIGHT + LINE) + 4 * LINE
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top}" role="img">\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top}" role="img"'
+        ' font-family="system-ui, DejaVu Sans, sans-serif" font-size="13">\n'
         f"<title>What the function costs</title>\n<style>{STYLE}</style>\n"
         f'<rect class="page" width="{WIDTH}" height="{top}" rx="8"/>\n' + "\n".join(shapes) + "\n</svg>\n"
     )
 
 
 def _overhead(by_key: Mapping[str, Comparison]) -> list[Group]:
+    """Return one bar for each latency, in percent of the bare request."""
     found = []
     for key, one in by_key.items():
         part, latency_ms, *against = key.split("/")
         if part == "warm" and against == ["httpx"]:
-            ours, other = median(one.ours), median(one.other)
-            bars = {"ours": (ours, f"{ours:.1f} (×{one.ratio:.2f})"), "httpx": (other, f"{other:.1f}")}
-            found.append(Group(f"{latency_ms} ms", bars))
+            percent = ((one.ratio or 1) - 1) * 100
+            more_ms = median(ours - other for ours, other in zip(one.ours, one.other, strict=True))
+            words = f"{percent:+.0f} % ({more_ms:+.2f} ms)"
+            found.append(Group(f"{latency_ms} ms", {"ours": (percent, words)}))
     return found
 
 
 def _throughput(by_key: Mapping[str, Comparison]) -> list[Group]:
+    """Return a bar for each side, in percent of what the latency alone allows, with its figure."""
     found = []
     for in_flight in (1, 16, 64):
-        if one := by_key.get(f"load/{in_flight}/80/throughput/httpx"):
-            values = {
-                "ours": one.ours,
-                "httpx": one.other,
-                "aiohttp": by_key[one.key.replace("httpx", "aiohttp")].other,
-            }
-            bars = {name: (median(each), f"{median(each):.0f}") for name, each in values.items()}
+        if one := by_key.get(f"load/{in_flight}/{LATENCY_MS}/throughput/httpx"):
+            aiohttp = by_key[one.key.replace("httpx", "aiohttp")].other
+            rates = {name: median(rates) for name, rates in zip(SERIES, (one.ours, one.other, aiohttp), strict=True)}
+            percent = 100 / (in_flight / LATENCY_MS * 1000)
+            bars = {name: (rate * percent, f"{rate:.0f}") for name, rate in rates.items()}
             found.append(Group(f"{in_flight} in flight", bars))
     return found
 
 
-def _bars(title: str, groups: Sequence[Group], top: float) -> list[str]:
-    """Draw *groups* of upright bars from *top* on, with a legend."""
+def _bars(title: str, groups: Sequence[Group], full: float, top: float) -> list[str]:
+    """Draw *groups* of upright bars from *top* on, with a legend; at full height is *full*, or the highest if 0."""
     names = list(groups[0].bars)
     shapes = [_text(MARGIN, top + 4, title, "title")]
     shapes += _legend([(name, SERIES[name]) for name in names], top + LINE + 6)
     bottom = top + 3 * LINE + BARS_HEIGHT
-    highest = max(value for group in groups for value, _ in group.bars.values())
+    highest = full or max(1.0, *(value for group in groups for value, _ in group.bars.values()))
     group_width = (WIDTH - 2 * MARGIN) / len(groups)
     bar_width = group_width * 0.8 / len(names)
     for number, group in enumerate(groups):
         left = MARGIN + (number + 0.1) * group_width
         for place, (name, (value, words)) in enumerate(group.bars.items()):
-            height = value / highest * BARS_HEIGHT
+            height = max(0.0, value) / highest * BARS_HEIGHT
             x = left + place * bar_width
             shapes.append(_box(x + 2, bottom - height, bar_width - 4, height, SERIES[name]))
             shapes.append(_text(x + bar_width / 2, bottom - height - 5, words, "middle"))
