@@ -20,6 +20,9 @@ from pathlib import Path  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 
+# httpx loads its command line, and rich with it, where click is installed. In Azure it is not.
+sys.modules["click"] = None  # type: ignore[assignment]
+
 # Each function imports what it needs itself: the imports are some of what is measured.
 # ruff: noqa: PLC0415
 
@@ -52,7 +55,7 @@ async def bare(customer: str, order: str) -> dict[str, float]:
     import anyio  # noqa: F401
     import azure.functions  # noqa: F401
     import httpx
-    import pydantic.main  # noqa: F401
+    from pydantic import BaseModel, StringConstraints  # noqa: F401
 
     from infra.local.functions_worker import Worker
 
