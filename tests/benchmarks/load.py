@@ -1,6 +1,8 @@
 """Many calls in flight: throughput and latency of ours beside bare httpx and aiohttp.
 
-In turns, as in `warm`. The throughput counts cancellations, and the percentiles are of those alone;
+In turns, as in `warm`. The callers begin one after the other, spread over the latency: webhooks know
+nothing of each other. Begun together they would stay in step, each waiting for the work of all the
+others, and the figures would be those of a herd. The throughput counts cancellations, and the percentiles are of those alone;
 a call that failed is counted, and none of ours may.
 """
 
@@ -17,7 +19,7 @@ SIDES = ("ours", "httpx", "aiohttp")
 PERCENTILES = (50, 95, 99)
 
 # Calls in flight and milliseconds at the other end: calls in a block.
-BLOCKS = {(1, 0): 100, (16, 0): 192, (64, 0): 384, (1, 80): 6, (16, 80): 128, (64, 80): 512}
+BLOCKS = {(1, 0): 100, (16, 0): 192, (64, 0): 384, (1, 80): 6, (16, 80): 192, (64, 80): 768}
 
 
 async def measure(end: OtherEnd) -> list[Comparison]:
@@ -31,19 +33,23 @@ async def measure(end: OtherEnd) -> list[Comparison]:
             for _ in range(ROUNDS):
                 for name in names:
                     gc.collect()
-                    await storm(every[name], in_flight, in_flight)  # its connections, opened by as many
-                    rounds[name].append(await storm(every[name], in_flight, calls))
+                    await storm(every[name], in_flight, in_flight)  # its connections, opened by as many at once
+                    rounds[name].append(await storm(every[name], in_flight, calls, latency_ms / 1000))
                 names = names[::-1]
             found += _comparisons(rounds, in_flight, latency_ms)
     return found
 
 
-async def storm(side: Side, in_flight: int, calls: int) -> dict[str, float]:
-    """Make *calls*, *in_flight* at a time, and return what came of them by the name of the figure."""
+async def storm(side: Side, in_flight: int, calls: int, spread_s: float = 0) -> dict[str, float]:
+    """Make *calls*, *in_flight* at a time, and return what came of them by the name of the figure.
+
+    The callers begin within *spread_s*.
+    """
     left = iter(range(calls))
     took_ms = []
 
-    async def caller() -> None:
+    async def caller(number: int) -> None:
+        await asyncio.sleep(spread_s * number / in_flight)
         for _ in left:
             began = time.perf_counter()
             try:
@@ -54,8 +60,8 @@ async def storm(side: Side, in_flight: int, calls: int) -> dict[str, float]:
 
     began = time.perf_counter()
     async with asyncio.TaskGroup() as callers:
-        for _ in range(in_flight):
-            callers.create_task(caller())
+        for number in range(in_flight):
+            callers.create_task(caller(number))
     per_second = len(took_ms) / (time.perf_counter() - began)
     found = {"throughput": per_second} | {f"p{one}": percentile(took_ms, one) for one in PERCENTILES}
     return found | {"failed": float(calls - len(took_ms))}
