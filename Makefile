@@ -4,7 +4,7 @@ PYTHON_VERSION := $(shell cat .python-version)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test lint format soak package audit clean
+.PHONY: help install demo serve test lint format soak bench package audit clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name words; do printf '  make %-9s %s\n' "$$name" "$$words"; done
@@ -43,6 +43,9 @@ format: install ## let ruff rewrite what it can
 
 soak: install ## the long runs: 20,000 fuzzed and 20,000 plain requests, a storm of 5,000
 	@$(BIN)/python -m pytest -q --soak tests/e2e
+
+bench: install ## measure ours beside what it replaces, 6 minutes (ARGS="--only warm --json FILE --plot FILE")
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 package: install ## build dist/, which azd uploads as it is
 	@$(BIN)/python -m infra.package

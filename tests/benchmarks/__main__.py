@@ -1,0 +1,65 @@
+"""`python -m tests.benchmarks`: every comparison in one local cloud, then the table; `--help` for the rest."""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console
+
+from tests.benchmarks import plot, report
+from tests.benchmarks.measure import COMPARISONS
+from tests.benchmarks.other_end import standing
+from tests.benchmarks.results import Comparison, exit_status
+from tests.local_cloud import ROOT
+
+LIMIT_S = 900  # for one comparison; each takes one or two minutes
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    # A file or a pipe has no width; the table needs this much.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
+    progress = Console(stderr=True, highlight=False)
+    made_on = report.machine()
+    began = time.monotonic()
+    comparisons: list[Comparison] = []
+    with standing() as environment:
+        for name in arguments.only or COMPARISONS:
+            with progress.status(f"{COMPARISONS[name]} …"):
+                comparisons += _measure(name, environment)
+            progress.print(f"{time.monotonic() - began:4.0f} s  {COMPARISONS[name]}")
+    took_s = time.monotonic() - began
+
+    console.print(report.table(comparisons))
+    if arguments.json:
+        arguments.json.write_text(report.as_json(comparisons, made_on, took_s))
+    if arguments.plot:
+        arguments.plot.write_text(plot.svg(comparisons))
+    return exit_status(comparisons)
+
+
+def _measure(name: str, environment: Mapping[str, str]) -> list[Comparison]:
+    command = [sys.executable, "-m", "tests.benchmarks.measure", name]
+    done = subprocess.run(  # noqa: S603  (our own interpreter and code)
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True, timeout=LIMIT_S
+    )
+    return [Comparison(**one) for one in json.loads(done.stdout)]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks",
+        description="Measure the function beside what it replaces. Exit status 1 if a budget is missed.",
+    )
+    parser.add_argument("--only", action="append", choices=list(COMPARISONS), help="this one; may be repeated")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every round, the machine and the versions")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="write three plots as SVG")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
