@@ -241,8 +241,10 @@ def rotate_often(cloud: LocalCloud, kind: str) -> int:
     """Rotate, each time once a token was had with the one before; return how often."""
     account = ROTATED[kind]
     tenant = cloud.description["accounts"][account]["tenantId"]
+    known = cloud.description["accounts"][account]
+    current = {"secret": known.get("clientSecret"), "certificate": known.get("certificate")}.get(kind, "")
     for number in range(1, ROTATIONS + 1):
-        rotate(cloud, kind, account, number)
+        current = rotate(cloud, kind, account, number, current)
         done = time.time()
         until(
             lambda done=done: any(one["status"] == 200 and one["time"] > done for one in asked(cloud, tenant)),
@@ -282,22 +284,29 @@ def looks(cloud: LocalCloud) -> int:
     return len([one for one in cloud.requests("key_vault") if one["method"] == "GET" and one["status"] == 200])
 
 
-def rotate(cloud: LocalCloud, kind: str, account: str, number: int) -> None:
-    """Put a new one into Key Vault, then let Entra refuse every other."""
+def rotate(cloud: LocalCloud, kind: str, account: str, number: int, old: str) -> str:
+    """Put a new one in the place of *old*, refuse every other the moment that it is there, and return it."""
     known = cloud.description["accounts"][account]
+    before: dict[str, Any]
+    after: dict[str, Any]
     match kind:
         case "secret":
-            cloud.put(f"secrets/{known['secretName']}", {"value": f"secret-{number}"})
-            cloud.put(client_of(cloud, account), {"secret": f"secret-{number}"})
+            new = f"secret-{number}"
+            stored, body, before, after = known["secretName"], {"value": new}, {"secrets": [old, new]}, {"secret": new}
         case "certificate":
             pair = new_certificate(cloud)
+            new = pair["pem"]
             form = ("pem", "application/x-pem-file") if number % 2 else ("pfx", "application/x-pkcs12")
-            body = {"value": pair[form[0]], "contentType": form[1]}
-            cloud.put(f"secrets/{known['certificateName']}", body)
-            cloud.put(client_of(cloud, account), {"certificate": pair["pem"]})
-        case "user":
-            cloud.put(f"secrets/{known['refreshTokenName']}", {"value": f"1.consent-{number}"})
-            cloud.put(client_of(cloud, account), {"revoke": True, "refreshToken": f"1.consent-{number}"})
+            stored, body = known["certificateName"], {"value": pair[form[0]], "contentType": form[1]}
+            before, after = {"certificates": [old, new]}, {"certificate": new}
+        case _:
+            new = f"1.consent-{number}"
+            stored, body = known["refreshTokenName"], {"value": new}
+            before, after = {"refreshToken": new}, {"revoke": True, "refreshToken": new}
+    cloud.put(client_of(cloud, account), before)  # else the two would disagree between one line and the next
+    cloud.put(f"secrets/{stored}", body)
+    cloud.put(client_of(cloud, account), after)
+    return new
 
 
 @pytest.fixture
