@@ -2,8 +2,8 @@
 
 In turns, as in `warm`. The callers begin one after the other, spread over the latency: webhooks know
 nothing of each other. Begun together they would stay in step, each waiting for the work of all the
-others, and the figures would be those of a herd. The throughput counts cancellations, and the percentiles are of those alone;
-a call that failed is counted, and none of ours may.
+others, and the figures would be those of a herd. The throughput counts cancellations, and the
+percentiles are of those alone; a call that failed is counted, and none of ours may.
 """
 
 import asyncio
