@@ -17,6 +17,7 @@ import httpx
 
 from shared import audit
 from shared.call import Call, Target
+from shared.connections import Connections
 from shared.credentials import Credentials
 from shared.errors import BadGateway, CancelError, Unavailable
 from shared.partner_center import Order, Reply, order_url, read_order, request_headers
@@ -31,10 +32,12 @@ WORTH_TRYING_S = 0.05  # with less left of the deadline an attempt can only time
 class Exchange:
     """Partner Center, as one call sees it."""
 
-    def __init__(self, target: Target, call: Call, *, http: httpx.AsyncClient, tokens: Credentials, gate: Gate) -> None:
+    def __init__(
+        self, target: Target, call: Call, *, connections: Connections, tokens: Credentials, gate: Gate
+    ) -> None:
         self._target = target
         self._call = call
-        self._http = http
+        self._connections = connections
         self._tokens = tokens
         self._gate = gate
         self._url = order_url(target.api_root, target.request.customer_tenant_id, target.request.order_id)
@@ -136,8 +139,12 @@ class Exchange:
             # anyio's, since httpcore shields its cleaning up from that alone: ended by asyncio's, a
             # connection can stay in the pool for good.
             with anyio.fail_after(remaining_s):
-                async with self._http.stream(
-                    method, self._url, headers=headers, content=body and content(body), timeout=timeout
+                async with self._connections.stream(
+                    method,
+                    self._url,
+                    headers=headers,
+                    content=content(body) if body is not None else None,
+                    timeouts=timeout,
                 ) as response:
                     reply = Reply(response.status_code, b"", _retry_after_s(response.headers.get("retry-after")))
                     reply = Reply(reply.status, await _read(response), reply.retry_after_s)
@@ -152,8 +159,9 @@ class Exchange:
 
 async def _read(response: httpx.Response) -> bytes:
     """Return the body, unpacked, cut off where no order can be that long."""
+    assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101  (httpx's type has the blocking one too)
     body = b""
-    async for chunk in response.aiter_raw():
+    async for chunk in response.stream:
         body += chunk
         if len(body) > REPLY_LIMIT_BYTES:
             break

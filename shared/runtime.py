@@ -9,14 +9,12 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from functools import cache
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Self
-
-import httpx
 
 from shared.call import Call, Target
 from shared.callers import Proofs, identify, permit, secrets_needed
 from shared.cancel import cancel_order
+from shared.connections import Connections
 from shared.contract import CancelRequest, CancelResult, check_size, parse_cancel_request, preferred_wait_s
 from shared.credentials import Credentials
 from shared.errors import CancelError, InvalidRequest
@@ -26,7 +24,6 @@ from shared.settings import Account, Mode, Settings
 from shared.signing_secrets import SigningSecrets
 from shared.throttle import Gate
 
-KEEPALIVE_S = 120.0  # tickets come minutes apart; Azure drops an idle outbound flow after 4
 DEFAULT_ACCOUNT = "default"
 
 # Below WARNING they log every request, some with headers and bodies.
@@ -46,11 +43,7 @@ class Runtime:
         self._credentials = Credentials(settings)
         self._signing_secrets = SigningSecrets(settings)
         self._gates: defaultdict[tuple[str, str], Gate] = defaultdict(Gate)  # by api root and partner tenant
-        self._http = httpx.AsyncClient(
-            limits=httpx.Limits(keepalive_expiry=KEEPALIVE_S),
-            follow_redirects=False,  # a redirect must not take the token elsewhere
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # none is kept from one call to the next
-        )
+        self._connections = Connections()
 
     async def __aenter__(self) -> Self:
         return self
@@ -58,7 +51,7 @@ class Runtime:
     async def __aexit__(self, *_: object) -> None:
         self._credentials.close()
         self._signing_secrets.close()
-        await self._http.aclose()
+        await self._connections.aclose()
 
     def deadline_s(self, headers: Mapping[str, str]) -> tuple[float, int | None]:
         """Return the seconds that a call may take, and the preference that was applied, if any.
@@ -86,7 +79,7 @@ class Runtime:
         )
         permit((self.settings.callers or {}).get(call.caller or ""), name, account, request)
         gate = self._gates[target.api_root, target.tenant_id]
-        exchange = Exchange(target, call, http=self._http, tokens=self._credentials, gate=gate)
+        exchange = Exchange(target, call, connections=self._connections, tokens=self._credentials, gate=gate)
         return await cancel_order(target, call, exchange)
 
     async def health(self) -> Health:

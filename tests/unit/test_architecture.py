@@ -41,16 +41,24 @@ ALLOWED: dict[str, set[str]] = {
         *("shared.audit", "shared.credentials", "shared.entra", "shared.errors", "shared.settings", "shared.vault"),
     },
     "shared.throttle": {"shared.errors", "shared.partner_center", "shared.refusals"},
+    "shared.connections": set(),
     "shared.exchange": {
-        *("shared.audit", "shared.call", "shared.credentials", "shared.errors", "shared.partner_center"),
-        *("shared.refusals", "shared.throttle"),
+        *("shared.audit", "shared.call", "shared.connections", "shared.credentials", "shared.errors"),
+        *("shared.partner_center", "shared.refusals", "shared.throttle"),
     },
     "shared.cancel": {
         *("shared.call", "shared.contract", "shared.errors", "shared.exchange", "shared.partner_center"),
         "shared.refusals",
     },
     "shared.runtime": {
-        *("shared.call", "shared.callers", "shared.cancel", "shared.contract", "shared.credentials"),
+        *(
+            "shared.call",
+            "shared.callers",
+            "shared.cancel",
+            "shared.connections",
+            "shared.contract",
+            "shared.credentials",
+        ),
         *("shared.errors", "shared.exchange", "shared.health", "shared.settings", "shared.signing_secrets"),
         "shared.throttle",
     },
