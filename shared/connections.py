@@ -49,10 +49,17 @@ class Connections:
         while idle and time.monotonic() - idle[0][0] > KEEPALIVE_S:  # left over from a burst
             await idle.popleft()[1].aclose()
         transport = idle.pop()[1] if idle else httpx.AsyncHTTPTransport(verify=self._tls, limits=_ONE)
-        response = await transport.handle_async_request(request)
+        is_whole = False
         try:
-            yield response
+            response = await transport.handle_async_request(request)
+            try:
+                yield response
+            finally:
+                await response.aclose()
+            is_whole = True
         finally:
-            await response.aclose()
-        # Not after an error: a task that asyncio ended leaves httpcore's one place taken for good.
-        idle.append((time.monotonic(), transport))
+            # After an error it is not kept: a task that asyncio ended leaves httpcore's one place taken for good.
+            if is_whole:
+                idle.append((time.monotonic(), transport))
+            else:
+                await transport.aclose()

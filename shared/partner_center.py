@@ -67,6 +67,7 @@ def request_headers(bearer: str, request_id: str, correlation_id: str) -> dict[s
         "Accept": "application/json",
         "Accept-Encoding": "identity",  # an order has 2 to 5 kB: unpacking it costs more than it saves
         "Content-Type": "application/json",
+        "User-Agent": "cancel-order",
         "MS-Contract-Version": "v1",
         "MS-RequestId": request_id,
         "MS-CorrelationId": correlation_id,
