@@ -1,11 +1,8 @@
 // The availability test: GET /api/cancel_order every five minutes from each location. It tries every account's
 // credential, cancels nothing, and keeps alive a refresh token that nobody else uses.
 //
-// Deployed after the code, into the resource group of main.bicep: only then is there a function to have a key.
-//
-//   az deployment group create --resource-group "$AZURE_RESOURCE_GROUP" --template-file infra/availability.bicep \
-//     --parameters functionName="$AZURE_FUNCTION_NAME" applicationInsightsName="$AZURE_APPLICATION_INSIGHTS_NAME" \
-//     actionGroupName="$AZURE_ACTION_GROUP_NAME"
+// Deployed after the code, into the resource group of main.bicep: only then is there a function to have a key. `azd up`
+// does it (azure.yaml, postup); deploying it again takes up a key that was renewed since.
 //
 // The function key goes from the host straight into the test's header: it is no parameter, no output, and not in the
 // deployment's history. But it can be read by whoever may read the web test (Reader on the resource group), and a

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import BaseModel
 
 from shared.contract import BODY_LIMIT_BYTES
@@ -254,7 +255,8 @@ def test_it_runs_what_the_tests_run() -> None:
     assert config["scaleAndConcurrency"]["triggers"]["http"]["perInstanceConcurrency"] == "perInstanceConcurrency"
     assert MAIN["parameters"]["perInstanceConcurrency"]["default"] == 16
     assert MAIN["parameters"]["alwaysReadyInstances"]["default"] == 0
-    assert "'azd-service-name': 'api'" in (INFRA / "modules/function.bicep").read_text()  # as azure.yaml calls it
+    [service] = yaml.safe_load((ROOT / "azure.yaml").read_text())["services"]
+    assert f"'azd-service-name': '{service}'" in (INFRA / "modules/function.bicep").read_text()
 
 
 def test_the_availability_test_asks_for_the_health() -> None:
@@ -266,6 +268,22 @@ def test_the_availability_test_asks_for_the_health() -> None:
     assert request["HttpVerb"].lower() in binding["methods"]
     assert declared_at("availability:test.properties.Frequency") == 300
     assert declared_at("availability:test.properties.ValidationRules.ExpectedHttpStatusCode") == 200
+
+
+@pytest.mark.parametrize(
+    ("system", "variable"), [("posix", r"\$(\w+)"), ("windows", r"\$env:(\w+)")], ids=["sh", "pwsh"]
+)
+def test_azd_up_ends_with_the_availability_test(system: str, variable: str) -> None:
+    """azd hands main.bicep's outputs to a hook as environment variables."""
+    command = yaml.safe_load((ROOT / "azure.yaml").read_text())["hooks"]["postup"][system]["run"]
+    asked = parse(INFRA / "availability.bicep")["parameters"]
+
+    given = dict(re.findall(rf'(\w+)="{variable}"', command))
+
+    assert "--template-file infra/availability.bicep --parameters " in command
+    assert given.keys() == {name for name, one in asked.items() if one["default"] is None}
+    assert set(re.findall(rf'"{variable}"', command)) == {*given.values(), "AZURE_RESOURCE_GROUP"}
+    assert set(re.findall(rf'"{variable}"', command)) <= MAIN["outputs"].keys()
 
 
 def app_settings() -> set[str]:
@@ -325,12 +343,13 @@ def test_every_parameter_can_be_set_from_azds_environment() -> None:
 
 
 def test_the_scan_leaves_nothing_out_without_a_reason() -> None:
-    lines = (INFRA / "checkov.yaml").read_text().splitlines()
-    skipped = {line.split()[1]: line for line in lines if re.match(r"  - (CKV|infra/)", line)}
+    text = (INFRA / "checkov.yaml").read_text()
+    config = yaml.safe_load(text)
+    left_out = {*config["skip-check"], *config["skip-path"]}
 
-    assert all(re.search(r"  +# \S.{10,}", line) for line in skipped.values())
-    assert [name for name in skipped if not name.startswith("CKV_")] == ["infra/main.bicep"]
+    assert {name for name in left_out if re.search(rf"^  - {name}  +# \S.{{10,}}$", text, re.MULTILINE)} == left_out
+    assert config["skip-path"] == ["infra/main.bicep"]
     assert [found["type"] for path, _, found in resources() if path == INFRA / "main.bicep"] == [
         "Microsoft.Resources/resourceGroups"
     ]
-    assert "skip-download: true" in "\n".join(lines)
+    assert config["skip-download"] is True
