@@ -47,6 +47,7 @@ scan: .venv-scan/installed ## checkov over the Bicep files, in .venv-scan
 .venv-scan/installed: requirements-scan.txt | install
 	@$(BIN)/python -m venv --clear .venv-scan
 	@.venv-scan/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r requirements-scan.txt
+	@.venv-scan/bin/python -m pip check --disable-pip-version-check
 	@touch $@
 
 soak: install ## the long runs: 20,000 fuzzed and 20,000 plain requests, a storm of 5,000
