@@ -298,8 +298,8 @@ module function 'modules/function.bicep' = {
   }
 }
 
-module monitoring 'monitoring/main.bicep' = {
-  name: 'monitoring'
+module alerts 'monitoring/alerts.bicep' = {
+  name: 'alerts'
   scope: group
   params: {
     suffix: suffix
@@ -307,6 +307,17 @@ module monitoring 'monitoring/main.bicep' = {
     tags: tags
     applicationInsightsName: telemetry.outputs.applicationInsightsName
     alertEmail: alertEmail
+  }
+}
+
+module workbook 'monitoring/workbook.bicep' = {
+  name: 'workbook'
+  scope: group
+  params: {
+    suffix: suffix
+    location: location
+    tags: tags
+    applicationInsightsName: telemetry.outputs.applicationInsightsName
   }
 }
 
@@ -319,4 +330,4 @@ output AZURE_IDENTITY_PRINCIPAL_ID string = identity.outputs.principalId
 output AZURE_KEY_VAULT_NAME string = vault.outputs.name
 output KEY_VAULT_URL string = vault.outputs.url
 output AZURE_APPLICATION_INSIGHTS_NAME string = telemetry.outputs.applicationInsightsName
-output AZURE_ACTION_GROUP_NAME string = monitoring.outputs.actionGroupName
+output AZURE_ACTION_GROUP_NAME string = alerts.outputs.actionGroupName

@@ -206,6 +206,7 @@ def test_the_workbook_splits_latency_into_token_and_partner_center(logged: Logge
     slow = logged.cancelled | {"tokenMs": 30, "partnerCenterMs": 400, "totalMs": 440}
     quick = logged.cancelled | {"tokenMs": 0, "partnerCenterMs": 100, "totalMs": 110}
     turned_away = logged.throttled | {"attempts": 0, "totalMs": 1}
+    assert slow.keys() == turned_away.keys() == logged.refused.keys(), "no name is made up here"
 
     [row] = Traces([(record, 1) for record in (quick, quick, slow, turned_away)]).run("latency")
 

@@ -16,9 +16,10 @@ from shared.health import AccountHealth
 from tests.bicep import INFRA, ROOT, parse
 from tests.kql import ALERTS, QUERIES, Traces, query
 
-TREE = parse(INFRA / "monitoring/main.bicep")
-RULES: dict[str, Any] = {rule["name"]: rule for rule in TREE["variables"]["alerts"]["value"]}
-SAVED = [one for name in ("queries", "orderQuery") for one in TREE["variables"][name]["value"]]
+ALERTING = parse(INFRA / "monitoring/alerts.bicep")["variables"]
+SHOWING = parse(INFRA / "monitoring/workbook.bicep")["variables"]
+RULES: dict[str, Any] = {rule["name"]: rule for rule in ALERTING["alerts"]["value"]}
+SAVED = [*SHOWING["queries"]["value"], *SHOWING["orderQuery"]["value"]]
 
 README = (ROOT / "README.md").read_text()
 [SCHEMA] = [
@@ -118,8 +119,8 @@ def test_an_alert_about_an_order_is_raised_for_every_order(name: str) -> None:
 def test_an_alert_is_split_by_columns_that_its_query_has(name: str) -> None:
     columns = Traces().columns(name)
     by = {
-        "byOrder": TREE["variables"]["order"]["value"],
-        "byAccount": [one["name"] for one in TREE["variables"]["byAccount"]["value"]],
+        "byOrder": ALERTING["order"]["value"],
+        "byAccount": [one["name"] for one in ALERTING["byAccount"]["value"]],
     }
 
     chosen = RULES[name]["dimensions"]
@@ -136,9 +137,9 @@ def test_throttling_is_told_of_after_a_quarter_of_an_hour() -> None:
 
 
 def test_the_workbook_shows_every_saved_query_but_that_for_one_order() -> None:
-    charts = TREE["variables"]["charts"]["value"]
+    charts = SHOWING["charts"]["value"]
 
     assert charts["loop_type"]["detail"] == {"item_name": "query", "array_name": "queries"}
     assert charts["config"]["content"]["timeContextFromParameter"] == "TimeRange"
-    assert [one["name"] for one in TREE["variables"]["orderQuery"]["value"]] == ["order"]
+    assert [one["name"] for one in SHOWING["orderQuery"]["value"]] == ["order"]
     assert {one["chart"] for one in SAVED} <= {"table", "barchart", "linechart"}
