@@ -4,7 +4,7 @@ PYTHON_VERSION := $(shell cat .python-version)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test lint format soak bench package audit clean
+.PHONY: help install demo serve test lint format scan soak bench package audit clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name words; do printf '  make %-9s %s\n' "$$name" "$$words"; done
@@ -41,6 +41,15 @@ format: install ## let ruff rewrite what it can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+scan: .venv-scan/installed ## checkov over the Bicep files, in .venv-scan
+	@.venv-scan/bin/python infra/scan.py
+
+.venv-scan/installed: requirements-scan.txt | install
+	@$(BIN)/python -m venv --clear .venv-scan
+	@.venv-scan/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r requirements-scan.txt
+	@.venv-scan/bin/python -m pip check --disable-pip-version-check
+	@touch $@
+
 soak: install ## the long runs: 20,000 fuzzed and 20,000 plain requests, a storm of 5,000
 	@$(BIN)/python -m pytest -q --soak tests/e2e
 
@@ -56,5 +65,5 @@ audit: install ## ask PyPI for known vulnerabilities of everything pinned
 	@.venv-audit/bin/pip-audit --strict --progress-spinner off --disable-pip --no-deps -r requirements-dev.txt
 
 clean: ## remove .venv, dist and every cache
-	@rm -rf .venv .venv-audit dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-audit .venv-scan dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -prune -exec rm -rf {} +

@@ -207,7 +207,7 @@ def code_lines(path: Path) -> set[int]:
     return {line for token in tokens for line in range(token.start[0], token.end[0] + 1)} - docstrings
 
 
-@pytest.mark.parametrize("requirements", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("requirements", ["requirements.txt", "requirements-dev.txt", "requirements-scan.txt"])
 def test_every_requirement_is_pinned(requirements: str) -> None:
     """The machine that runs the tests and the one in Azure must run the same wheels."""
     pin = re.compile(r"[A-Za-z0-9][\w.-]*==\d[\w.]*")

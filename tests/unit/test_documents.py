@@ -96,7 +96,7 @@ def test_links_lead_somewhere(path: str) -> None:
         assert target.startswith("https://") or (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("target", ["help", "install", "demo", "serve", "test", "lint", "soak"])
+@pytest.mark.parametrize("target", ["help", "install", "demo", "serve", "test", "lint", "scan", "soak"])
 def test_make_lists_its_commands(target: str) -> None:
     assert re.search(rf"^{target}:.* ## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
 

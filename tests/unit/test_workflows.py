@@ -75,6 +75,7 @@ def test_jobs_may_read_the_code_and_the_deployment_may_sign_in() -> None:
         ("deploy", "test"): read,
         ("deploy", "deploy"): read | sign_in,
         ("test", "test"): read,
+        ("test", "scan"): read,
     }
 
 
