@@ -7,11 +7,15 @@ of a cold start.
 Source: azure-core 1.41 and azure-identity 1.27, read and observed.
 """
 
+import gc
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import Unavailable
 from shared.settings import Settings
+from shared.tls import open_session
 
 if TYPE_CHECKING:
     from azure.core.pipeline import PipelineResponse
@@ -19,13 +23,6 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 2
 READ_TIMEOUT_S = 5
-
-# The SDKs' defaults are 300 s and ten retries; ours is a caller who waits.
-SDK_OPTIONS: dict[str, Any] = {
-    "connection_timeout": CONNECT_TIMEOUT_S,
-    "read_timeout": READ_TIMEOUT_S,
-    "retry_total": 0,
-}
 
 
 class Seen:
@@ -54,13 +51,43 @@ class Seen:
         self.note(response.http_response.status_code)
 
 
+@contextmanager
+def importing() -> Iterator[None]:
+    """Hold the garbage collector back while SDKs are imported.
+
+    It would look a hundred times at modules that stay for good, for a tenth of the time they take. Where two
+    threads import at once the first one's end lets it go on, which does no harm.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def sdk_options(seen: Seen) -> dict[str, Any]:
+    """Return what a client of the SDKs is made with; *seen* is told of its answers.
+
+    Their defaults are 300 s and ten repeats; ours is a caller who waits.
+    """
+    with importing():
+        from azure.core.pipeline.transport import RequestsTransport  # noqa: PLC0415
+
+        session = open_session()
+    transport = RequestsTransport(session=session, connection_timeout=CONNECT_TIMEOUT_S, read_timeout=READ_TIMEOUT_S)
+    return {"transport": transport, "retry_total": 0, **seen.hooks}
+
+
 def open_identity(settings: Settings, seen: Seen) -> "ManagedIdentityCredential | DefaultAzureCredential":
     """Return the function's managed identity; where there is none, a developer's own sign-in."""
-    from azure.identity import DefaultAzureCredential, ManagedIdentityCredential  # noqa: PLC0415
+    with importing():
+        from azure.identity import DefaultAzureCredential, ManagedIdentityCredential  # noqa: PLC0415
 
     if settings.identity_endpoint:
-        return ManagedIdentityCredential(client_id=settings.azure_client_id, **SDK_OPTIONS, **seen.hooks)
-    return DefaultAzureCredential(**SDK_OPTIONS, **seen.hooks)
+        return ManagedIdentityCredential(client_id=settings.azure_client_id, **sdk_options(seen))
+    return DefaultAzureCredential(**sdk_options(seen))
 
 
 def unavailable(who: str) -> Unavailable:

@@ -15,6 +15,8 @@ from contextlib import asynccontextmanager
 
 import httpx
 
+from shared.tls import tls_context
+
 KEEPALIVE_S = 120.0  # tickets come minutes apart; Azure drops an idle outbound flow after 4
 
 _ONE = httpx.Limits(max_connections=1, keepalive_expiry=KEEPALIVE_S)
@@ -24,7 +26,6 @@ class Connections:
     """Those that are idle, by origin; one in use belongs to its request."""
 
     def __init__(self) -> None:
-        self._tls = httpx.create_ssl_context()
         self._idle: defaultdict[str, deque[tuple[float, httpx.AsyncHTTPTransport]]] = defaultdict(deque)
 
     async def aclose(self) -> None:
@@ -48,7 +49,7 @@ class Connections:
         idle = self._idle[f"{request.url.scheme}://{request.url.netloc.decode()}"]
         while idle and time.monotonic() - idle[0][0] > KEEPALIVE_S:  # left over from a burst
             await idle.popleft()[1].aclose()
-        transport = idle.pop()[1] if idle else httpx.AsyncHTTPTransport(verify=self._tls, limits=_ONE)
+        transport = idle.pop()[1] if idle else httpx.AsyncHTTPTransport(verify=tls_context(), limits=_ONE)
         is_whole = False
         try:
             response = await transport.handle_async_request(request)

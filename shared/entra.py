@@ -20,9 +20,18 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from shared.azure_sdk import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, SDK_OPTIONS, Seen, open_identity, unavailable
+from shared.azure_sdk import (
+    CONNECT_TIMEOUT_S,
+    READ_TIMEOUT_S,
+    Seen,
+    importing,
+    open_identity,
+    sdk_options,
+    unavailable,
+)
 from shared.errors import BadGateway, CancelError, OurFault
 from shared.settings import Account, Settings
+from shared.tls import open_session
 from shared.vault import Secret
 
 if TYPE_CHECKING:
@@ -89,15 +98,15 @@ def request_token(settings: Settings, name: str, secrets: Mapping[str, Secret]) 
 
 
 def _app_credential(settings: Settings, name: str, secrets: Mapping[str, Secret], seen: Seen) -> Any:  # noqa: ANN401  (three kinds)
-    from azure.identity import (  # noqa: PLC0415
-        CertificateCredential,
-        ClientAssertionCredential,
-        ClientSecretCredential,
-    )
+    with importing():
+        from azure.identity import (  # noqa: PLC0415
+            CertificateCredential,
+            ClientAssertionCredential,
+            ClientSecretCredential,
+        )
 
     account = settings.accounts[name]
-    options = SDK_OPTIONS | seen.hooks
-    options |= {"authority": account.endpoints.authority, "disable_instance_discovery": True}
+    options = sdk_options(seen) | {"authority": account.endpoints.authority, "disable_instance_discovery": True}
     ids = (account.tenant_id, account.client_id)
     if account.managed_identity:
         assertion = _assertion(settings, name)
@@ -159,10 +168,10 @@ def _assertion(settings: Settings, name: str) -> str:
 @contextmanager
 def open_app(account: Account, client_secret: str, seen: Seen) -> Iterator["msal.ConfidentialClientApplication"]:
     """Open the app of *account* for what only msal does: tokens that stand for a user."""
-    import msal  # noqa: PLC0415
-    import requests  # noqa: PLC0415
+    with importing():
+        import msal  # noqa: PLC0415
 
-    with requests.Session() as session:
+    with open_session() as session:
         session.request = partial(session.request, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S))  # type: ignore[method-assign]
         session.hooks["response"].append(lambda response, *_, **__: seen.note(response.status_code))
         yield msal.ConfidentialClientApplication(

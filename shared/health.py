@@ -22,7 +22,8 @@ type Credential = Literal["clientSecret", "certificate", "refreshToken", "manage
 
 
 class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+    # Built when first asked for: no cancellation needs it, and every cold start would pay for it.
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True, defer_build=True)
 
 
 class AccountHealth(_Answer):

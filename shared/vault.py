@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.azure_sdk import SDK_OPTIONS, Seen, open_identity, unavailable
+from shared.azure_sdk import Seen, importing, open_identity, sdk_options, unavailable
 from shared.errors import OurFault
 from shared.settings import Settings
 
@@ -86,12 +86,13 @@ def renew_secret(settings: Settings, exchanged: Secret, value: str) -> Secret | 
 @contextmanager
 def open_vault(settings: Settings, seen: Seen | None = None) -> Iterator["SecretClient"]:
     """Open the vault with the function's identity, or a developer's own."""
-    from azure.keyvault.secrets import SecretClient  # noqa: PLC0415
+    with importing():
+        from azure.keyvault.secrets import SecretClient  # noqa: PLC0415
 
     seen = seen or Seen()
     with (
         open_identity(settings, seen) as identity,  # which a client does not close with itself
-        SecretClient(settings.key_vault_url, identity, **SDK_OPTIONS, **seen.hooks) as client,
+        SecretClient(settings.key_vault_url, identity, **sdk_options(seen)) as client,
     ):
         yield client
 

@@ -14,6 +14,7 @@ from azure_functions_runtime_v1.bindings.tracecontext import TraceContext
 from cancel_order import handle
 from shared.runtime import Runtime
 from shared.settings import Settings
+from shared.tls import tls_context
 from tests.local_cloud import LocalCloud
 
 type Answer = tuple[int, dict[str, Any], Mapping[str, str]]  # status, body, headers
@@ -55,6 +56,7 @@ def settings(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> Settings:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     http_challenge_cache.clear()  # azure-keyvault-secrets keeps a vault's challenge for the whole process
+    tls_context.cache_clear()  # it may have been made before the local cloud was there to trust
     return Settings.from_environ(environment)
 
 

@@ -180,6 +180,24 @@ async def test_a_rejection_is_remembered(credentials: Credentials, cloud: LocalC
     assert len([one for one in cloud.requests("entra") if one["method"] == "POST"]) == 1
 
 
+@pytest.mark.parametrize("account", ["default", "certificate-global", "user-global", "federated-global"])
+async def test_whoever_has_a_false_certificate_is_told_nothing(
+    settings: Settings, cloud: LocalCloud, account: str
+) -> None:
+    """Each SDK checks, though all are given a TLS context instead of reading the authorities themselves."""
+    impostor = settings.accounts["impostor"].api_root  # it would answer 404
+    assert impostor
+    false_entra = settings.accounts[account].model_copy(update={"authority": impostor})
+    false_vault = settings.model_copy(update={"key_vault_url": impostor})
+    cases = [settings.model_copy(update={"accounts": {account: false_entra}}), false_vault]
+    for case in cases[: 1 if account == "federated-global" else 2]:
+        credentials = Credentials(case)
+        assert (await refusal(credentials, account)).code == "credentials_unavailable"
+        credentials.close()
+
+    assert [one for one in cloud.requests("entra") if one["method"] == "POST"] == []
+
+
 async def test_a_secret_rotated_between_its_read_and_its_use_fails_nobody(
     credentials: Credentials, cloud: LocalCloud
 ) -> None:

@@ -30,9 +30,10 @@ ALLOWED: dict[str, set[str]] = {
     "shared.refusals": {"shared.errors", "shared.partner_center"},
     "shared.call": {"shared.contract", "shared.errors"},
     "shared.audit": {"shared.call", "shared.contract", "shared.errors"},
-    "shared.azure_sdk": {"shared.errors", "shared.settings"},
+    "shared.tls": set(),
+    "shared.azure_sdk": {"shared.errors", "shared.settings", "shared.tls"},
     "shared.vault": {"shared.azure_sdk", "shared.errors", "shared.settings"},
-    "shared.entra": {"shared.azure_sdk", "shared.errors", "shared.settings", "shared.vault"},
+    "shared.entra": {"shared.azure_sdk", "shared.errors", "shared.settings", "shared.tls", "shared.vault"},
     "shared.signing_secrets": {"shared.azure_sdk", "shared.errors", "shared.settings", "shared.vault"},
     "shared.credentials": {
         *("shared.audit", "shared.azure_sdk", "shared.entra", "shared.errors", "shared.settings", "shared.vault"),
@@ -41,7 +42,7 @@ ALLOWED: dict[str, set[str]] = {
         *("shared.audit", "shared.credentials", "shared.entra", "shared.errors", "shared.settings", "shared.vault"),
     },
     "shared.throttle": {"shared.errors", "shared.partner_center", "shared.refusals"},
-    "shared.connections": set(),
+    "shared.connections": {"shared.tls"},
     "shared.exchange": {
         *("shared.audit", "shared.call", "shared.connections", "shared.credentials", "shared.errors"),
         *("shared.partner_center", "shared.refusals", "shared.throttle"),

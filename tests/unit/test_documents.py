@@ -86,17 +86,38 @@ def test_the_example_settings_are_settings() -> None:
     assert Settings.from_environ(values).accounts["default"].mode is Mode.DRY_RUN
 
 
+def anchors(page: Path) -> set[str]:
+    """Return where links into *page* can lead, as GitHub names headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize(
-    "path", ["README.md", "infra/README.md", "infra/local/README.md", "CHANGELOG.md", "SECURITY.md"]
+    "path",
+    ["README.md", "infra/README.md", "infra/local/README.md", "CHANGELOG.md", "SECURITY.md"]
+    + [str(page.relative_to(ROOT)) for page in sorted((ROOT / "infra").glob("[tp]*/*.md"))],
 )
 def test_links_lead_somewhere(path: str) -> None:
     page = ROOT / path
 
-    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
-        assert target.startswith("https://") or (page.parent / target).exists(), target
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)]+))?\)", page.read_text()):
+        if target.startswith(("https://", "mailto:")):
+            continue
+        there = page.parent / target if target else page
+        assert there.exists(), target
+        assert not anchor or anchor in anchors(there), f"{target}#{anchor}"
 
 
-@pytest.mark.parametrize("target", ["help", "install", "demo", "serve", "test", "lint", "scan", "soak"])
+def test_the_operator_finds_every_alert() -> None:
+    headings = re.findall(r"^### ([\w-]+)$", (ROOT / "infra/README.md").read_text(), re.MULTILINE)
+    alerts = {path.stem for path in (ROOT / "infra/monitoring/alerts").iterdir()} | {"unavailable"}
+
+    assert set(headings) == alerts
+
+
+@pytest.mark.parametrize(
+    "target", ["help", "install", "demo", "serve", "test", "lint", "scan", "soak", "bench", "package", "audit"]
+)
 def test_make_lists_its_commands(target: str) -> None:
     assert re.search(rf"^{target}:.* ## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
