@@ -51,7 +51,7 @@ def main() -> int:
     except CancelError as error:
         print(f"infra.consent: {error.detail}", file=sys.stderr)
         return 1
-    except ConsentFailed as error:
+    except (ConsentFailed, OSError) as error:  # the latter where --port is taken
         print(f"infra.consent: {error}", file=sys.stderr)
         return 1
     print(f"Stored. Unused, it would expire on {expires:%Y-%m-%d}; the function renews it as it goes.")

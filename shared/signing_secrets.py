@@ -24,11 +24,12 @@ THREADS = 16  # of their own: a read that hangs keeps its thread, and the loop's
 
 @dataclass(frozen=True)
 class _Kept:
-    """A secret; times on the monotonic clock."""
+    """A secret; times on the monotonic clock. *is_doubtful*: there may be a newer one, and nobody could look."""
 
     value: str = field(repr=False)
     read_at: float
     due_at: float
+    is_doubtful: bool = False
 
 
 class SigningSecrets:
@@ -64,7 +65,8 @@ class SigningSecrets:
                     raise error  # a bug of ours, which must be seen
                 errors.append(error)
         found = {name: self._kept[name].value for name in names if name in self._kept}
-        if len(found) == len(names) and all(flight.done() for flight in flights):
+        is_sure = all(name in found and not self._kept[name].is_doubtful for name in names)
+        if is_sure and all(flight.done() for flight in flights):
             return found, None
         return found, next(iter(errors), None) or unavailable("Key Vault")
 
@@ -99,7 +101,7 @@ class SigningSecrets:
             if name not in self._kept:
                 raise unavailable("Key Vault") from None
             now = self._clock()
-            self._kept[name] = replace(self._kept[name], read_at=now, due_at=now + READ_AGAIN_S)
+            self._kept[name] = replace(self._kept[name], read_at=now, due_at=now + READ_AGAIN_S, is_doubtful=True)
         except CancelError as error:
             self._kept.pop(name, None)  # taken away, or no longer ours to read
             self._refused[name] = (self._clock() + READ_AGAIN_S, error)

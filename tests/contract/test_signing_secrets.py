@@ -102,7 +102,9 @@ async def test_while_key_vault_is_down_what_was_kept_serves_on(
     clock.now += settings.secret_ttl_s
 
     for _ in range(5):
-        assert await store.values([name], 30) == ({name: "first"}, None)
+        found, doubt = await store.values([name], 30)
+        assert found == {name: "first"}
+        assert isinstance(doubt, Unavailable)
     assert len(cloud.requests("key_vault")) == 1
 
 
@@ -281,9 +283,10 @@ async def test_a_rotated_secret_opens_once_it_is_read_again(
     assert (soon, later, problem["code"]) == (401, 400, "invalid_request")  # known, then; its body asks for nothing
 
 
-async def test_a_wrong_signature_cannot_hammer_a_key_vault_that_is_down(
+async def test_a_signature_that_does_not_fit_is_no_refusal_while_nobody_can_look_for_a_newer_secret(
     settings: Settings, store: SigningSecrets, cloud: LocalCloud, clock: Clock, name: str
 ) -> None:
+    """It may have been rotated: told 401, a ticketing system would never try again. Nor is Key Vault hammered."""
     await store.values([name], 30)
     clock.now += READ_AGAIN_S
     cloud.forget()
@@ -294,7 +297,7 @@ async def test_a_wrong_signature_cannot_hammer_a_key_vault_that_is_down(
         runtime.__dict__["_signing_secrets"] = store
         statuses = [(await App(runtime).post(b"{}", **signed))[0] for _ in range(3)]
 
-    assert statuses == [401] * 3
+    assert statuses == [503] * 3
     assert len(cloud.requests("key_vault")) == 1
 
 
