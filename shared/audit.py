@@ -1,7 +1,8 @@
 """The audit record: one line of JSON when a first PATCH is about to leave, one when a call is decided.
 
 On the logger `cancel_order.audit`, which Application Insights keeps as traces. The host may kill a
-worker without warning, so a "sending" without its "decided" is the operator's sign to look. Every
+worker without warning, so a "sending" without its "decided" is the operator's sign to look. Two more
+kinds of line tell of an account: what GET found, and that its refresh token could not be stored. Every
 member is always there. Never in it: tokens, secrets, keys, signatures, URLs with a query, bodies.
 """
 

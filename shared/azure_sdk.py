@@ -1,6 +1,6 @@
 """How the Azure SDKs are used here: short timeouts, no repeats of their own, and what they were answered.
 
-They are synchronous and run in threads: they are called twice an hour, and their asynchronous form
+They are synchronous and run in threads: they are called a few times an hour, and their asynchronous form
 needs a second HTTP stack. They are imported where they are first needed, since they would be most
 of a cold start.
 

@@ -30,7 +30,7 @@ class Target:
 
 @dataclass
 class Call:
-    """One call of ours. *deadline* is on the monotonic clock; before the settings are read it is now.
+    """One call of ours. *started_at* is on the monotonic clock; *allowed_s* is 0 until the settings are read.
 
     *request_id* is the PATCH's MS-RequestId, the same over its repeats. It is never carried into
     another call, or an old refusal that Partner Center replays would come back for ever.

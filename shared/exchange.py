@@ -136,8 +136,7 @@ class Exchange:
                 audit.sending(self._call)
         reply: Reply | None = None
         try:
-            # anyio's, since httpcore shields its cleaning up from that alone: ended by asyncio's, a
-            # connection can stay in the pool for good.
+            # anyio's, since httpcore shields its cleaning up from that alone.
             with anyio.fail_after(remaining_s):
                 async with self._connections.stream(
                     method,

@@ -1,6 +1,6 @@
-"""Key Vault: the secrets that an account names, and the one that is written back.
+"""Key Vault: the secrets that accounts and callers name, and the one that is written back.
 
-Each look opens a client of its own: it happens once an hour, MSAL remembers an identity endpoint's
+Each look opens a client of its own: it happens a few times an hour, MSAL remembers an identity endpoint's
 failure for a minute where the client is kept, and one account's trouble cannot touch another's.
 
 Source: azure-keyvault-secrets 4.12; learn.microsoft.com/rest/api/keyvault/secrets (read 2026-11-21).
