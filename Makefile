@@ -50,7 +50,7 @@ scan: .venv-scan/installed ## checkov over the Bicep files, in .venv-scan
 	@.venv-scan/bin/python -m pip check --disable-pip-version-check
 	@touch $@
 
-soak: install ## the long runs: 20,000 fuzzed and 20,000 plain requests, a storm of 5,000
+soak: install ## the long runs: fuzzing, cases from the OpenAPI document, a storm of 5,000, 20,000 plain requests
 	@$(BIN)/python -m pytest -q --soak tests/e2e
 
 bench: install ## measure ours beside what it replaces, 6 minutes (ARGS="--only warm --json FILE --plot FILE")
