@@ -1,7 +1,7 @@
 """What was measured, what it must stay within, and whether it does. No I/O, no clock."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median, quantiles
 from typing import Literal
 
@@ -92,3 +92,15 @@ def percentile(values: list[float], percent: float) -> float:
 def exit_status(comparisons: list[Comparison]) -> int:
     """1 if a budget is missed, or nothing was measured."""
     return 1 if not comparisons or any(one.is_met is False for one in comparisons) else 0
+
+
+def joined(parts: list[list[Comparison]]) -> list[Comparison]:
+    """Return the comparisons that several processes made, each with the rounds of all."""
+    return [
+        replace(
+            same[0],
+            ours=[one for part in same for one in part.ours],
+            other=[one for part in same for one in part.other],
+        )
+        for same in zip(*parts, strict=True)
+    ]

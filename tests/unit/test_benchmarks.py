@@ -12,7 +12,7 @@ from rich.console import Console
 from tests.benchmarks import plot, report
 from tests.benchmarks.cold import PARTS, parts
 from tests.benchmarks.load import BLOCKS as LOADS
-from tests.benchmarks.results import BUDGETS, Budget, Comparison, exit_status, percentile
+from tests.benchmarks.results import BUDGETS, Budget, Comparison, exit_status, joined, percentile
 from tests.benchmarks.warm import BLOCKS as LATENCIES
 
 WARM = Comparison("warm/5/httpx", "warm call", "ms", [1.5, 1.4, 9.0], "httpx", [1.0, 1.0, 6.0])
@@ -166,3 +166,13 @@ def test_the_parts_of_a_cold_start_add_up() -> None:
     assert sum(found[part] for part in PARTS) == pytest.approx(900)
     assert (found["sdks"], found["identity"], found["key_vault"]) == pytest.approx((200, 20, 30))
     assert found["requests"] == 5
+
+
+def test_the_rounds_of_several_processes_count_as_one() -> None:
+    """Else one process with an unlucky layout would decide."""
+    parts = [[Comparison("key", "what", "ms", [ours], "httpx", [1.0])] for ours in (1.2, 1.6, 1.3)]
+
+    [one] = joined(parts)
+
+    assert one.ratio == 1.3
+    assert one.key == "key"
