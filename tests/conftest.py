@@ -1,11 +1,12 @@
 """Shared by every folder: one local cloud for the whole run."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 
-from tests.local_cloud import LocalCloud, running, software_order
+from tests.local_cloud import ROOT, LocalCloud, running, software_order
 
 ORDERS_PER_RUN = 400
 CUSTOMER = "5f1c2a4e-7d0b-4a57-9a1c-3a5b1f0c9e11"
@@ -18,6 +19,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def tracked() -> frozenset[str]:
+    """The names of the files that git knows."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"],  # noqa: S607  (whichever git there is)
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return frozenset(name for name in listed.stdout.split("\0") if name)
 
 
 @pytest.fixture(scope="session")
