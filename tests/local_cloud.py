@@ -17,6 +17,10 @@ ROOT = Path(__file__).resolve().parents[1]
 START_LIMIT_S = 90
 STOP_LIMIT_S = 20  # it promises 5 on an idle machine; tests run on busy ones
 
+# Threads share a client. Where its pool ends idle connections, beyond 20 or after 5 s, it may end one that another
+# thread has just been given, and that thread waits for ever on a closed socket (httpcore 1.0.9, seen).
+KEEP_ALL = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=120)
+
 type Json = dict[str, Any]
 
 
@@ -26,7 +30,7 @@ class LocalCloud:
     def __init__(self, description: Json, log: Path) -> None:
         self.description = description
         self.log = log
-        self.http = httpx.Client(trust_env=False, timeout=60)
+        self.http = httpx.Client(trust_env=False, timeout=60, limits=KEEP_ALL)
 
     def post(self, body: object, **headers: str) -> httpx.Response:
         """POST *body* (bytes as they are, all else as JSON) to the function with its key."""
