@@ -1,37 +1,50 @@
-"""Connections to Partner Center: one transport each, the one used last taken first.
+"""Connections to Partner Center: the one used last is taken first, and none is shared.
 
-httpcore's pool looks at every connection for every request, with a system call for each idle one,
-and counts busy ones against those that it may keep: beyond 20 in flight it connected anew for each
-request. A transport of one connection has nothing to look through. Called directly it costs 0.2 ms
-less than through an AsyncClient, and knows neither cookies nor redirects.
+An idle connection belongs to nobody, one in use to its request. httpx's transport is called directly,
+with one connection of httpcore's where it has a pool: the pool looks at every connection for every
+request, and beyond 20 in flight it connects anew each time. An AsyncClient around it would add cookies
+and redirects, neither of them wanted. Without both a request costs 0.3 ms less.
 
-Source: httpx 0.28.1, httpcore 1.0.9, measured; github.com/encode/httpx/issues/3215.
+Source: httpx 0.28.1 (python-httpx.org: "Transports", "Extensions"), httpcore 1.0.9, read and measured;
+github.com/encode/httpx/issues/3215.
 """
 
-import time
 from collections import defaultdict, deque
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import lru_cache
+from urllib.parse import urlsplit
 
+import httpcore
 import httpx
 
 from shared.tls import tls_context
 
 KEEPALIVE_S = 120.0  # tickets come minutes apart; Azure drops an idle outbound flow after 4
 
-_ONE = httpx.Limits(max_connections=1, keepalive_expiry=KEEPALIVE_S)
+_parsed = lru_cache(httpx.URL)
+
+
+class _Connection(httpx.AsyncHTTPTransport):
+    """httpx's transport over *one* connection to the origin of *url*, which its first request opens."""
+
+    def __init__(self, url: httpx.URL) -> None:
+        origin = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port).origin
+        self.one = httpcore.AsyncHTTPConnection(origin, tls_context(), KEEPALIVE_S)
+        # The transport asks nothing of its pool that a connection does not do as well.
+        self._pool = self.one  # type: ignore[assignment]
 
 
 class Connections:
-    """Those that are idle, by origin; one in use belongs to its request."""
+    """Those that are idle, by origin."""
 
     def __init__(self) -> None:
-        self._idle: defaultdict[str, deque[tuple[float, httpx.AsyncHTTPTransport]]] = defaultdict(deque)
+        self._idle: defaultdict[str, deque[_Connection]] = defaultdict(deque)
 
     async def aclose(self) -> None:
         for idle in self._idle.values():
             while idle:
-                await idle.pop()[1].aclose()
+                await idle.pop().aclose()
 
     @asynccontextmanager
     async def stream(
@@ -41,26 +54,42 @@ class Connections:
         *,
         headers: Mapping[str, str],
         content: AsyncIterable[bytes] | None,
-        timeouts: httpx.Timeout,
+        connect_timeout_s: float,
     ) -> AsyncIterator[httpx.Response]:
-        """Send one request; yield its answer, whose body is read from its *stream*. Raises httpx.TransportError."""
-        extensions = {"timeout": timeouts.as_dict()}
-        request = httpx.Request(method, url, headers=headers, content=content, extensions=extensions)
-        idle = self._idle[f"{request.url.scheme}://{request.url.netloc.decode()}"]
-        while idle and time.monotonic() - idle[0][0] > KEEPALIVE_S:  # left over from a burst
-            await idle.popleft()[1].aclose()
-        transport = idle.pop()[1] if idle else httpx.AsyncHTTPTransport(verify=tls_context(), limits=_ONE)
-        is_whole = False
+        """Send one request; yield its answer, whose body is read from its *stream*.
+
+        *url* has a path, escaped, and no query. *content* is asked for its first piece when the connection
+        stands and the headers have left. *connect_timeout_s* is for TCP and for TLS each; nothing else is
+        limited here. Raises httpx.TransportError.
+        """
+        parts = urlsplit(url)
+        origin = f"{parts.scheme}://{parts.netloc}"
+        # The path goes past httpx, which would read and write it anew, for longer than all else takes.
+        extensions = {"timeout": {"connect": connect_timeout_s}, "target": parts.path.encode()}
+        request = httpx.Request(method, _parsed(origin), headers=headers, content=content, extensions=extensions)
+        connection = await self._take(origin) or _Connection(request.url)
+        is_reusable = False
         try:
-            response = await transport.handle_async_request(request)
+            response = await connection.handle_async_request(request)
             try:
                 yield response
             finally:
                 await response.aclose()
-            is_whole = True
+            is_reusable = connection.one.is_available()
         finally:
-            # After an error it is not kept: a task that asyncio ended leaves httpcore's one place taken for good.
-            if is_whole:
-                idle.append((time.monotonic(), transport))
+            if is_reusable:
+                self._idle[origin].append(connection)
             else:
-                await transport.aclose()
+                await connection.aclose()
+
+    async def _take(self, origin: str) -> _Connection | None:
+        """Return the idle connection used last; close those that are too old or that the other end has closed."""
+        idle = self._idle[origin]
+        while len(idle) > 1 and idle[0].one.has_expired():  # left over from a burst
+            await idle.popleft().aclose()
+        while idle:
+            newest = idle.pop()
+            if not newest.one.has_expired():
+                return newest
+            await newest.aclose()
+        return None

@@ -11,6 +11,7 @@ import uuid
 import zlib
 from collections.abc import AsyncIterator
 from email.utils import parsedate_to_datetime
+from itertools import count
 
 import anyio
 import httpx
@@ -70,10 +71,8 @@ class Exchange:
         token's source raises.
         """
         renewed = False
-        attempt = 0
         reply: Reply | None
-        while True:
-            attempt += 1
+        for attempt in count(1):
             bearer = await self._bearer()
             if self._call.remaining_s < WORTH_TRYING_S:
                 reply = None
@@ -116,7 +115,6 @@ class Exchange:
     async def _request(self, method: str, request_id: str, body: bytes | None, bearer: str) -> Reply | None:
         remaining_s = max(self._call.remaining_s, 0.001)
         headers = request_headers(bearer, request_id, self._call.correlation_id)
-        timeout = httpx.Timeout(remaining_s, connect=min(CONNECT_TIMEOUT_S, remaining_s))
         sent = False
 
         async def content(body: bytes) -> AsyncIterator[bytes]:
@@ -143,7 +141,7 @@ class Exchange:
                     self._url,
                     headers=headers,
                     content=content(body) if body is not None else None,
-                    timeouts=timeout,
+                    connect_timeout_s=CONNECT_TIMEOUT_S,
                 ) as response:
                     reply = Reply(response.status_code, b"", _retry_after_s(response.headers.get("retry-after")))
                     reply = Reply(reply.status, await _read(response), reply.retry_after_s)

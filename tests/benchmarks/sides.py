@@ -12,11 +12,12 @@ import ssl
 import time
 import uuid
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Protocol
 
 import aiohttp
+import httpcore
 import httpx
 
 from infra.local.functions_worker import Worker
@@ -183,28 +184,24 @@ async def sides(end: OtherEnd) -> AsyncIterator[dict[str, Side]]:
 
 @contextmanager
 def answered_in_process(body: bytes) -> Iterator[None]:
-    """Answer what httpx sends without a socket: all that is left of a call is what it costs on our side.
+    """Answer without a socket: all that is left of a call is what it costs on our side.
 
-    At the transport's class, since the product makes its client itself; whichever way it uses it, the
-    request has been made ready and its body is taken as a real transport takes it.
+    At httpcore's connection, which either side comes to in its own way. It must be open already; what was
+    made ready for it is taken as a real one takes it.
     """
 
-    class Body(httpx.AsyncByteStream):
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            yield body
-
-    async def answer(self: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:  # noqa: ARG001  (the transport)
-        assert isinstance(request.stream, httpx.AsyncByteStream)
+    async def answer(_connection: httpcore.AsyncHTTPConnection, request: httpcore.Request) -> httpcore.Response:
+        assert isinstance(request.stream, AsyncIterable)
         async for _piece in request.stream:
             pass
-        return httpx.Response(200, headers={"content-type": "application/json"}, stream=Body())
+        return httpcore.Response(200, headers=[(b"content-type", b"application/json")], content=body)
 
-    real: Callable[..., Any] = httpx.AsyncHTTPTransport.handle_async_request
-    httpx.AsyncHTTPTransport.handle_async_request = answer  # type: ignore[method-assign]
+    real: Callable[..., Any] = httpcore.AsyncHTTPConnection.handle_async_request
+    httpcore.AsyncHTTPConnection.handle_async_request = answer  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
-        httpx.AsyncHTTPTransport.handle_async_request = real  # type: ignore[method-assign]
+        httpcore.AsyncHTTPConnection.handle_async_request = real  # type: ignore[method-assign]
 
 
 async def timed(side: Side, calls: int) -> tuple[list[float], float]:
