@@ -121,6 +121,9 @@ class Exchange:
             # httpx takes the body only when the connection stands and the headers are out: until
             # then no PATCH can have arrived, whatever goes wrong.
             nonlocal sent
+            if not self._call.announced:
+                self._call.announced = True
+                audit.sending(self._call)
             sent = self._call.patch_sent = True
             # Lost until an answer accounts for it; so it stays if this task is ended at any point.
             self._call.patch_lost = True
@@ -129,9 +132,6 @@ class Exchange:
         lost_before = self._call.patch_lost
         if body is not None:
             headers["Content-Length"] = str(len(body))
-            if not self._call.announced:
-                self._call.announced = True
-                audit.sending(self._call)
         reply: Reply | None = None
         try:
             # anyio's, since httpcore shields its cleaning up from that alone.

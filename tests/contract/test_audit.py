@@ -78,6 +78,16 @@ async def test_repeats_are_one_sending(
     assert (sending["event"], decided["event"], decided["attempts"]) == ("sending", "decided", 3)
 
 
+async def test_a_patch_that_reached_nobody_was_not_being_sent(
+    app: App, caplog: pytest.LogCaptureFixture, order_id: str
+) -> None:
+    """A "sending" sends somebody to look at the order; here nothing can have arrived."""
+    await app.post(whole(order_id, account="unreachable"), prefer="wait=1")
+
+    [decided] = records(caplog)
+    assert (decided["event"], decided["code"]) == ("decided", "partner_center_unavailable")
+
+
 async def test_a_refusal_names_its_code_and_partner_centers(
     app: App, cloud: LocalCloud, caplog: pytest.LogCaptureFixture, order_id: str
 ) -> None:
