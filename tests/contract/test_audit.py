@@ -88,6 +88,26 @@ async def test_a_patch_that_reached_nobody_was_not_being_sent(
     assert (decided["event"], decided["code"]) == ("decided", "partner_center_unavailable")
 
 
+async def test_nothing_is_sent_without_its_record(app: App, cloud: LocalCloud, order_id: str) -> None:
+    """Whatever ends a worker, the line is there before the first byte: here it cannot be written."""
+
+    def fails(record: logging.LogRecord) -> bool:
+        if '"sending"' in record.getMessage():
+            raise RuntimeError("no log")
+        return True
+
+    log = logging.getLogger("cancel_order.audit")
+    log.addFilter(fails)
+    try:
+        status, problem, _ = await app.post(whole(order_id))
+    finally:
+        log.removeFilter(fails)
+
+    assert (status, problem["code"]) == (500, "internal_error")
+    assert cloud.order(order_id)["status"] == "completed"
+    assert cloud.requests("partner_center") == []
+
+
 async def test_a_refusal_names_its_code_and_partner_centers(
     app: App, cloud: LocalCloud, caplog: pytest.LogCaptureFixture, order_id: str
 ) -> None:
