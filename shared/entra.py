@@ -20,15 +20,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from shared.azure_sdk import (
-    CONNECT_TIMEOUT_S,
-    READ_TIMEOUT_S,
-    Seen,
-    importing,
-    open_identity,
-    sdk_options,
-    unavailable,
-)
+from shared.azure_sdk import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Seen, importing, open_identity, sdk_options, unavailable
 from shared.errors import BadGateway, CancelError, OurFault
 from shared.settings import Account, Settings
 from shared.tls import open_session
@@ -36,6 +28,8 @@ from shared.vault import Secret
 
 if TYPE_CHECKING:
     import msal
+
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # b64token of RFC 6750
 
 TRANSIENT_CODES = frozenset({"90006", "90033"})  # failed to complete, temporarily unavailable
 
@@ -70,11 +64,19 @@ _REASONS = {
 
 @dataclass(frozen=True)
 class Grant:
-    """A token, the seconds that it lives, and a new refresh token where one was exchanged."""
+    """A token, the seconds that it lives, and a new refresh token where one was exchanged.
+
+    Raises Unavailable if Entra called something a token that cannot be one.
+    """
 
     bearer: str = field(repr=False)
     life_s: float
     refresh_token: str | None = field(repr=False, default=None)
+
+    def __post_init__(self) -> None:
+        # As a header it would fail on its way to Partner Center, and look like a fault there, or ours.
+        if not (isinstance(self.bearer, str) and _TOKEN.fullmatch(self.bearer)):
+            raise unavailable("Entra ID")
 
 
 def request_token(settings: Settings, name: str, secrets: Mapping[str, Secret]) -> Grant:

@@ -245,6 +245,14 @@ FAULTS = [
         id="token-503",
     ),
     pytest.param({"service": "entra", "method": "POST", "body": "<html>"}, "credentials_unavailable", id="token-junk"),
+    *(
+        pytest.param(
+            {"service": "entra", "method": "POST", "body": {"access_token": no_token, "expires_in": 3599}},
+            "credentials_unavailable",
+            id=f"token-{what}",
+        )
+        for what, no_token in (("null", None), ("empty", ""), ("number", 5), ("break", "a\r\nb"), ("umlaut", "tök"))
+    ),
     pytest.param(
         {"service": "entra", "method": "POST", "status": 400, "body": entra_error(90033)},
         "credentials_unavailable",
