@@ -30,6 +30,7 @@ class Peer:
     def __init__(self) -> None:
         self.url = ""
         self.answer = ANSWER
+        self.afterthought = b""
         self.hangs_up = False
         self.may = asyncio.Event()
         self.may.set()
@@ -56,6 +57,7 @@ class Peer:
                 await reader.readexactly(int(length[1]) if length else 0)
                 await self.may.wait()
                 writer.write(self.answer)
+                writer.write(self.afterthought)  # in a TLS record of its own, on the heels of the answer
                 await writer.drain()
                 if self.hangs_up:
                     break
@@ -96,7 +98,10 @@ async def peer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
         found.url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         yield found
         found.may.set()
-        await found.until(connections=0)
+        try:
+            await found.until(connections=0)
+        finally:
+            server.abort_clients()  # else leaving would wait for them, without a limit
     tls_context.cache_clear()
 
 
@@ -194,6 +199,43 @@ async def test_an_answer_that_ends_its_connection_ends_it(connections: Connectio
     await ask(connections, peer)
 
     assert peer.used == [1, 2]
+
+
+@pytest.mark.parametrize("written", ["with-the-answer", "after-it"])
+async def test_what_comes_beside_an_answer_answers_nobody(connections: Connections, peer: Peer, written: str) -> None:
+    """It would be the next order's: told of as refused though it was cancelled, or the other way round."""
+    another = ANSWER.replace(b"200 OK", b"409 Conflict")
+    peer.answer, peer.afterthought = (ANSWER + another, b"") if written == "with-the-answer" else (ANSWER, another)
+
+    assert await ask(connections, peer) == b"{}"
+    peer.answer, peer.afterthought = ANSWER, b""
+    assert await ask(connections, peer) == b"{}"
+
+    assert peer.used == [1, 2]
+
+
+async def test_an_idle_connection_has_its_time(peer: Peer) -> None:
+    """Azure drops an idle flow without telling: what is sent on it is lost."""
+    connections = Connections(keepalive_s=0)
+
+    for _ in range(3):
+        await ask(connections, peer)
+    await connections.aclose()
+
+    assert peer.used == [1, 2, 3]
+
+
+async def test_an_answer_that_its_reader_rejects_gives_its_connection_up(connections: Connections, peer: Peer) -> None:
+    async def reader() -> None:
+        async with connections.stream("GET", f"{peer.url}/", headers={}, content=None, connect_timeout_s=LIMIT_S) as it:
+            assert isinstance(it.stream, httpx.AsyncByteStream)
+            assert [piece async for piece in it.stream] == [b"{}"]
+            raise ValueError("no order")
+
+    with pytest.raises(ValueError, match="no order"):
+        await reader()
+
+    await peer.until(connections=0)
 
 
 async def test_a_connection_that_failed_is_given_up(connections: Connections, peer: Peer) -> None:
