@@ -77,10 +77,13 @@ class Mode(StrEnum):
     OFF = "off"
 
 
+_HTTPS_URL = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]*)*")
+
+
 def _https_url(url: str) -> str:
-    # The pattern first: urlsplit drops line breaks and takes what no URL may hold.
-    if not re.fullmatch(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?", url) or urlsplit(url).port == 0:
-        raise ValueError("must be an https URL without user, query or fragment")
+    # The pattern first: urlsplit drops line breaks and takes what no URL may hold. Paths are sent as they are.
+    if not _HTTPS_URL.fullmatch(url) or urlsplit(url).port == 0:
+        raise ValueError("must be an https URL without user, dot segments, query or fragment")
     return url.rstrip("/")
 
 

@@ -160,6 +160,8 @@ def test_germany_is_refused_with_the_reason() -> None:
         pytest.param({"authority": "https://user@a.example"}, "default.authority", id="user-in-url"),
         pytest.param({"audience": "https://a.example/?x=1"}, "default.audience", id="query-in-url"),
         pytest.param({"apiRoot": "https://[::1"}, "default.apiRoot", id="broken-url"),
+        pytest.param({"apiRoot": "https://a.example/b/../c"}, "default.apiRoot", id="dot-segments"),
+        pytest.param({"apiRoot": "https://a.example/."}, "default.apiRoot", id="dot-segment-at-the-end"),
         pytest.param({"apiRoot": "https://a.example:99999"}, "default.apiRoot", id="port"),
         pytest.param({"apiRoot": "https://a.example\n.b"}, "default.apiRoot", id="newline-in-url"),
         pytest.param({"apiRoot": "https://:s@a.example"}, "default.apiRoot", id="password-in-url"),
