@@ -122,8 +122,8 @@ class Exchange:
             # then no PATCH can have arrived, whatever goes wrong.
             nonlocal sent
             if not self._call.announced:
-                self._call.announced = True
                 audit.sending(self._call)
+                self._call.announced = True
             sent = self._call.patch_sent = True
             # Lost until an answer accounts for it; so it stays if this task is ended at any point.
             self._call.patch_lost = True
@@ -141,7 +141,8 @@ class Exchange:
                     self._url,
                     headers=headers,
                     content=content(body) if body is not None else None,
-                    connect_timeout_s=CONNECT_TIMEOUT_S,
+                    # For TCP and TLS each: httpcore leaves a connection open that we end while it is made.
+                    connect_timeout_s=min(CONNECT_TIMEOUT_S, remaining_s / 2),
                 ) as response:
                     reply = Reply(response.status_code, b"", _retry_after_s(response.headers.get("retry-after")))
                     reply = Reply(reply.status, await _read(response), reply.retry_after_s)

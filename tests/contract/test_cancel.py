@@ -1,6 +1,7 @@
 """What goes over the wire for one call, and what its caller is told whatever happens there."""
 
 import asyncio
+import gc
 import hashlib
 import json
 from typing import Any
@@ -614,3 +615,30 @@ async def test_a_caller_with_a_key_may_do_what_its_scope_says(settings: Settings
         ]
 
     assert codes == ["caller_not_authenticated", "caller_not_authenticated", "caller_not_allowed", None]
+
+
+async def test_a_handshake_that_never_ends_is_left_by_the_deadline(settings: Settings, order_id: str) -> None:
+    """httpcore does not close what is cut off in its handshake; each call would leave sockets behind."""
+    opened: list[asyncio.Event] = []  # each set at its end
+
+    async def says_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        opened.append(ended := asyncio.Event())
+        await reader.read()
+        writer.close()
+        ended.set()
+
+    async with await asyncio.start_server(says_nothing, "127.0.0.1", 0) as server:
+        silent = {"api_root": f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"}
+        accounts = settings.accounts | {"default": settings.accounts["default"].model_copy(update=silent)}
+        async with Runtime(settings.model_copy(update={"accounts": accounts})) as runtime:
+            gc.disable()  # which closes them too, some day
+            try:
+                _, problem, _ = await App(runtime).post(whole(order_id), prefer="wait=2")
+                async with asyncio.timeout(20):
+                    await asyncio.gather(*(ended.wait() for ended in opened))
+            finally:
+                gc.enable()
+                server.abort_clients()
+
+    assert problem["code"] == "partner_center_unavailable"
+    assert opened
