@@ -53,7 +53,7 @@ scan: .venv-scan/installed ## checkov over the Bicep files, in .venv-scan
 soak: install ## the long runs: fuzzing, cases from the OpenAPI document, a storm of 5,000, 20,000 plain requests
 	@$(BIN)/python -m pytest -q --soak tests/e2e
 
-bench: install ## measure ours beside what it replaces, 6 minutes (ARGS="--only warm --json FILE --plot FILE")
+bench: install ## measure ours beside what it replaces, 5 minutes (ARGS="--only warm --json FILE --plot FILE")
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 package: install ## build dist/, which azd uploads as it is
