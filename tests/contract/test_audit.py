@@ -82,7 +82,7 @@ async def test_a_patch_that_reached_nobody_was_not_being_sent(
     app: App, caplog: pytest.LogCaptureFixture, order_id: str
 ) -> None:
     """A "sending" sends somebody to look at the order; here nothing can have arrived."""
-    await app.post(whole(order_id, account="unreachable"), prefer="wait=3")
+    await app.post(whole(order_id, account="unreachable"))
 
     [decided] = records(caplog)
     assert (decided["event"], decided["code"]) == ("decided", "partner_center_unavailable")
