@@ -170,6 +170,7 @@ class Recorded:
             "headers": _masked_headers(headers),
             "body": _masked_body(body),
             "status": None,
+            "cut_status": None,
             "time": time.time(),
             "took_s": None,
         }
@@ -247,8 +248,9 @@ async def _answer(
     send: Send, answer: Answer, entry: dict[str, Any], *, slow_s: float = 0.0, is_cut: bool = False
 ) -> None:
     """Send *answer*, over *slow_s*; if *is_cut* only the first half of its body."""
-    if not is_cut:  # and before the answer leaves: whoever has it finds its request marked so
-        entry["status"] = answer.status
+    # Before the answer leaves: whoever has it finds its request marked so.
+    entry["cut_status" if is_cut else "status"] = answer.status
+    if not is_cut:
         entry["took_s"] = round(time.time() - entry["time"], 6)
     headers = answer.headers | ({} if answer.status in {204, 304} else {"content-length": str(len(answer.body))})
     raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
