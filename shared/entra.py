@@ -29,7 +29,7 @@ from shared.vault import Secret
 if TYPE_CHECKING:
     import msal
 
-_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # b64token of RFC 6750
+_TOKEN = re.compile(r"[!-~]+")  # what a header can carry; RFC 6750 allows less, Entra promises no form
 
 TRANSIENT_CODES = frozenset({"90006", "90033"})  # failed to complete, temporarily unavailable
 
