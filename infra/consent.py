@@ -24,11 +24,11 @@ import requests
 from azure.core.exceptions import AzureError
 from msal.exceptions import MsalError
 
-from shared.azure_sdk import Seen
-from shared.entra import open_app
+from shared.credentials.azure_sdk import Seen
+from shared.credentials.entra import open_app
+from shared.credentials.key_vault import REFRESH_TOKEN_LIFE, open_vault, read_secret
 from shared.errors import CancelError
 from shared.settings import Account, Settings
-from shared.vault import REFRESH_TOKEN_LIFE, open_vault, read_secret
 
 WAIT_S = 300
 

@@ -4,7 +4,7 @@ Schemas come from the pydantic models and statuses from the error tree; what is 
 words, the problem, and what Azure's host answers by itself. tests/unit/test_openapi.py holds
 the file to this module, tests/e2e/test_openapi.py to the live function.
 
-Source: OpenAPI Specification 3.1.1, RFC 9457, RFC 7240; host answers as infra/local/functions_host.py gives them.
+Source: OpenAPI Specification 3.1.1, RFC 9457, RFC 7240; host answers as infra/local/functions/host.py gives them.
 """
 
 import json
@@ -21,6 +21,7 @@ from pydantic_core.core_schema import BeforeValidatorFunctionSchema, WithDefault
 
 from infra import openapi_words as words
 from shared.contract import BODY_LIMIT_BYTES, CancelRequest, CancelResult
+from shared.credentials.health import Health
 from shared.errors import (
     RETRY_AFTER_MAX_S,
     RETRYABLE_STATUSES,
@@ -29,7 +30,6 @@ from shared.errors import (
     PartnerCenterError,
     all_codes,
 )
-from shared.health import Health
 
 FILE = Path(__file__).with_name("openapi.json")
 PATH = "/api/cancel_order"

@@ -12,17 +12,17 @@ from functools import cache
 from typing import Self
 
 from shared.call import Call, Target
-from shared.callers import Proofs, identify, permit, secrets_needed
-from shared.cancel import cancel_order
-from shared.connections import Connections
+from shared.callers.identify import Proofs, identify, permit, secrets_needed
+from shared.callers.signing_secrets import SigningSecrets
+from shared.cancelling.order import cancel_order
 from shared.contract import CancelRequest, CancelResult, check_size, parse_cancel_request, preferred_wait_s
-from shared.credentials import Credentials
+from shared.credentials.health import Health, check
+from shared.credentials.tokens import Credentials
 from shared.errors import CancelError, InvalidRequest
-from shared.exchange import Exchange
-from shared.health import Health, check
+from shared.partner_center.client import Exchange
+from shared.partner_center.connections import Connections
+from shared.partner_center.throttle import Gate
 from shared.settings import Account, Mode, Settings
-from shared.signing_secrets import SigningSecrets
-from shared.throttle import Gate
 
 DEFAULT_ACCOUNT = "default"
 

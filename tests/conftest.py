@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.local_cloud import ROOT, LocalCloud, running, software_order
+from tests.support.local_cloud import ROOT, LocalCloud, running, software_order
 
 ORDERS_PER_RUN = 400
 CUSTOMER = "5f1c2a4e-7d0b-4a57-9a1c-3a5b1f0c9e11"

@@ -15,7 +15,7 @@ from infra.local.welcome import welcome
 
 def main() -> int:
     if sys.argv[1:2] == ["send"]:
-        from infra.local import send  # noqa: PLC0415  (template engines, which nobody else waits for)
+        from infra.local.senders import send  # noqa: PLC0415  (template engines, which nobody else waits for)
 
         return send.main(sys.argv[2:])
     arguments = _parser().parse_args()

@@ -22,19 +22,20 @@ from typing import Any
 import trustme
 from starlette.applications import Starlette
 
-from infra.local import accounts, catalogue
+from infra.local import accounts
 from infra.local.accounts import LocalAccount, guid
 from infra.local.callers import FUNCTION_APP, TENANT_ID, LocalCallers, trust
 from infra.local.clouds import CLOUD_NAMES, CLOUDS, CloudName
 from infra.local.control import Control
-from infra.local.entra import Entra
-from infra.local.function_process import function_process
-from infra.local.identity import Identity
+from infra.local.entra.managed_identity import Identity
+from infra.local.entra.registrations import Client
+from infra.local.entra.server import Entra
+from infra.local.entra.signing import Signer
+from infra.local.functions.process import function_process
 from infra.local.key_vault import KeyVault
-from infra.local.partner_center import PartnerCenter
-from infra.local.registrations import Client
-from infra.local.signing import Signer
-from infra.local.wire import Recorded, Server, Service, Traffic, server
+from infra.local.partner_center import catalogue
+from infra.local.partner_center.server import PartnerCenter
+from infra.local.traffic import Recorded, Server, Service, Traffic, server
 
 HOST = "127.0.0.1"
 

@@ -14,11 +14,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from infra.local.entra.registrations import Client, Trouble, public_certificates
+from infra.local.entra.signing import new_key_pair
 from infra.local.key_vault import KeyVault
-from infra.local.partner_center import PartnerCenter
-from infra.local.registrations import Client, Trouble, public_certificates
-from infra.local.signing import new_key_pair
-from infra.local.wire import Fault, Traffic
+from infra.local.partner_center.server import PartnerCenter
+from infra.local.traffic import Fault, Traffic
 
 
 class _Body(BaseModel):

@@ -14,7 +14,7 @@ from tests.benchmarks import plot, report
 from tests.benchmarks.measure import COMPARISONS
 from tests.benchmarks.other_end import standing
 from tests.benchmarks.results import Comparison, exit_status, joined
-from tests.local_cloud import ROOT
+from tests.support.local_cloud import ROOT
 
 LIMIT_S = 900  # for one comparison; each takes one or two minutes
 

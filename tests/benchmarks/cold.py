@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.benchmarks.other_end import CUSTOMER, ORDER, OtherEnd
 from tests.benchmarks.results import Comparison
-from tests.local_cloud import ROOT
+from tests.support.local_cloud import ROOT
 
 ROUNDS, ROUNDS_UNCOMPILED = 15, 3
 LIMIT_S = 60.0

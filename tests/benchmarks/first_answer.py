@@ -28,7 +28,7 @@ sys.modules["click"] = None  # type: ignore[assignment]
 
 
 async def ours(customer: str, order: str) -> dict[str, float]:
-    from infra.local.functions_worker import Worker
+    from infra.local.functions.worker import Worker
 
     logging.basicConfig(level=logging.INFO, stream=io.StringIO())
     worker = await Worker.start(ROOT)
@@ -57,7 +57,7 @@ async def bare(customer: str, order: str) -> dict[str, float]:
     import httpx
     from pydantic import BaseModel, StringConstraints  # noqa: F401
 
-    from infra.local.functions_worker import Worker
+    from infra.local.functions.worker import Worker
 
     Worker(ROOT)  # loads the messages of the runtime, and no app
     imported = time.time()

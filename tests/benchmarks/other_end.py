@@ -20,7 +20,7 @@ from typing import Any
 import certifi
 import httpx
 
-from tests.local_cloud import LocalCloud, running
+from tests.support.local_cloud import LocalCloud, running
 
 CUSTOMER, ORDER = "45411344-b09d-47e7-9653-542006bf9766", "2y6dF_rVgDAXMxypQPPnTquuXhKVK_3N1"
 FOREVER = 10**9  # times that a fault is used

@@ -20,9 +20,9 @@ import aiohttp
 import httpcore
 import httpx
 
-from infra.local.functions_worker import Worker
+from infra.local.functions.worker import Worker
 from tests.benchmarks.other_end import CUSTOMER, ORDER, OtherEnd
-from tests.local_cloud import ROOT
+from tests.support.local_cloud import ROOT
 
 FAILURES = (RuntimeError, httpx.HTTPError, aiohttp.ClientError)
 CANCEL = {"id": ORDER, "status": "cancelled"}

@@ -15,7 +15,7 @@ from cancel_order import handle
 from shared.runtime import Runtime
 from shared.settings import Settings
 from shared.tls import tls_context
-from tests.local_cloud import LocalCloud
+from tests.support.local_cloud import LocalCloud
 
 type Answer = tuple[int, dict[str, Any], Mapping[str, str]]  # status, body, headers
 

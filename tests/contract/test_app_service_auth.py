@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from infra.local.app_service_auth import authenticated
 from infra.local.callers import FUNCTION_APP, TENANT_ID, trust
-from infra.local.signing import Signer
+from infra.local.entra.signing import Signer
+from infra.local.functions.app_service_auth import authenticated
 
 pytestmark = pytest.mark.anyio
 

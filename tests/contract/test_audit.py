@@ -15,7 +15,7 @@ from shared.runtime import Runtime
 from shared.settings import KeyCaller, Settings
 from tests.conftest import CUSTOMER
 from tests.contract.conftest import App, post
-from tests.local_cloud import LocalCloud
+from tests.support.local_cloud import LocalCloud
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ from shared.runtime import Runtime
 from shared.settings import KeyCaller, Settings
 from tests.conftest import CUSTOMER
 from tests.contract.conftest import App, post, respond
-from tests.local_cloud import LocalCloud, software_order
+from tests.support.local_cloud import LocalCloud, software_order
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 import trustme
 
-from shared.connections import Connections
+from shared.partner_center.connections import Connections
 from shared.tls import tls_context
 
 pytestmark = pytest.mark.anyio

@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
-from shared.credentials import Credentials
+from shared.credentials.tokens import Credentials
 from shared.errors import CancelError
 from shared.settings import Settings
-from tests.local_cloud import LocalCloud
+from tests.support.local_cloud import LocalCloud
 
 pytestmark = pytest.mark.anyio
 

@@ -94,7 +94,7 @@ def host_process(app_root: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]
     with socket.create_server(("127.0.0.1", 0)) as listener, (app_root / LOG).open("w") as log:
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         process = subprocess.Popen(  # noqa: S603  (our own module)
-            [sys.executable, "-m", "infra.local.functions_host", f"--app-root={app_root}", f"--fd={listener.fileno()}"],
+            [sys.executable, "-m", "infra.local.functions.host", f"--app-root={app_root}", f"--fd={listener.fileno()}"],
             cwd=REPOSITORY,
             env=os.environ | {"LOCAL_FUNCTION_KEY": "right", "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": str(BODY_LIMIT)},
             pass_fds=[listener.fileno()],

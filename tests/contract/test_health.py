@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from shared.runtime import Runtime
 from shared.settings import Account, Mode, Settings
 from tests.contract.conftest import respond
-from tests.local_cloud import LocalCloud
+from tests.support.local_cloud import LocalCloud
 
 pytestmark = pytest.mark.anyio
 

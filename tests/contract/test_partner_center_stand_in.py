@@ -26,11 +26,11 @@ import trustme
 from cryptography.hazmat.primitives.asymmetric import rsa
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from infra.local.catalogue import Condition, Entry, Kind, built_in, from_directory, merge
-from infra.local.order_rules import PRODUCTS
-from infra.local.partner_center import LATER_S, PartnerCenter
-from infra.local.refusals import ODD_REFUSALS, REFUSALS
-from infra.local.wire import server
+from infra.local.partner_center.catalogue import Condition, Entry, Kind, built_in, from_directory, merge
+from infra.local.partner_center.order_rules import PRODUCTS
+from infra.local.partner_center.refusals import ODD_REFUSALS, REFUSALS
+from infra.local.partner_center.server import LATER_S, PartnerCenter
+from infra.local.traffic import server
 
 with warnings.catch_warnings():
     # These packages are from the days of setuptools' namespace packages.

@@ -10,7 +10,7 @@ from shared.runtime import Runtime
 from shared.settings import Settings
 from tests.conftest import CUSTOMER
 from tests.contract.conftest import App, post
-from tests.local_cloud import LocalCloud
+from tests.support.local_cloud import LocalCloud
 
 pytestmark = pytest.mark.anyio
 

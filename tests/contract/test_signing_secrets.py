@@ -10,13 +10,13 @@ from uuid import uuid4
 import anyio
 import pytest
 
+from shared.callers.signing_secrets import READ_AGAIN_S, SigningSecrets
 from shared.errors import OurFault, Unavailable
 from shared.runtime import Runtime
 from shared.settings import EntraCaller, Settings, SigningCaller
-from shared.signing_secrets import READ_AGAIN_S, SigningSecrets
 from tests.conftest import CUSTOMER
 from tests.contract.conftest import App
-from tests.local_cloud import LocalCloud
+from tests.support.local_cloud import LocalCloud
 from tests.unit.test_signatures import principal, standard, zendesk
 
 pytestmark = pytest.mark.anyio

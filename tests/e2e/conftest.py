@@ -46,7 +46,7 @@ class FunctionProcess:
 
     def __init__(self, directory: Path) -> None:
         clouds = _running(str(directory / "cloud.json"))
-        [self._proc] = (one for one in _running("infra.local.functions_host") if _parent(one) in clouds)
+        [self._proc] = (one for one in _running("infra.local.functions.host") if _parent(one) in clouds)
 
     @property
     def memory_mib(self) -> float:

@@ -16,10 +16,10 @@ import msal  # type: ignore[import-untyped, unused-ignore]  # it has no types
 import pytest
 from azure.identity import ClientSecretCredential
 
-from infra.local.deliveries import SENDERS, Delivery, headers_of, zendesk_signature
-from shared.callers import ZENDESK_TEST_SECRET
+from infra.local.senders.deliveries import SENDERS, Delivery, headers_of, zendesk_signature
+from shared.callers.identify import ZENDESK_TEST_SECRET
 from tests.conftest import CUSTOMER
-from tests.local_cloud import Json, LocalCloud, running, software_order
+from tests.support.local_cloud import Json, LocalCloud, running, software_order
 
 ITS_CUSTOMER = "45411344-b09d-47e7-9653-542006bf9766"  # the trainee's
 ORDERS = 200

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import CUSTOMER
-from tests.local_cloud import LocalCloud, running, software_order
+from tests.support.local_cloud import LocalCloud, running, software_order
 
 SOFTWARE = "45411344-b09d-47e7-9653-542006bf9766"
 AZURE = "b0d70a69-4c42-4b27-b17b-91a835d8686a"

@@ -21,7 +21,7 @@ import httpx
 import pytest
 
 from tests.conftest import CUSTOMER
-from tests.local_cloud import ROOT, LocalCloud, running, software_order
+from tests.support.local_cloud import ROOT, LocalCloud, running, software_order
 
 LIMIT_S = 60.0  # for any one wait
 CLOUDS = ("global", "china", "usgov")
@@ -466,7 +466,7 @@ def another_instance(cloud: LocalCloud) -> Iterator[tuple[str, subprocess.Popen[
     """Run a second worker of the function beside the first, at the same stand-ins."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        command = [sys.executable, "-m", "infra.local.functions_host"]
+        command = [sys.executable, "-m", "infra.local.functions.host"]
         process = subprocess.Popen(  # noqa: S603
             [*command, "--app-root", str(ROOT), "--fd", str(listener.fileno())],
             cwd=ROOT,

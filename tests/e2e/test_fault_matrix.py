@@ -28,7 +28,7 @@ import pytest
 
 from tests.conftest import CUSTOMER
 from tests.e2e.conftest import FunctionProcess
-from tests.local_cloud import Json, LocalCloud, running, software_order
+from tests.support.local_cloud import Json, LocalCloud, running, software_order
 
 HUGE_BYTES = 100_000_000
 LARGE_BYTES = 10_000_000  # what the SDKs get, which read all of it

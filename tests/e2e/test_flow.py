@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CUSTOMER
-from tests.local_cloud import ROOT, Json, LocalCloud
-from tests.workflow import FAILED, SUCCEEDED, Run
+from tests.support.local_cloud import ROOT, Json, LocalCloud
+from tests.support.workflow import FAILED, SUCCEEDED, Run
 
 FLOW: Json = json.loads(Path(ROOT / "infra/power-automate/cancel-order-flow.json").read_text())
 DEFAULTS = {name: parameter["defaultValue"] for name, parameter in FLOW["parameters"].items()}

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from shared.contract import BODY_LIMIT_BYTES, Outcome
 from shared.errors import RETRYABLE_STATUSES, all_codes
 from tests.conftest import CUSTOMER
-from tests.local_cloud import Json, LocalCloud
+from tests.support.local_cloud import Json, LocalCloud
 
 EXAMPLES_PER_ROUND = 500
 SOAK_ROUNDS = 40

@@ -21,7 +21,7 @@ import httpx
 import pytest
 
 from tests.conftest import CUSTOMER
-from tests.local_cloud import ROOT, START_LIMIT_S, STOP_LIMIT_S, Json, LocalCloud, running, software_order
+from tests.support.local_cloud import ROOT, START_LIMIT_S, STOP_LIMIT_S, Json, LocalCloud, running, software_order
 
 LIMIT_S = 15.0  # for what takes milliseconds on an idle machine
 LONG_S = 60  # a delay that no test waits for

@@ -10,8 +10,8 @@ import pytest
 
 from shared import audit
 from tests.conftest import CUSTOMER
-from tests.kql import ALERTS, Traces
-from tests.local_cloud import LocalCloud
+from tests.support.kql import ALERTS, Traces
+from tests.support.local_cloud import LocalCloud
 
 LIMIT_S = 20
 

@@ -11,7 +11,7 @@ import pytest
 
 from infra import openapi, openapi_words
 from tests.conftest import CUSTOMER
-from tests.local_cloud import LocalCloud
+from tests.support.local_cloud import LocalCloud
 
 CASES, SOAK_CASES = 300, 5_000
 LIMIT_S = 900

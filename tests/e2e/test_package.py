@@ -25,7 +25,7 @@ import pytest
 
 from infra.package import PACKAGES, refused_python
 from tests.conftest import CUSTOMER
-from tests.local_cloud import ROOT, LocalCloud
+from tests.support.local_cloud import ROOT, LocalCloud
 
 BUILD_LIMIT_S = 300  # pip may have to download 12 MB
 ANSWER_LIMIT_S = 60
@@ -127,7 +127,7 @@ def host(app_root: Path, log: Path, **environment: str) -> Iterator[tuple[subpro
     with socket.create_server(("127.0.0.1", 0)) as listener, log.open("wb") as output:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/api/cancel_order"
         process = subprocess.Popen(  # noqa: S603  (our own module)
-            [sys.executable, "-m", "infra.local.functions_host", f"--app-root={app_root}", f"--fd={listener.fileno()}"],
+            [sys.executable, "-m", "infra.local.functions.host", f"--app-root={app_root}", f"--fd={listener.fileno()}"],
             cwd=ROOT,
             env=inherited | environment | given,
             pass_fds=[listener.fileno()],
@@ -154,11 +154,15 @@ def test_only_what_runs_is_shipped(shipped: Path) -> None:
         *("cancel_order", "shared", "host.json", "requirements.txt", ".python_packages")
     }
     for folder in ("cancel_order", "shared"):
-        sources = {path.name for path in (ROOT / folder).iterdir() if path.is_file()}
-        assert {path.name for path in (shipped / folder).iterdir()} == sources | {"__pycache__"}
-        assert {path.read_bytes() for path in (shipped / folder).glob("*.*")} == {
-            (ROOT / folder / name).read_bytes() for name in sources
-        }
+        sources = {name: path for name, path in below(ROOT / folder).items() if path.suffix in {".py", ".json"}}
+        shipped_files = {name: path for name, path in below(shipped / folder).items() if path.suffix != ".pyc"}
+        assert shipped_files.keys() == sources.keys()
+        assert all(path.read_bytes() == sources[name].read_bytes() for name, path in shipped_files.items())
+
+
+def below(folder: Path) -> dict[str, Path]:
+    """Return the files in *folder* and its folders, by their names from there."""
+    return {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
 
 
 def test_the_packages_are_those_of_the_requirements(shipped: Path) -> None:
@@ -229,7 +233,7 @@ def test_nothing_is_compiled_again(run: Run, shipped: Path) -> None:
 
     assert {path for path in run.compiled if path.is_relative_to(shipped)} == set()
     assert run.changed == set()
-    assert {shipped / "cancel_order/__init__.py", shipped / "shared/cancel.py"} <= ours
+    assert {shipped / "cancel_order/__init__.py", shipped / "shared/cancelling/order.py"} <= ours
     packages = {path.relative_to(shipped / PACKAGES).parts[0] for path in ours if PACKAGES in str(path)}
     assert packages >= {"azure", "azure_functions_runtime_v1", "cryptography", "httpx", "msal", "pydantic_core"}
 

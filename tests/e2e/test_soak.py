@@ -15,7 +15,7 @@ from shared.settings import Settings
 from tests.conftest import CUSTOMER
 from tests.contract.conftest import post
 from tests.e2e.conftest import FunctionProcess
-from tests.local_cloud import Json, LocalCloud, running, software_order
+from tests.support.local_cloud import Json, LocalCloud, running, software_order
 
 REQUESTS, SOAK_REQUESTS = 300, 20_000
 WARM_UP, SOAK_WARM_UP = 100, 2_000

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CUSTOMER
-from tests.local_cloud import Json, LocalCloud, running, software_order
+from tests.support.local_cloud import Json, LocalCloud, running, software_order
 
 SEED = 20_261_121
 DELIVERIES = 10  # of each ticket

@@ -13,11 +13,11 @@ from typing import Any
 import httpx
 import pytest
 
-from infra.local import send
-from infra.local.deliveries import SENDERS, Delivery, headers_of
-from infra.local.ticketing import SYSTEMS, Ticket, render
+from infra.local.senders import send
+from infra.local.senders.deliveries import SENDERS, Delivery, headers_of
+from infra.local.senders.templates import SYSTEMS, Ticket, render
 from tests.conftest import CUSTOMER
-from tests.local_cloud import ROOT, Json, LocalCloud, running, software_order
+from tests.support.local_cloud import ROOT, Json, LocalCloud, running, software_order
 
 ORDERS = 80
 BUSY = "refused-with-800060-".ljust(32, "0") + "1"  # Partner Center is still working on it

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from shared.contract import BODY_LIMIT_BYTES
 from shared.settings import Account, EntraCaller, KeyCaller, Settings, SigningCaller
-from tests.bicep import FILES, INFRA, ROOT, body, declared_at, expressions, names, parse, resources
+from tests.support.bicep import FILES, INFRA, ROOT, body, declared_at, expressions, names, parse, resources
 
 MAIN = parse(INFRA / "main.bicep")
 

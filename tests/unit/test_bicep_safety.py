@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bicep import FILES, INFRA, body, declared_at, parse, resources
+from tests.support.bicep import FILES, INFRA, body, declared_at, parse, resources
 
 MAIN = parse(INFRA / "main.bicep")
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from shared.callers import Proofs, identify, permit
+from shared.callers.identify import Proofs, identify, permit
 from shared.contract import CancelRequest
 from shared.errors import CallerRefused
 from shared.settings import Account, AnyCaller, Caller

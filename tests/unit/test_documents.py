@@ -9,8 +9,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from shared.contract import CancelRequest, CancelResult, LineItem, Outcome
+from shared.credentials.health import Health
 from shared.errors import CancelRefused, all_codes, problem_body
-from shared.health import Health
 from shared.settings import CLOUDS, Account, AnyCaller, Mode, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,7 +95,7 @@ def anchors(page: Path) -> set[str]:
 @pytest.mark.parametrize(
     "path",
     ["README.md", "infra/README.md", "infra/local/README.md", "CHANGELOG.md", "SECURITY.md"]
-    + [str(page.relative_to(ROOT)) for page in sorted((ROOT / "infra").glob("[tp]*/*.md"))],
+    + [str(page.relative_to(ROOT)) for page in sorted((ROOT / "infra").glob("[tp]*/**/*.md"))],
 )
 def test_links_lead_somewhere(path: str) -> None:
     page = ROOT / path

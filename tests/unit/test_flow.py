@@ -10,7 +10,7 @@ import pytest
 from infra import openapi_words
 from shared.contract import CancelRequest, Outcome, parse_cancel_request
 from shared.errors import OutcomeUnknown, all_codes, problem_body
-from tests.workflow import FAILED, SUCCEEDED, TIMED_OUT, Json, Run, referred, within
+from tests.support.workflow import FAILED, SUCCEEDED, TIMED_OUT, Json, Run, referred, within
 
 FOLDER = Path(__file__).resolve().parents[2] / "infra/power-automate"
 PAGE = (FOLDER / "readme.md").read_text()

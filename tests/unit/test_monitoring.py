@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from shared.contract import Outcome
+from shared.credentials.health import AccountHealth
 from shared.errors import all_codes
-from shared.health import AccountHealth
-from tests.bicep import INFRA, ROOT, parse
-from tests.kql import ALERTS, QUERIES, Traces, query
+from tests.support.bicep import INFRA, ROOT, parse
+from tests.support.kql import ALERTS, QUERIES, Traces, query
 
 ALERTING = parse(INFRA / "monitoring/alerts.bicep")["variables"]
 SHOWING = parse(INFRA / "monitoring/workbook.bicep")["variables"]

@@ -8,7 +8,7 @@ import pytest
 
 from shared.contract import LineItem, LineItemRef
 from shared.errors import CancelRefused, PartnerCenterError
-from shared.partner_center import (
+from shared.partner_center.orders import (
     Order,
     cancel_body,
     lines_to_cancel,

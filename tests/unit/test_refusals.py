@@ -5,8 +5,8 @@ import json
 import pytest
 
 from shared.errors import CancelError
-from shared.partner_center import Reply
-from shared.refusals import (
+from shared.partner_center.orders import Reply
+from shared.partner_center.refusals import (
     ADVICE,
     THROTTLED_S,
     error_of,

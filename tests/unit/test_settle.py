@@ -2,11 +2,11 @@
 
 import pytest
 
-from shared.cancel import is_read_needed, settle
+from shared.cancelling.order import is_read_needed, settle
 from shared.contract import LineItem, LineItemRef, Outcome
 from shared.errors import CancelError
-from shared.partner_center import Order, Reply
-from shared.refusals import error_of
+from shared.partner_center.orders import Order, Reply
+from shared.partner_center.refusals import error_of
 
 
 def order(*quantities: int, status: str = "completed") -> Order:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.call import Call
-from shared.callers import ZENDESK_TEST_SECRET, Proofs, identify, secrets_needed
+from shared.callers.identify import ZENDESK_TEST_SECRET, Proofs, identify, secrets_needed
 from shared.errors import CallerRefused, OurFault
 from tests.unit.test_callers import BODY, FLOW, KEY, NOW, STANDARD, ZENDESK, Headers, any_caller, caller, known
 

@@ -1,0 +1,1 @@
+"""The stand-ins for Entra ID and for the function's managed identity."""

@@ -1,0 +1,143 @@
+"""How an app proves to Entra who it is: a secret, a certificate, or another's token.
+
+An assertion whose `iss` is a URL is another issuer's, for a federated credential; else it is the
+app's own, signed with a certificate.
+
+Stricter than Entra: it wants the `x5c` header, which there only an app registered by subject name
+and issuer needs, since what the product must do includes sending it; and the token endpoint as
+audience, where Entra takes a few other spellings.
+
+Source: learn.microsoft.com/entra/identity-platform/certificate-credentials and
+v2-oauth2-client-creds-grant-flow; what msal 1.39 and azure-identity 1.27 send (read and observed 2026-11-21).
+"""
+
+import base64
+import hmac
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import jwt
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from infra.local.entra.aadsts import TokenRefused
+from infra.local.entra.registrations import Client
+
+JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+CLOCK_SKEW_S = 300
+THUMBPRINTS: Mapping[str, hashes.HashAlgorithm] = {"x5t": hashes.SHA1(), "x5t#S256": hashes.SHA256()}  # noqa: S303
+
+
+def check_proof(
+    client_id: str, client: Client, form: Mapping[str, str], *, endpoint: str, public_key: RSAPublicKey
+) -> None:
+    """Raise TokenRefused unless *form* proves that *client* sent it.
+
+    *endpoint* is the URL that it was sent to, *public_key* of whoever signs the cloud's own tokens.
+    """
+    if assertion := form.get("client_assertion"):
+        if form.get("client_assertion_type") != JWT_BEARER:
+            raise TokenRefused(900144, "The request body must contain 'client_assertion_type'.")
+        header, claims = _read(assertion)
+        if str(claims.get("iss", "")).startswith("https://"):
+            _check_federated(client, assertion, claims, public_key)
+        else:
+            if not claims.get("iss") == claims.get("sub") == client_id:
+                words = "Client assertion application identifier doesn't match 'client_id' parameter."
+                raise TokenRefused(700021, words)
+            _check_certificate(client, assertion, header, is_for_endpoint=claims.get("aud") == endpoint)
+    elif "client_secret" in form:
+        _check_secret(client, form["client_secret"])
+    else:
+        raise TokenRefused(7000218, "The request body must contain 'client_assertion' or 'client_secret'.")
+
+
+def _check_secret(client: Client, given: str) -> None:
+    if not any(hmac.compare_digest(given.encode(), secret.encode()) for secret in client.secrets):
+        raise TokenRefused(7000215, "Invalid client secret provided.")
+    if client.trouble == "secret_expired":
+        raise TokenRefused(7000222, "The provided client secret keys are expired.")
+
+
+def _read(assertion: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return header and claims, unchecked."""
+    try:
+        return jwt.get_unverified_header(assertion), jwt.decode(assertion, options={"verify_signature": False})
+    except jwt.PyJWTError:
+        raise TokenRefused(50027, "JWT token is invalid or malformed.") from None
+
+
+def _check_certificate(client: Client, assertion: str, header: dict[str, Any], *, is_for_endpoint: bool) -> None:
+    sent = {name: str(header[name]).rstrip("=") for name in THUMBPRINTS if header.get(name)}
+    if not sent:
+        raise TokenRefused(5002723, "Invalid JWT token. No certificate thumbprint nor keyId in token header.")
+    registered = next(
+        (one for one in client.certificates if all(_thumbprint(one, name) == sent[name] for name in sent)), None
+    )
+    if registered is None or not _is_in_chain(registered, header.get("x5c")):
+        raise _certificate_refused("The key was not found.")
+    _verify(assertion, registered.public_key(), _certificate_refused("The provided signature value did not match."))
+    if not is_for_endpoint:
+        raise TokenRefused(700023, "Client assertion audience claim does not match Realm issuer.")
+    if client.trouble == "secret_expired" or registered.not_valid_after_utc < datetime.now(UTC):
+        raise _certificate_refused("The key used is expired.")
+
+
+def _certificate_refused(reason: str) -> TokenRefused:
+    return TokenRefused(700027, f"The certificate that signed the client assertion is not taken. [Reason - {reason}]")
+
+
+def _thumbprint(certificate: x509.Certificate, name: str) -> str:
+    return base64.urlsafe_b64encode(certificate.fingerprint(THUMBPRINTS[name])).decode().rstrip("=")
+
+
+def _is_in_chain(certificate: x509.Certificate, chain: object) -> bool:
+    """Tell whether *chain*, an `x5c` header, begins with *certificate*."""
+    if not isinstance(chain, list) or not chain:
+        return False
+    try:
+        leaf = x509.load_der_x509_certificate(base64.b64decode(chain[0]))
+    except (ValueError, TypeError):
+        return False
+    return leaf == certificate
+
+
+def _check_federated(client: Client, assertion: str, claims: dict[str, Any], public_key: RSAPublicKey) -> None:
+    """Check a token that the cloud itself gave to a managed identity; of another cloud it is not taken.
+
+    Compared in full, as Entra does since case matters to it (reference-breaking-changes).
+    """
+    trusted = client.federation
+    if trusted is None:
+        raise TokenRefused(70025, "The client has no configured federated identity credentials.")
+    for number, name, expected in (
+        (700211, "iss", trusted.issuer),
+        (700212, "aud", trusted.audience),
+        (700213, "sub", trusted.subject),
+    ):
+        if claims.get(name) != expected:
+            words = f"No matching federated identity record found for presented assertion {name} '{claims.get(name)}'."
+            raise TokenRefused(number, words)
+    _verify(assertion, public_key, TokenRefused(50013, "Assertion failed signature validation."))
+
+
+def _verify(assertion: str, public_key: Any, false_signature: TokenRefused) -> None:  # noqa: ANN401  (any kind of key)
+    """Raise *false_signature*, or what else is wrong with a JWT apart from its audience."""
+    if not isinstance(public_key, RSAPublicKey):
+        raise TokenRefused(50027, "The key is of a kind that is not taken.")
+    try:
+        jwt.decode(
+            assertion,
+            public_key,
+            algorithms=["RS256", "PS256"],
+            options={"verify_aud": False, "require": ["exp"]},
+            leeway=CLOCK_SKEW_S,
+        )
+    except jwt.InvalidSignatureError:
+        raise false_signature from None
+    except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError):
+        raise TokenRefused(700024, "Client assertion is not within its valid time range.") from None
+    except jwt.PyJWTError:
+        raise TokenRefused(50027, "JWT token is invalid or malformed.") from None

@@ -1,0 +1,1 @@
+"""The ticketing systems and flows that send requests to the function."""

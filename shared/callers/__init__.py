@@ -1,0 +1,1 @@
+"""Who is calling, how they prove it, and what they may cancel."""

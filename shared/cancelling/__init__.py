@@ -1,0 +1,1 @@
+"""Cancelling: which requests an order takes, and what to tell the caller afterwards."""

@@ -1,0 +1,1 @@
+"""Bearer tokens for the accounts: Key Vault, Entra ID, the managed identity."""

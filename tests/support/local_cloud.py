@@ -1,0 +1,114 @@
+"""A local cloud in processes of its own, as tests see it: its description and its control interface."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[2]
+START_LIMIT_S = 90
+STOP_LIMIT_S = 20  # it promises 5 on an idle machine; tests run on busy ones
+
+# Threads share a client. Where its pool ends idle connections, beyond 20 or after 5 s, it may end one that another
+# thread has just been given, and that thread waits for ever on a closed socket (httpcore 1.0.9, seen).
+KEEP_ALL = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=120)
+
+type Json = dict[str, Any]
+
+
+class LocalCloud:
+    """What `--describe` says, and the control interface."""
+
+    def __init__(self, description: Json, log: Path) -> None:
+        self.description = description
+        self.log = log
+        self.http = httpx.Client(trust_env=False, timeout=60, limits=KEEP_ALL)
+
+    def post(self, body: object, **headers: str) -> httpx.Response:
+        """POST *body* (bytes as they are, all else as JSON) to the function with its key."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        given = {"content-type": "application/json", "x-functions-key": self.description["functionKey"]}
+        given |= {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.http.post(self.description["functionUrl"], content=content, headers=given)
+
+    def requests(self, service: str | None = None) -> list[Json]:
+        """Return what arrived since the last `forget`, of one *service* or of all."""
+        found: list[Json] = self.http.get(f"{self.description['controlUrl']}/requests").json()
+        return [one for one in found if service in {None, one["service"]}]
+
+    def forget(self) -> None:
+        """Forget the requests that arrived and the faults that are still to come."""
+        for what in ("requests", "faults"):
+            self.http.delete(f"{self.description['controlUrl']}/{what}").raise_for_status()
+
+    def fault(self, **fault: object) -> None:
+        """Ask for a fault of Partner Center, or of another *service*."""
+        answer = self.http.post(f"{self.description['controlUrl']}/faults", json={"service": "partner_center"} | fault)
+        answer.raise_for_status()
+
+    def put(self, path: str, body: Json) -> None:
+        self.http.put(f"{self.description['controlUrl']}/{path}", json=body).raise_for_status()
+
+    def order(self, order_id: str) -> Json:
+        """Return the order as Partner Center has it now."""
+        found: Json = self.http.get(f"{self.description['controlUrl']}/orders/{order_id}").json()
+        return found
+
+
+def software_order(order_id: str, customer: str, lines: int = 1, **more: object) -> Json:
+    """Return an order as the wire has it, with *lines* lines of software."""
+    return {
+        "id": order_id,
+        "alternateId": order_id[:6] + "000000",
+        "referenceCustomerId": customer,
+        "billingCycle": "one_time",
+        "currencyCode": "USD",
+        "lineItems": [
+            {
+                "lineItemNumber": number,
+                "offerId": f"DG7GMGF0FKZV:0003:DG7GMGF0DW{number:02}",
+                "friendlyName": f"Software {number}",
+                "quantity": 1,
+                "termDuration": "P3Y",
+            }
+            for number in range(lines)
+        ],
+        "creationDate": "2026-11-19T17:33:56.1306495Z",
+        "status": "completed",
+    } | more
+
+
+@contextmanager
+def running(directory: Path, *options: str, **environment: str) -> Iterator[LocalCloud]:
+    """Run `python -m infra.local` with *options* and what it is to find in its *environment*."""
+    description, log = directory / "cloud.json", directory / "cloud.log"
+    command = [sys.executable, "-m", "infra.local", "--port", "0", "--describe", str(description), *options]
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603
+            command, cwd=ROOT, env={**os.environ, **environment}, stdout=output, stderr=output
+        )
+        try:
+            deadline = time.monotonic() + START_LIMIT_S
+            while not description.exists():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"the local cloud did not start:\n{log.read_text()}")
+                time.sleep(0.02)
+            cloud = LocalCloud(json.loads(description.read_text()), log)
+            with cloud.http:
+                yield cloud
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(STOP_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise
