@@ -1,8 +1,8 @@
-"""POST /api/cancel_order: bytes in, an HTTP answer out. GET tells whether it works.
+"""POST /api/cancel_order: request bytes in, an HTTP answer out. GET reports whether the function works.
 
-The only module that knows Azure Functions. Source: the host calls `main` as function.json says;
-an exception that escapes becomes a 500 with an empty body, a CancelledError no answer at all
-(azure-functions-runtime-v1 1.2.0, handle_event.py).
+This is the only module that knows Azure Functions. Source: the host calls `main`, as function.json says. An
+exception that escapes becomes a 500 with an empty body, and a CancelledError leaves the caller without an
+answer (azure-functions-runtime-v1 1.2.0, handle_event.py).
 """
 
 import asyncio
@@ -31,7 +31,10 @@ async def main(req: func.HttpRequest, context: func.Context) -> func.HttpRespons
 
 
 async def handle(req: func.HttpRequest, context: func.Context, app: Callable[[], Runtime]) -> func.HttpResponse:
-    """Answer 200 with the normalized order, or one problem; GET with the health report. Never raises."""
+    """Answer a POST with 200 and the normalized order, or with one problem; a GET with the health report.
+
+    Never raises. *app* returns this worker's Runtime; it raises OurFault for a bad setting.
+    """
     headers = {name.lower(): value for name, value in req.headers.items()}
     call = Call(_correlation_id(context, headers), headers)
     answer_headers = {"Cache-Control": "no-store"}
@@ -49,10 +52,10 @@ async def handle(req: func.HttpRequest, context: func.Context, app: Callable[[],
     except CancelError as error:
         end = error
     except asyncio.CancelledError:
-        # If this escaped, the worker would answer nothing and the caller would hang.
+        # If this escaped, the worker would send no answer and the caller would wait for ever.
         end = call.interrupted(by_host=True)
     except Exception:
-        # Our bug, not the caller's: log it whole, tell them only that it happened.
+        # A bug of ours. The log gets the traceback, the caller only learns that it happened.
         log.exception("cancel_order failed, correlation id %s", call.correlation_id)
         end = call.interrupted(by_host=False)
     audit.decided(call, end)
@@ -60,20 +63,20 @@ async def handle(req: func.HttpRequest, context: func.Context, app: Callable[[],
         return _answer(200, end.model_dump(by_alias=True), "application/json", answer_headers)
     if end.retry_after_s is not None:
         answer_headers["Retry-After"] = str(end.retry_after_s)
-    # Logic Apps wraps every other type in base64, so the problem type is for those who ask for it.
-    asked_for = "application/problem+json" in headers.get("accept", "").lower()
-    media_type = "application/problem+json" if asked_for else "application/json"
+    # Logic Apps wraps every type but application/json in base64, so callers must ask for the problem type.
+    is_requested = "application/problem+json" in headers.get("accept", "").lower()
+    media_type = "application/problem+json" if is_requested else "application/json"
     return _answer(end.status, problem_body(end, call.request_id, call.correlation_id), media_type, answer_headers)
 
 
 def _answer(status: int, body: dict[str, Any], media_type: str, headers: dict[str, str]) -> func.HttpResponse:
-    # What the caller sent may hold half surrogate pairs, which UTF-8 cannot carry.
+    # Texts from the request may hold half surrogate pairs, which UTF-8 cannot carry: they become "?".
     text = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
     return func.HttpResponse(text, status_code=status, headers=headers, mimetype=media_type)
 
 
 def _correlation_id(context: func.Context, headers: Mapping[str, str]) -> str:
-    """Return the trace id as a GUID: one id from the ticket to Partner Center's support."""
+    """Return the trace id as a GUID, so that one id leads from the ticket to Partner Center's support."""
     for trace_parent in (context.trace_context.trace_parent, headers.get("traceparent")):
         if found := _TRACE_PARENT.fullmatch(trace_parent or ""):
             return str(uuid.UUID(found[1]))

@@ -20,7 +20,7 @@ from pydantic_core import SchemaValidator
 from pydantic_core.core_schema import BeforeValidatorFunctionSchema, WithDefaultSchema
 
 from infra import openapi_words as words
-from shared.contract import BODY_LIMIT_BYTES, CancelRequest, CancelResult
+from shared.contract import CancelRequest, CancelResult
 from shared.credentials.health import Health
 from shared.errors import (
     RETRY_AFTER_MAX_S,
@@ -30,6 +30,7 @@ from shared.errors import (
     PartnerCenterError,
     all_codes,
 )
+from shared.http_request import BODY_LIMIT_BYTES
 
 FILE = Path(__file__).with_name("openapi.json")
 PATH = "/api/cancel_order"

@@ -1,9 +1,9 @@
-"""The audit record: one line of JSON when a first PATCH is about to leave, one when a call is decided.
+"""Writes the audit record: one line of JSON before a call sends its first PATCH, one when the call is decided.
 
-On the logger `cancel_order.audit`, which Application Insights keeps as traces. The host may kill a
-worker without warning, so a "sending" without its "decided" is the operator's sign to look. Two more
-kinds of line tell of an account: what GET found, and that its refresh token could not be stored. Every
-member is always there. Never in it: tokens, secrets, keys, signatures, URLs with a query, bodies.
+The lines go to the logger `cancel_order.audit`, which Application Insights stores as traces. Azure may end
+a worker without warning, so the operator must look at an order that has a "sending" and no "decided". Two
+more events are about an account: what GET found, and that a new refresh token could not be stored. Every
+member is always present. A record never has tokens, secrets, keys, signatures, URLs with a query, or bodies.
 """
 
 import json
@@ -15,10 +15,11 @@ from typing import Any
 from shared.call import Call
 from shared.contract import CancelResult
 from shared.errors import CancelError
+from shared.rfc3339 import rfc3339
 
 ID_SHOWN = 200  # characters of an id that a caller sends along
 
-# How ticketing systems and flows name one delivery, in the order of preference.
+# Headers in which ticketing systems and flows name one delivery, in order of preference.
 DELIVERY_HEADERS = (
     "webhook-id",  # Standard Webhooks
     "x-zendesk-webhook-invocation-id",
@@ -27,12 +28,12 @@ DELIVERY_HEADERS = (
 )
 
 log = logging.getLogger("cancel_order.audit")
-# Whatever the app's level: an operator who silences INFO must not lose the record.
+# Independent of the app's level: an operator who turns INFO off must not lose the record.
 log.setLevel(logging.INFO)
 
 
 def sending(call: Call) -> None:
-    """Record that the first PATCH of *call* is about to leave."""
+    """Record that *call* is about to send its first PATCH."""
     _write("sending", call, None)
 
 
@@ -42,12 +43,12 @@ def decided(call: Call, end: CancelResult | CancelError) -> None:
 
 
 def not_stored(account: str) -> None:
-    """Record that the refresh token of *account* could not be renewed in Key Vault, where the old one grows old."""
+    """Record that the new refresh token of *account* could not be stored, so Key Vault keeps the older one."""
     _log({"event": "not_stored", "account": account})
 
 
 def checked(account: str, health: Mapping[str, Any]) -> None:
-    """Record what a look at the health of *account* found."""
+    """Record the result of a health check of *account*."""
     _log({"event": "health", "account": account} | dict(health))
 
 
@@ -56,7 +57,7 @@ def _write(event: str, call: Call, end: CancelResult | CancelError | None) -> No
     request = target.request if target else None
     lines = request.line_items if request else None
     error = end if isinstance(end, CancelError) else None
-    said = error.partner_center if error else None
+    partner_center_error = error.partner_center if error else None
     delivery = next((call.headers[name] for name in DELIVERY_HEADERS if call.headers.get(name)), None)
     key = call.headers.get("idempotency-key")
     record = {
@@ -74,7 +75,7 @@ def _write(event: str, call: Call, end: CancelResult | CancelError | None) -> No
         "status": error.status if error else 200 if end else None,
         "outcome": end.outcome if isinstance(end, CancelResult) else None,
         "code": error.code if error else None,
-        "partnerCenterCode": said.code if said else None,
+        "partnerCenterCode": partner_center_error.code if partner_center_error else None,
         "attempts": call.attempts,
         "tokenMs": round(call.token_s * 1000),
         "partnerCenterMs": round(call.partner_center_s * 1000),
@@ -86,4 +87,4 @@ def _write(event: str, call: Call, end: CancelResult | CancelError | None) -> No
 
 
 def _log(record: dict[str, Any]) -> None:
-    log.info("%s", json.dumps({"time": datetime.now(UTC).isoformat().replace("+00:00", "Z")} | record))
+    log.info("%s", json.dumps({"time": rfc3339(datetime.now(UTC))} | record))

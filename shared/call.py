@@ -1,6 +1,7 @@
 """What is known of one call while it runs: its ids, its deadline, and whether a PATCH may have arrived.
 
-The one mutable thing of a request, made by the entry and handed down; the audit record is read off it.
+The entry makes one `Call` for each request and passes it down. It is the only mutable state of a request;
+the audit record is written from it.
 """
 
 import time
@@ -12,14 +13,22 @@ from shared.contract import CancelRequest
 from shared.errors import CancelError, OurFault, OutcomeUnknown, Unavailable
 
 UNKNOWN = (
-    "The request may have reached Partner Center, and no answer tells what became of it. Ask again with the same"
-    " body: a repeat is safe, and finds out."
+    "The request may have reached Partner Center, and no answer shows what happened to the order. Send the same"
+    " request again: a repeat is safe, and it finds out."
 )
 
 
 @dataclass(frozen=True)
 class Target:
-    """What a call is about: the order, and the account it is reached through."""
+    """What a call acts on: the order named by the request, and the account through which it is reached.
+
+    Attributes:
+        account: the account's name in the settings.
+        tenant_id: the partner's tenant.
+        api_root: the URL of Partner Center's API, without the version.
+        request: what the caller sent.
+        dry_run: nothing may be changed, because the caller or the account's mode says so.
+    """
 
     account: str
     tenant_id: str
@@ -30,22 +39,33 @@ class Target:
 
 @dataclass
 class Call:
-    """One call of ours. *started_at* is on the monotonic clock; *allowed_s* is 0 until the settings are read.
+    """One call to this function.
 
-    *request_id* is the PATCH's MS-RequestId, the same over its repeats. It is never carried into
-    another call, or an old refusal that Partner Center replays would come back for ever.
+    Attributes:
+        correlation_id: the trace id as a GUID; MS-CorrelationId of every request to Partner Center.
+        headers: the caller's headers, with names in lower case.
+        request_id: MS-RequestId of the PATCH and of its repeats. Each call has its own: Partner Center
+            may replay an old refusal to a known id.
+        started_at: seconds on the monotonic clock.
+        allowed_s: seconds from start to deadline; 0 until the settings are read.
+        caller: the caller's name in CALLERS; None before it is identified, or if callers are not set up.
+        target: the order and its account; None until the request is read.
+        patches_sent: PATCH requests of which at least the first byte of the body has left.
+        patches_unaccounted: those of them without an answer that shows whether they changed the order.
+        attempts: requests to Partner Center that have ended.
+        token_s: seconds spent waiting for a token.
+        partner_center_s: seconds spent waiting for Partner Center.
     """
 
     correlation_id: str
-    headers: Mapping[str, str] = field(repr=False)  # keys and signatures too
+    headers: Mapping[str, str] = field(repr=False)  # they hold keys and signatures
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     started_at: float = field(default_factory=time.monotonic)
     allowed_s: float = 0.0
     caller: str | None = None
     target: Target | None = None
-    announced: bool = False  # the audit record "sending" is out
-    patch_sent: bool = False  # the first byte of a PATCH's body has left
-    patch_lost: bool = False  # an attempt of it ended without an answer that accounts for it
+    patches_sent: int = 0
+    patches_unaccounted: int = 0
     attempts: int = 0
     token_s: float = 0.0
     partner_center_s: float = 0.0
@@ -60,11 +80,14 @@ class Call:
         return self.allowed_s - self.elapsed_s
 
     def interrupted(self, *, by_host: bool) -> CancelError:
-        """Return how to report that the host gave up on this call, or a bug of ours ended it."""
-        if self.patch_sent:
+        """Return the error for a call that the host interrupted, or that ended with a bug of ours."""
+        if self.patches_sent:
             return OutcomeUnknown("outcome_unknown", UNKNOWN)
         if by_host:
             return Unavailable(
-                "partner_center_unavailable", "The call was interrupted. Nothing was changed; ask again."
+                "partner_center_unavailable", "The call was interrupted. Nothing was changed; send the request again."
             )
-        return OurFault("internal_error", "A fault of ours; nothing was changed. Report the correlationId.")
+        return OurFault(
+            "internal_error",
+            "A fault of this function. Nothing was changed. Report the correlationId.",
+        )

@@ -1,18 +1,19 @@
-"""Everything that can go wrong, and the problem body that tells the caller.
+"""The error tree: every way in which a call can fail, and the problem body that the caller receives.
 
 CancelError
 ├── InvalidRequest       400, 413, 415  the caller must change the request
-├── CallerRefused        401, 403       who calls may not do this
+├── CallerRefused        401, 403       the caller is unknown, or may not do this
 ├── NotFound             404            no such order or customer, by Partner Center's code
-├── CancelRefused        422            Partner Center said no; repeating will not help
+├── CancelRefused        422            Partner Center refused; a repeat will not help
 ├── Throttled            429            repeat after retry_after_s
-├── OurFault             500            a bug, or a setting that the operator must mend
-├── BadGateway           502            our app was refused, or an answer that means nothing to us
+├── OurFault             500            a bug, or a setting that the operator must correct
+├── BadGateway           502            our app was refused, or Partner Center's answer has no known meaning
 ├── Unavailable          503            nothing was changed; repeat after retry_after_s
-└── OutcomeUnknown       503            it may have happened; a repeat is safe
+└── OutcomeUnknown       503            the order may have been cancelled; a repeat is safe
 
-Each class lists its codes with their statuses; `code` is what callers branch on, and never
-changes. No 408, 409, 425 or 504: ticketing systems repeat those, or never do, at the wrong time.
+Each class lists its codes with their statuses. Callers branch on `code`, so a code never changes its
+meaning. The statuses 408, 409, 425 and 504 are not used: ticketing systems repeat a 409 without a pause,
+and some never repeat a 504.
 
 Source: RFC 9457 (problem details), RFC 9110 (status phrases, Retry-After).
 """
@@ -38,17 +39,16 @@ class FieldError:
 
 @dataclass(frozen=True)
 class PartnerCenterError:
-    """What Partner Center said: *code* always as text, though it is a number on some wires."""
+    """The error that Partner Center reported. *code* is text, although some of its answers have a number."""
 
     code: str | None
     description: str | None
 
 
 class CancelError(Exception):
-    """An end state of one request that is not an answer 200.
+    """An end of a call that is not an answer 200.
 
-    *detail* reaches the caller: words that say what failed and what to do, without secrets and
-    without repeating what was sent.
+    *detail* reaches the caller: it says what failed and what to do. It holds no secret and nothing from the request.
     """
 
     codes: ClassVar[dict[str, int]] = {}
@@ -69,9 +69,9 @@ class CancelError(Exception):
         self.errors = errors
         self.partner_center = partner_center
         self.retryable = self.status in RETRYABLE_STATUSES
-        wished_s = RETRY_AFTER_DEFAULT_S if retry_after_s is None else retry_after_s
-        # Whole seconds from 1 to 59, None where repeating is no use.
-        self.retry_after_s = max(1, math.ceil(min(wished_s, RETRY_AFTER_MAX_S))) if self.retryable else None
+        wanted_s = RETRY_AFTER_DEFAULT_S if retry_after_s is None else retry_after_s
+        # Whole seconds from 1 to 59; None if a repeat does not help.
+        self.retry_after_s = max(1, math.ceil(min(wanted_s, RETRY_AFTER_MAX_S))) if self.retryable else None
 
 
 class InvalidRequest(CancelError):
@@ -128,6 +128,13 @@ class OutcomeUnknown(CancelError):
     codes: ClassVar = {"outcome_unknown": 503}
 
 
+def credentials_unavailable(service: str) -> Unavailable:
+    """Return the error for a *service* (Key Vault, Entra ID, the managed identity) that gave no usable answer."""
+    return Unavailable(
+        "credentials_unavailable", f"{service} gave no usable answer in time. Nothing was changed; ask again."
+    )
+
+
 def all_codes() -> Iterator[tuple[str, int]]:
     """Yield every code with its status, in the order of the tree."""
     for kind in CancelError.__subclasses__():
@@ -135,7 +142,7 @@ def all_codes() -> Iterator[tuple[str, int]]:
 
 
 def problem_body(error: CancelError, request_id: str, correlation_id: str) -> dict[str, Any]:
-    """Return the problem (RFC 9457) for *error*; like the answer 200 its shape never changes."""
+    """Return the problem (RFC 9457) for *error*. It always has the same members, like the answer 200."""
     return {
         "type": "about:blank",
         "title": HTTPStatus(error.status).phrase,

@@ -1,17 +1,15 @@
-"""What an operator sets: accounts at Partner Center, who may call, limits; and the table of clouds.
+"""The operator's settings: accounts at Partner Center, callers, limits.
 
-Read once from a mapping that is passed in, into a frozen model; every fault is named at once,
-none with its value. No secret is a setting: accounts name the Key Vault secrets that hold them.
+They are read once, from a mapping that is passed in, into a frozen model. Every fault is named at once, and
+none with its value. No setting holds a secret: accounts and callers name the Key Vault secrets.
 
-Source: Partner Center's "partner-center-rest-urls" and "deprecate-azure-active-directory-graph-token"
-pages, azure-identity's documentation for the closing of Microsoft Cloud Germany (read 2026-11-21).
-The authority for US Government is not stated in Partner Center's documentation: override it if it is wrong.
+Source: azure-identity's documentation for the end of Microsoft Cloud Germany (read 2026-11-21).
 """
 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -30,43 +28,12 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
-from shared.contract import Guid, unique_members
+from shared import strict_json
+from shared.clouds import CLOUDS, Endpoints
+from shared.contract import Guid
 from shared.errors import OurFault
 
-
-@dataclass(frozen=True)
-class Endpoints:
-    """Where an account lives. *api_root* has no version, audiences no `/.default`.
-
-    *exchange_audience* is what a managed identity's token is for when it stands in for a secret.
-    """
-
-    api_root: str
-    authority: str
-    audience: str
-    exchange_audience: str
-
-
-CLOUDS = {
-    "global": Endpoints(
-        "https://api.partnercenter.microsoft.com",
-        "https://login.microsoftonline.com",
-        "https://api.partnercenter.microsoft.com",
-        "api://AzureADTokenExchange",
-    ),
-    "china": Endpoints(  # operated by 21Vianet
-        "https://partner.partnercenterapi.microsoftonline.cn",
-        "https://login.partner.microsoftonline.cn",
-        "https://partner.partnercenterapi.microsoftonline.cn",
-        "api://AzureADTokenExchangeChina",
-    ),
-    "usgov": Endpoints(
-        "https://api.partnercenter.microsoft.com",
-        "https://login.microsoftonline.us",
-        "https://api.partnercenter.microsoft.com",
-        "api://AzureADTokenExchangeUSGov",
-    ),
-}
+type Credential = Literal["clientSecret", "certificate", "refreshToken", "managedIdentity"]
 
 
 class Mode(StrEnum):
@@ -81,7 +48,8 @@ _HTTPS_URL = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/(?!\.{1,2}(/|$))
 
 
 def _https_url(url: str) -> str:
-    # The pattern first: urlsplit drops line breaks and takes what no URL may hold. Paths are sent as they are.
+    # The pattern is checked first: urlsplit drops line breaks and accepts invalid characters. Dot segments are refused
+    # because paths are sent as they are.
     if not _HTTPS_URL.fullmatch(url) or urlsplit(url).port == 0:
         raise ValueError("must be an https URL without user, dot segments, query or fragment")
     return url.rstrip("/")
@@ -91,9 +59,9 @@ def _from_json(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value, object_pairs_hook=unique_members)
+        return strict_json.loads(value)
     except json.JSONDecodeError as error:
-        # Its own text, without the document that it carries along.
+        # The exception also holds the whole document, which must not get into a message.
         raise ValueError(f"is not JSON (line {error.lineno}, column {error.colno})") from None
     except RecursionError:
         raise ValueError("is nested too deeply") from None
@@ -104,8 +72,8 @@ type Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 type SecretName = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,127}$")]
 
 
-def _words(fault: ErrorDetails) -> str:
-    if fault["type"] == "union_tag_invalid":  # where pydantic's words repeat the value
+def _message(fault: ErrorDetails) -> str:
+    if fault["type"] == "union_tag_invalid":  # pydantic's message has the value
         return "proof must be zendesk, standard-webhooks, entra or key"
     return fault["msg"].removeprefix("Value error, ")
 
@@ -115,11 +83,11 @@ class _Frozen(BaseModel):
 
 
 class Account(_Frozen):
-    """One Partner Center account, with one kind of credential; each names the Key Vault secret that holds it.
+    """One Partner Center account, with one kind of credential. Members of a credential name a Key Vault secret.
 
-    `clientSecret` or `certificate` or `managedIdentity` (the function's identity as the app's federated
-    credential) are app-only; `refreshToken` with `clientSecret` is App+User. *customers* None means
-    all that it has a relationship with.
+    `clientSecret`, `certificate` and `managedIdentity` (the function's identity as the app's federated
+    credential) are app-only. `refreshToken` with `clientSecret` is App+User. *customers* None means all
+    customers that the partner has a relationship with.
     """
 
     cloud: Literal["global", "china", "usgov"]
@@ -155,7 +123,7 @@ class Account(_Frozen):
 
     @property
     def secrets(self) -> dict[str, str]:
-        """The names of this account's secrets in Key Vault, by the member that gives them."""
+        """The names of this account's secrets in Key Vault, by the member that names them."""
         named = {
             "clientSecret": self.client_secret,
             "certificate": self.certificate,
@@ -164,14 +132,22 @@ class Account(_Frozen):
         return {member: name for member, name in named.items() if name is not None}
 
     @property
+    def credential(self) -> Credential:
+        if self.managed_identity:
+            return "managedIdentity"
+        if self.certificate:
+            return "certificate"
+        return "refreshToken" if self.refresh_token else "clientSecret"
+
+    @property
     def endpoints(self) -> Endpoints:
-        """The cloud's endpoints with this account's own in their place."""
+        """The cloud's endpoints; this account's own endpoints replace them."""
         own = {"api_root": self.api_root, "authority": self.authority, "audience": self.audience}
         return replace(CLOUDS[self.cloud], **{name: url for name, url in own.items() if url})
 
 
 class Caller(_Frozen):
-    """What a caller may touch, whichever way it proves itself. *accounts* and *customers* None mean all."""
+    """A caller and its limits, whatever its proof is. *accounts* and *customers* None mean all."""
 
     accounts: frozenset[Name] | None = Field(None, min_length=1)
     customers: frozenset[Guid] | None = Field(None, min_length=1)
@@ -179,21 +155,21 @@ class Caller(_Frozen):
 
 
 class KeyCaller(Caller):
-    """Sends a key of its own, of which only the *sha256* is known here."""
+    """A caller that sends a key of its own. The setting holds only the key's *sha256*."""
 
     proof: Literal["key"]
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{64}$", to_lower=True)]
 
 
 class SigningCaller(Caller):
-    """Signs each request. *secrets* are named in Key Vault; during a rotation any of them may have signed."""
+    """A caller that signs each request. *secrets* name Key Vault secrets; a signature by any of them is valid."""
 
     proof: Literal["zendesk", "standard-webhooks"]
     secrets: tuple[SecretName, ...] = Field(min_length=1, max_length=8)
 
 
 class EntraCaller(Caller):
-    """An app or a user with the app role *role*, signed in by App Service Authentication."""
+    """An app or a user with the app role *role*, which App Service Authentication has signed in."""
 
     proof: Literal["entra"]
     role: Annotated[str, StringConstraints(pattern=r"^[^\s]{1,120}$")]
@@ -203,7 +179,7 @@ type AnyCaller = Annotated[KeyCaller | SigningCaller | EntraCaller, Field(discri
 
 
 class Settings(BaseModel):
-    """All settings, by the names of their environment variables. *callers* None means the function key is enough."""
+    """All settings; the aliases are their environment variables. *callers* None: the function key is enough."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
@@ -218,33 +194,33 @@ class Settings(BaseModel):
     max_wait_s: float = Field(100.0, alias="CANCEL_MAX_WAIT_S", ge=1, le=100, allow_inf_nan=False)
     secret_ttl_s: float = Field(900.0, alias="SECRET_TTL_S", ge=0, allow_inf_nan=False)
     azure_client_id: str | None = Field(None, alias="AZURE_CLIENT_ID")
-    # Azure's own: there is a managed identity; App Service Authentication is on.
+    # Set by Azure: the managed identity's address; whether App Service Authentication is on.
     identity_endpoint: str | None = Field(None, alias="IDENTITY_ENDPOINT")
     website_auth_enabled: str | None = Field(None, alias="WEBSITE_AUTH_ENABLED")
 
     @field_validator("callers")
     @classmethod
     def _callers_are_named(cls, callers: dict[str, AnyCaller] | None) -> dict[str, AnyCaller]:
-        if callers is None:  # "null": whoever wrote that did not mean "open to everyone"
+        if callers is None:  # "null" was written, and its author did not mean "open to everyone"
             raise ValueError("must name at least one caller; remove the setting to let the function key be enough")
         return callers
 
     @property
     def is_entra_checked(self) -> bool:
-        """True if App Service Authentication is on: else anybody can send the header that it sends."""
+        """True if App Service Authentication is on. If it is off, anybody can send the header that it sends."""
         return (self.website_auth_enabled or "").lower() == "true"
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """Raise OurFault (misconfigured) that names every bad setting at once, without values."""
-        # An app setting left blank in the portal arrives as ""; that means unset, except for
-        # CALLERS, where blank must never come to mean "open".
+        """Return the settings in *environ*. Raises OurFault, which names every bad one without its value."""
+        # A setting that was left blank in the portal arrives as "". It counts as not set, except CALLERS: a
+        # blank CALLERS must never mean "open to everyone".
         given = {name: value for name, value in environ.items() if value or name == "CALLERS"}
         try:
             return cls.model_validate(given)
         except ValidationError as error:
             faults = (
-                f"{'.'.join(str(part) for part in fault['loc'])}: {_words(fault)}"
+                f"{'.'.join(str(part) for part in fault['loc'])}: {_message(fault)}"
                 for fault in error.errors(include_url=False, include_input=False, include_context=False)
             )
-            raise OurFault("misconfigured", f"The operator must mend settings. {'; '.join(faults)}.") from None
+            raise OurFault("misconfigured", f"The operator must correct these settings. {'; '.join(faults)}.") from None

@@ -1,7 +1,7 @@
-"""The one TLS context of a worker, for httpx and for the SDKs' requests alike.
+"""Holds the one TLS context of a worker, for httpx and for the SDKs' `requests`.
 
-Reading the certificate authorities takes 12 ms, and each of their sessions would read them again:
-three times in every cold start. They are certifi's, or those that SSL_CERT_FILE or SSL_CERT_DIR names.
+Reading the certificate authorities takes 12 ms, and each session of the SDKs would read them again: three times
+in every cold start. The authorities are certifi's, or those that SSL_CERT_FILE or SSL_CERT_DIR names.
 
 Source: httpx 0.28.1, requests 2.34.2 and urllib3 2.8.0, read and measured.
 """
@@ -23,7 +23,7 @@ def tls_context() -> ssl.SSLContext:
 
 
 def open_session() -> "requests.Session":
-    """Return a session that trusts whom `tls_context` does, and repeats nothing."""
+    """Return a session that trusts the authorities of `tls_context` and repeats nothing."""
     import requests  # noqa: PLC0415
     from requests.adapters import HTTPAdapter  # noqa: PLC0415
 
@@ -37,11 +37,11 @@ def open_session() -> "requests.Session":
             _verify: object,
             cert: Any = None,  # noqa: ANN401
         ) -> Any:  # noqa: ANN401
-            # True, or the path of a bundle would be read again: the context says whom to trust.
+            # True instead of a bundle's path, which would be read again. The context has the authorities.
             return super().build_connection_pool_key_attributes(request, verify=True, cert=cert)
 
         def cert_verify(self, conn: Any, *_: object) -> None:  # noqa: ANN401
-            conn.cert_reqs = "CERT_REQUIRED"  # and no bundle beside the context's
+            conn.cert_reqs = "CERT_REQUIRED"  # no bundle: the context has the authorities
 
     session = requests.Session()
     for scheme in ("http://", "https://"):

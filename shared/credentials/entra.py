@@ -1,8 +1,8 @@
-"""Entra ID: a token for Partner Center, by each kind of credential that an account can have.
+"""Gets a token for Partner Center from Entra ID, with each kind of credential that an account can have.
 
-Client secret and certificate are app-only, so is the managed identity as the app's federated
-credential; the refresh token with the client secret is App+User (the Secure Application Model).
-Whether Partner Center takes an app with a federated credential nobody could confirm.
+Client secret, certificate, and a managed identity used as the app's federated credential are app-only. A
+refresh token with a client secret is App+User (the Secure Application Model). Nobody could confirm whether
+Partner Center accepts an app with a federated credential.
 
 Source: azure-identity 1.27, msal 1.39; Entra's error codes
 (learn.microsoft.com/entra/identity-platform/reference-error-codes) and "access tokens by a managed
@@ -23,23 +23,22 @@ from typing import TYPE_CHECKING, Any
 from shared.credentials.azure_sdk import (
     CONNECT_TIMEOUT_S,
     READ_TIMEOUT_S,
-    Seen,
-    importing,
+    LastStatus,
     open_identity,
     sdk_options,
-    unavailable,
+    without_gc,
 )
 from shared.credentials.key_vault import Secret
-from shared.errors import BadGateway, CancelError, OurFault
+from shared.errors import BadGateway, CancelError, OurFault, credentials_unavailable
 from shared.settings import Account, Settings
 from shared.tls import open_session
 
 if TYPE_CHECKING:
     import msal
 
-_TOKEN = re.compile(r"[!-~]+")  # what a header can carry; RFC 6750 allows less, Entra promises no form
+_TOKEN = re.compile(r"[!-~]+")  # any text that a header can carry; Entra ID promises no form
 
-TRANSIENT_CODES = frozenset({"90006", "90033"})  # failed to complete, temporarily unavailable
+TRANSIENT_CODES = frozenset({"90006", "90033"})  # "failed to complete", "temporarily unavailable"
 
 _CONSENT = "The operator must consent again, with MFA (python -m infra.consent)."
 _REASONS = {
@@ -64,17 +63,17 @@ _REASONS = {
     "70008": f"the refresh token has expired. {_CONSENT}",
     "700082": f"the refresh token has expired, unused for 90 days. {_CONSENT}",
     "50173": f"the refresh token was revoked. {_CONSENT}",
-    "50076": f"it wants the user to sign in with MFA. {_CONSENT}",
-    "50079": f"it wants the user to sign in with MFA. {_CONSENT}",
+    "50076": f"the user must sign in with MFA. {_CONSENT}",
+    "50079": f"the user must sign in with MFA. {_CONSENT}",
     "65001": f"nobody consented to the app. {_CONSENT}",
 }
 
 
 @dataclass(frozen=True)
 class Grant:
-    """A token, the seconds that it lives, and a new refresh token where one was exchanged.
+    """A token, its life in seconds, and a new refresh token if one was exchanged.
 
-    Raises Unavailable if Entra called something a token that cannot be one.
+    Raises Unavailable if Entra ID's answer holds something that cannot be a token.
     """
 
     bearer: str = field(repr=False)
@@ -82,33 +81,32 @@ class Grant:
     refresh_token: str | None = field(repr=False, default=None)
 
     def __post_init__(self) -> None:
-        # As a header it would fail on its way to Partner Center, and look like a fault there, or ours.
+        # In a header it would fail on its way to Partner Center, and look like a fault of Partner Center or of ours.
         if not (isinstance(self.bearer, str) and _TOKEN.fullmatch(self.bearer)):
-            raise unavailable("Entra ID")
+            raise credentials_unavailable("Entra ID")
 
 
 def request_token(settings: Settings, name: str, secrets: Mapping[str, Secret]) -> Grant:
-    """Return a token for account *name*; *secrets* are those that its settings name, by member.
+    """Return a token for account *name*. *secrets* are the account's, by the member that names them.
 
-    Raises OurFault if a setting or a secret is unusable, BadGateway if Entra refused the app,
+    Raises OurFault if a setting or a secret is unusable, BadGateway if Entra ID refused the app,
     Unavailable if it gave no usable answer. Blocks: call it in a thread.
     """
     account = settings.accounts[name]
-    seen = Seen()
+    last_status = LastStatus()
     if "refreshToken" in secrets:
-        return _by_refresh_token(name, account, secrets, seen)
-    where = account.endpoints
-    # A new credential each time: MSAL hands out its cached token until 5 minutes before its end.
-    with _app_credential(settings, name, secrets, seen) as credential:
+        return _by_refresh_token(name, account, secrets, last_status)
+    # A new credential each time: MSAL returns its cached token until 5 minutes before the token expires.
+    with _app_credential(settings, name, secrets, last_status) as credential:
         try:
-            token = credential.get_token(f"{where.audience}/.default")
-        except Exception as error:  # noqa: BLE001  (the SDK lets through whatever a broken answer made it raise)
-            raise _refusal(name, seen, str(error)) from None
+            token = credential.get_token(f"{account.endpoints.audience}/.default")
+        except Exception as error:  # noqa: BLE001  (a broken answer makes the SDK raise exceptions of any kind)
+            raise _refusal(name, last_status, str(error)) from None
     return Grant(token.token, token.expires_on - time.time())
 
 
-def _app_credential(settings: Settings, name: str, secrets: Mapping[str, Secret], seen: Seen) -> Any:  # noqa: ANN401  (three kinds)
-    with importing():
+def _app_credential(settings: Settings, name: str, secrets: Mapping[str, Secret], last_status: LastStatus) -> Any:  # noqa: ANN401  (three kinds)
+    with without_gc():
         from azure.identity import (  # noqa: PLC0415
             CertificateCredential,
             ClientAssertionCredential,
@@ -116,7 +114,7 @@ def _app_credential(settings: Settings, name: str, secrets: Mapping[str, Secret]
         )
 
     account = settings.accounts[name]
-    options = sdk_options(seen) | {"authority": account.endpoints.authority, "disable_instance_discovery": True}
+    options = sdk_options(last_status) | {"authority": account.endpoints.authority, "disable_instance_discovery": True}
     ids = (account.tenant_id, account.client_id)
     if account.managed_identity:
         assertion = _assertion(settings, name)
@@ -125,17 +123,17 @@ def _app_credential(settings: Settings, name: str, secrets: Mapping[str, Secret]
         try:
             data = _certificate_bytes(secrets["certificate"].value)
             return CertificateCredential(*ids, certificate_data=data, send_certificate_chain=True, **options)
-        except (TypeError, ValueError):  # the former for a key with a password
+        except (TypeError, ValueError):  # TypeError for a key with a password
             raise OurFault(
                 "misconfigured",
-                f"The secret that account {name} names in certificate is no certificate with its RSA key, in PEM or"
+                f"The secret that account {name} names in certificate is not a certificate with its RSA key, in PEM or"
                 " as PFX in base64 without a password. The operator must store it as Key Vault exports it.",
             ) from None
     return ClientSecretCredential(*ids, secrets["clientSecret"].value, **options)
 
 
 def _certificate_bytes(text: str) -> bytes:
-    """Return what Key Vault gives as a certificate's secret: PEM as it is, PFX out of its base64."""
+    """Return the certificate in a Key Vault secret: PEM as it is, PFX decoded from base64."""
     if "-----BEGIN" in text:
         return text.encode()
     try:
@@ -145,7 +143,7 @@ def _certificate_bytes(text: str) -> bytes:
 
 
 def certificate_end(text: str) -> datetime | None:
-    """Return when the certificate in a secret's *text* ends, None if it is none."""
+    """Return when the certificate in a secret's *text* expires, None if the text is not a certificate."""
     from cryptography import x509  # noqa: PLC0415
     from cryptography.hazmat.primitives.serialization import pkcs12  # noqa: PLC0415
 
@@ -159,31 +157,33 @@ def certificate_end(text: str) -> datetime | None:
 
 
 def _assertion(settings: Settings, name: str) -> str:
-    """Return the identity's token that stands in for the secret of account *name*."""
+    """Return the managed identity's token that is used in place of a secret of account *name*."""
     audience = settings.accounts[name].endpoints.exchange_audience
-    seen = Seen()
+    last_status = LastStatus()
     try:
-        with open_identity(settings, seen) as identity:
+        with open_identity(settings, last_status) as identity:
             return identity.get_token(f"{audience}/.default").token
-    except Exception:  # noqa: BLE001  (the SDK lets through whatever a broken answer made it raise)
-        if not seen.refused:
-            raise unavailable("The managed identity") from None
+    except Exception:  # noqa: BLE001  (a broken answer makes the SDK raise exceptions of any kind)
+        if not last_status.is_refusal:
+            raise credentials_unavailable("The managed identity") from None
     raise OurFault(
         "misconfigured",
-        f"The function's managed identity, which stands in for the secret of account {name}, gives no token for"
-        " Entra ID. The operator must check that it exists and that AZURE_CLIENT_ID is its client id.",
+        f"The function's managed identity, which account {name} uses in place of a secret, gives no token for"
+        " Entra ID. The operator must check that the identity exists and that AZURE_CLIENT_ID is its client id.",
     )
 
 
 @contextmanager
-def open_app(account: Account, client_secret: str, seen: Seen) -> Iterator["msal.ConfidentialClientApplication"]:
-    """Open the app of *account* for what only msal does: tokens that stand for a user."""
-    with importing():
+def open_app(
+    account: Account, client_secret: str, last_status: LastStatus
+) -> Iterator["msal.ConfidentialClientApplication"]:
+    """Open the app of *account* in msal, which alone can get tokens for a user."""
+    with without_gc():
         import msal  # noqa: PLC0415
 
     with open_session() as session:
         session.request = partial(session.request, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S))  # type: ignore[method-assign]
-        session.hooks["response"].append(lambda response, *_, **__: seen.note(response.status_code))
+        session.hooks["response"].append(lambda response, *_, **__: last_status.note(response.status_code))
         yield msal.ConfidentialClientApplication(
             account.client_id,
             client_credential=client_secret,
@@ -193,27 +193,25 @@ def open_app(account: Account, client_secret: str, seen: Seen) -> Iterator["msal
         )
 
 
-def _by_refresh_token(name: str, account: Account, secrets: Mapping[str, Secret], seen: Seen) -> Grant:
-    seen.note(None)
+def _by_refresh_token(name: str, account: Account, secrets: Mapping[str, Secret], last_status: LastStatus) -> Grant:
+    last_status.note(None)
     try:
-        with open_app(account, secrets["clientSecret"].value, seen) as app:
+        with open_app(account, secrets["clientSecret"].value, last_status) as app:
             scopes = [f"{account.endpoints.audience}/.default"]
             answer: dict[str, Any] = app.acquire_token_by_refresh_token(secrets["refreshToken"].value, scopes)
-    except Exception as error:  # noqa: BLE001  (msal lets through whatever a broken answer made it raise)
-        raise _refusal(name, seen, str(error)) from None
+    except Exception as error:  # noqa: BLE001  (a broken answer makes msal raise exceptions of any kind)
+        raise _refusal(name, last_status, str(error)) from None
     if "access_token" not in answer:
-        raise _refusal(name, seen, str(answer.get("error_description") or ""))
+        raise _refusal(name, last_status, str(answer.get("error_description") or ""))
     return Grant(answer["access_token"], float(answer.get("expires_in", 0)), answer.get("refresh_token"))
 
 
-def _refusal(name: str, seen: Seen, said: str) -> CancelError:
-    number = found[1] if (found := re.search(r"AADSTS(\d+)", said)) else ""
-    if not seen.refused or number in TRANSIENT_CODES:
-        return unavailable("Entra ID")
+def _refusal(name: str, last_status: LastStatus, message: str) -> CancelError:
+    number = found[1] if (found := re.search(r"AADSTS(\d+)", message)) else ""
+    if not last_status.is_refusal or number in TRANSIENT_CODES:
+        return credentials_unavailable("Entra ID")
     reason = _REASONS.get(number, "its credential was not accepted")
-    cure = (
-        "" if _CONSENT in reason else ". The operator must mend the app registration, or what Key Vault holds for it."
-    )
+    cure = "" if _CONSENT in reason else ". The operator must correct the app registration, or its secret in Key Vault."
     return BadGateway(
         "credentials_rejected",
         f"Entra ID refused the app of account {name}{number and f' (AADSTS{number})'}: {reason}{cure}",

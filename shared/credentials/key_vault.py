@@ -1,7 +1,7 @@
-"""Key Vault: the secrets that accounts and callers name, and the one that is written back.
+"""Reads the secrets that accounts and callers name from Key Vault, and writes renewed refresh tokens back.
 
-Each look opens a client of its own: it happens a few times an hour, MSAL remembers an identity endpoint's
-failure for a minute where the client is kept, and one account's trouble cannot touch another's.
+Each read opens a client of its own. Reads happen a few times an hour; MSAL remembers a failure of the identity
+endpoint for a minute in a client that is kept; and the failure of one account cannot reach another.
 
 Source: azure-keyvault-secrets 4.12; learn.microsoft.com/rest/api/keyvault/secrets (read 2026-11-21).
 """
@@ -12,20 +12,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.credentials.azure_sdk import Seen, importing, open_identity, sdk_options, unavailable
-from shared.errors import OurFault
+from shared.credentials.azure_sdk import LastStatus, open_identity, sdk_options, without_gc
+from shared.errors import OurFault, credentials_unavailable
 from shared.settings import Settings
 
 if TYPE_CHECKING:
     from azure.keyvault.secrets import KeyVaultSecret, SecretClient
 
-REFRESH_TOKEN_LIFE = timedelta(days=90)  # unused for as long, Entra forgets it
+REFRESH_TOKEN_LIFE = timedelta(days=90)  # Entra ID ends a refresh token that was not used for so long
 REWRITTEN_AFTER = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Secret:
-    """One version of a secret; None where Key Vault did not say."""
+    """One version of a secret. A date is None if Key Vault did not send it."""
 
     name: str
     value: str = field(repr=False)
@@ -34,91 +34,93 @@ class Secret:
 
 
 def read_secrets(settings: Settings, account: str) -> dict[str, Secret]:
-    """Return the newest version of each secret that *account* names, by its member. Blocks: call it in a thread.
+    """Return the newest version of each secret of *account*, by the member that names it.
 
-    Raises OurFault if one is not there or not ours to read, Unavailable if nothing answered.
+    Raises OurFault if a secret does not exist or may not be read, Unavailable if nothing answered.
+    Blocks: call it in a thread.
     """
     names = settings.accounts[account].secrets
     if not names:
         return {}
-    seen = Seen()
-    with open_vault(settings, seen) as client:
+    last_status = LastStatus()
+    with open_vault(settings, last_status) as client:
         return {
-            member: _read(client, seen, name, f"account {account} names in {member}") for member, name in names.items()
+            member: _read(client, last_status, name, f"account {account} names in {member}")
+            for member, name in names.items()
         }
 
 
-def read_secret(settings: Settings, name: str, whose: str) -> Secret:
-    """Return the newest version of the secret *name*; raises like `read_secrets`.
+def read_secret(settings: Settings, name: str, named_by: str) -> Secret:
+    """Return the newest version of the secret *name*. Raises like `read_secrets`.
 
-    *whose* tells the operator which setting names it, such as "account default names in clientSecret".
+    *named_by* tells the operator which setting names it, such as "account default names in clientSecret".
     """
-    seen = Seen()
-    with open_vault(settings, seen) as client:
-        return _read(client, seen, name, whose)
+    last_status = LastStatus()
+    with open_vault(settings, last_status) as client:
+        return _read(client, last_status, name, named_by)
 
 
 def renew_secret(settings: Settings, exchanged: Secret, value: str) -> Secret | None:
-    """Store *value* in place of *exchanged* if that is over a day old and still what the vault holds.
+    """Store *value* in place of *exchanged*, if *exchanged* is over a day old and still in the vault.
 
-    Returns what the vault holds then, None where nothing had to be done. Raises whatever the SDK
-    raises. Key Vault has no If-Match: between the look and the write an operator's new consent
-    could still be overwritten, for some milliseconds a day. Two instances at once do no harm, since
-    the old token and both new ones stay valid.
+    Returns the secret that the vault holds then, None if *exchanged* is too young. Raises the SDK's exceptions.
+    Key Vault has no If-Match: for some milliseconds a day, between read and write, an operator's new consent
+    could still be overwritten. Two instances that write at once do no harm: the old token and both new tokens
+    stay valid.
     """
     now = datetime.now(UTC)
     if exchanged.updated_at and now - exchanged.updated_at < REWRITTEN_AFTER:
         return None
     with open_vault(settings) as client:
-        held = client.get_secret(exchanged.name)
-        if (stored := _secret(exchanged.name, held)).value != exchanged.value:
+        current = client.get_secret(exchanged.name)
+        if (stored := _secret(exchanged.name, current)).value != exchanged.value:
             return stored
         written = client.set_secret(
             exchanged.name,
             value,
-            content_type=held.properties.content_type,
-            tags=held.properties.tags,
+            content_type=current.properties.content_type,
+            tags=current.properties.tags,
             expires_on=now + REFRESH_TOKEN_LIFE,
         )
         return Secret(exchanged.name, value, written.properties.updated_on or now, now + REFRESH_TOKEN_LIFE)
 
 
 @contextmanager
-def open_vault(settings: Settings, seen: Seen | None = None) -> Iterator["SecretClient"]:
-    """Open the vault with the function's identity, or a developer's own."""
-    with importing():
+def open_vault(settings: Settings, last_status: LastStatus | None = None) -> Iterator["SecretClient"]:
+    """Open the vault with the function's identity, or with a developer's own."""
+    with without_gc():
         from azure.keyvault.secrets import SecretClient  # noqa: PLC0415
 
-    seen = seen or Seen()
+    last_status = last_status or LastStatus()
     with (
-        open_identity(settings, seen) as identity,  # which a client does not close with itself
-        SecretClient(settings.key_vault_url, identity, **sdk_options(seen)) as client,
+        open_identity(settings, last_status) as identity,  # closing the client does not close it
+        SecretClient(settings.key_vault_url, identity, **sdk_options(last_status)) as client,
     ):
         yield client
 
 
-def _read(client: "SecretClient", seen: Seen, name: str, whose: str) -> Secret:
+def _read(client: "SecretClient", last_status: LastStatus, name: str, named_by: str) -> Secret:
     try:
         secret = _secret(name, client.get_secret(name))
-    except Exception:  # noqa: BLE001  (the SDK lets through whatever a broken answer made it raise)
-        if not seen.refused:
-            raise unavailable("Key Vault or the managed identity") from None
-        raise _unreadable(whose) from None
+    except Exception:  # noqa: BLE001  (a broken answer makes the SDK raise exceptions of any kind)
+        if not last_status.is_refusal:
+            raise credentials_unavailable("Key Vault or the managed identity") from None
+        raise _unreadable(named_by) from None
     if not secret.value:
-        raise _unreadable(whose)
+        raise _unreadable(named_by)
     return secret
 
 
 def _secret(name: str, found: "KeyVaultSecret") -> Secret:
-    # The name as it was asked for: Key Vault takes it in any case, and may answer in another.
-    # A secret that was piped into Key Vault often ends with a line break, and none of ours has one there.
+    # The name is kept as the settings have it: Key Vault takes a name in any case and may answer in another case.
+    # The value is stripped: a secret that was piped into Key Vault often ends with a line break, and no valid one does.
     value = (found.value or "").strip()
     return Secret(name, value, found.properties.updated_on, found.properties.expires_on)
 
 
-def _unreadable(whose: str) -> OurFault:
+def _unreadable(named_by: str) -> OurFault:
     return OurFault(
         "misconfigured",
-        f"The secret that {whose} could not be read from Key Vault. The operator must check that it exists, is"
+        f"The secret that {named_by} could not be read from Key Vault. The operator must check that it exists, is"
         " enabled and not empty, and that the function's identity has the role Key Vault Secrets User.",
     )

@@ -1,9 +1,9 @@
-"""Connections to Partner Center: the one used last is taken first, and none is shared.
+"""Keeps idle connections to Partner Center. A request takes the most recently used one and shares it with none.
 
-An idle connection belongs to nobody, one in use to its request. httpx's transport is called directly,
-with one connection of httpcore's where it has a pool: the pool looks at every connection for every
-request, and beyond 20 in flight it connects anew each time. An AsyncClient around it would add cookies
-and redirects, neither of them wanted. Without both a request costs 0.3 ms less.
+httpx's transport is called directly, and holds one httpcore connection in place of its pool. The pool
+looks at every connection for every request, and opens a new connection for each request when more than
+20 are in flight. An AsyncClient around the transport would add cookies and redirects, which are not wanted
+here. Without the pool and the client a request costs 0.3 ms less.
 
 Source: httpx 0.28.1 (python-httpx.org: "Transports", "Extensions"), httpcore 1.0.9, read and measured;
 github.com/encode/httpx/issues/3215.
@@ -25,27 +25,27 @@ KEEPALIVE_S = 120.0  # tickets come minutes apart; Azure drops an idle outbound 
 
 _parsed = lru_cache(httpx.URL)
 
-# What is left of an answer, in h11's buffer and in anyio's: it would be taken for the next one, which may be
-# another order's (RFC 9112, 6.3). Neither is shown by a public name.
+# Bytes after the end of an answer, in h11's buffer and in anyio's. The next request on the connection, which may
+# be for another order, would take them for its answer (RFC 9112, 6.3). Neither buffer has a public name.
 _leftovers = attrgetter("_connection._h11_state.trailing_data", "_connection._network_stream._stream._read_bio.pending")
 _NOTHING = ((b"", False), 0)
 
 
-class _Connection(httpx.AsyncHTTPTransport):
-    """httpx's transport over *one* connection to the origin of *url*, which its first request opens."""
+class _SingleConnection(httpx.AsyncHTTPTransport):
+    """httpx's transport over one connection to the origin of *url*. Its first request opens the connection."""
 
     def __init__(self, url: httpx.URL, keepalive_s: float) -> None:
-        self.one = httpcore.AsyncHTTPConnection(httpcore.URL(str(url)).origin, tls_context(), keepalive_s)
-        # The transport asks nothing of its pool that a connection does not do as well.
-        self._pool = self.one  # type: ignore[assignment]
+        self.connection = httpcore.AsyncHTTPConnection(httpcore.URL(str(url)).origin, tls_context(), keepalive_s)
+        # A connection has all the methods that the transport calls on its pool.
+        self._pool = self.connection  # type: ignore[assignment]
 
 
 class Connections:
-    """Those that are idle, by origin, for *keepalive_s* at most."""
+    """Idle connections by origin. Each is kept for at most *keepalive_s* seconds."""
 
     def __init__(self, keepalive_s: float = KEEPALIVE_S) -> None:
         self._keepalive_s = keepalive_s
-        self._idle: defaultdict[str, deque[_Connection]] = defaultdict(deque)
+        self._idle: defaultdict[str, deque[_SingleConnection]] = defaultdict(deque)
 
     async def aclose(self) -> None:
         for idle in self._idle.values():
@@ -62,40 +62,40 @@ class Connections:
         content: AsyncIterable[bytes] | None,
         connect_timeout_s: float,
     ) -> AsyncIterator[httpx.Response]:
-        """Send one request; yield its answer, whose body is read from its *stream*.
+        """Send one request and yield its response, whose body is read from `response.stream`.
 
-        *url* has a path, escaped, and no query. *content* is asked for its first piece when the connection
-        stands and the headers have left. *connect_timeout_s* is for TCP and for TLS each; nothing else is
-        limited here. Raises httpx.TransportError.
+        *url* has an escaped path and no query. *content* is asked for its first piece after the connection is
+        open and the headers have left. *connect_timeout_s* applies to TCP and to TLS separately; there is no
+        other time limit here. Raises httpx.TransportError.
         """
         parts = urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}"
-        # The path goes past httpx, which would read and write it anew, for longer than all else takes.
+        # The path is handed to httpcore as it is. Parsing and writing it again in httpx takes longer than the rest.
         extensions = {"timeout": {"connect": connect_timeout_s}, "target": parts.path.encode()}
         request = httpx.Request(method, _parsed(origin), headers=headers, content=content, extensions=extensions)
-        connection = await self._take(origin) or _Connection(request.url, self._keepalive_s)
+        transport = await self._take(origin) or _SingleConnection(request.url, self._keepalive_s)
         is_reusable = False
         try:
-            response = await connection.handle_async_request(request)
+            response = await transport.handle_async_request(request)
             try:
                 yield response
             finally:
                 await response.aclose()
-            is_reusable = connection.one.is_available() and _leftovers(connection.one) == _NOTHING
+            is_reusable = transport.connection.is_available() and _leftovers(transport.connection) == _NOTHING
         finally:
             if is_reusable:
-                self._idle[origin].append(connection)
+                self._idle[origin].append(transport)
             else:
-                await connection.aclose()
+                await transport.aclose()
 
-    async def _take(self, origin: str) -> _Connection | None:
-        """Return the idle connection used last; close those that are too old or that the other end has closed."""
+    async def _take(self, origin: str) -> _SingleConnection | None:
+        """Return the most recently used idle connection. Close those that are too old or closed by the other end."""
         idle = self._idle[origin]
-        while len(idle) > 1 and idle[0].one.has_expired():  # left over from a burst
+        while len(idle) > 1 and idle[0].connection.has_expired():  # kept since a burst of requests
             await idle.popleft().aclose()
         while idle:
             newest = idle.pop()
-            if not newest.one.has_expired():
+            if not newest.connection.has_expired():
                 return newest
             await newest.aclose()
         return None

@@ -1,108 +1,278 @@
-"""What Partner Center's refusals mean, which of them to repeat, and how long to wait.
+"""What Partner Center's answers mean, in two tables: classes of answers, and its codes with their class.
 
 No I/O, clock or randomness. The code decides first, then the status: a code's status has changed
-before (800082: 400, later 409), and one status stands for many codes.
+before (800082: 400, later 409), and one status stands for many codes. A new code is one row of `CODES`.
 
 Source: Partner Center's "error-codes" and "api-throttling-guidance" pages, with what users reported
-(10001, 1002, 0); the complete current table was not to be had, so an unknown code passes through.
+(10001, 1002, 0). The complete current table could not be read, so an unknown code is passed on to the caller.
 """
+
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from shared.errors import (
     BadGateway,
     CancelError,
     CancelRefused,
     NotFound,
-    PartnerCenterError,
     Throttled,
     Unavailable,
 )
-from shared.partner_center.orders import Reply, read_error
+from shared.partner_center.reply import Reply, read_error
 
 MAX_ATTEMPTS = 4
 FIRST_DELAY_S = 0.25
-THROTTLED_S = 10.0  # when a 429 does not say how long
-BUSY_RETRY_AFTER_S = 59.0  # "look again in minutes"; more than 59 and Zendesk would not repeat
+THROTTLED_S = 10.0  # for a 429 that does not say how long
+BUSY_RETRY_AFTER_S = 59.0  # "look again in minutes"; Zendesk does not repeat if it is over 59
 
-# 409 is absent on purpose: "order in progress" (800060) clears in minutes, not within our
-# deadline, so the caller is told to come back. 429 is no doubt about the order; the others are.
-UNACCOUNTED = frozenset({408}) | frozenset(range(500, 600))
-TRANSIENT_CODES = frozenset({"800003", "800094", "900192"})  # unexpected, update failed, try later
 
-ADVICE = {
-    "order_not_found": "Partner Center knows no order of this id for this customer. A new order can take 15"
-    " minutes to appear; ids are case-sensitive.",
-    "customer_not_found": "Partner Center knows no such customer of this account. The usual causes: the wrong"
-    " customer, the wrong account (sandbox or production), the wrong cloud.",
-    "cancellation_window_passed": "The time in which this order could be cancelled has passed. Ask Microsoft's"
-    " support, or let it run out.",
-    "not_cancellable": "Partner Center does not cancel this order in its present state. Look at it in Partner"
-    " Center, or ask Microsoft's support.",
-    "not_cancellable_in_production": "In production only perpetual software and software subscriptions can be"
-    " cancelled as orders. Cancel an Azure reservation in the Azure portal, a licence as a subscription.",
-    "use_subscription_cancel": "This product is not cancelled as an order: cancel its subscription in Partner"
-    " Center (PATCH of the subscription).",
-    "line_item_mismatch": "Partner Center found no such line in the order; nothing was changed. Read the order"
-    " (dryRun without lineItems lists its lines) and send the right lineItemNumber.",
-    "account_blocked": "Partner Center has blocked the customer or the partner account: a review, a lock, or an"
-    " agreement that is not accepted. Clear that in Partner Center, then ask again.",
-    "order_busy": "Partner Center is still working on this order. Nothing was changed; ask again in some minutes.",
-    "credentials_rejected": "Partner Center refused our app. The operator must check its registration in Partner"
-    " Center and its rights.",
-    "unexpected_answer": "Partner Center gave an answer that has no agreed meaning here; partnerCenter holds what"
-    " it said. Nothing is known to have changed: look at the order, and report the correlationId.",
-    "partner_center_unavailable": "Partner Center could not be reached or failed. Nothing was changed; ask again.",
-    "throttled": "Partner Center asks us to slow down. Nothing was changed; ask again after Retry-After.",
+@dataclass(frozen=True)
+class AnswerClass:
+    """A class of answers without success, and what a call does about them.
+
+    Attributes:
+        error: the error that ends the call, with its *code* for callers and its *detail*.
+        is_repeated: the same request may be answered otherwise in a moment, so it is sent again.
+        accounts_for_change: the answer proves that the request changed nothing. False: nobody knows.
+        needs_look: the order may be cancelled although the PATCH was refused, so the order is read.
+        may_mean_done: "it is cancelled already" is a likely reason for the refusal, so without that look
+            the refusal is not final.
+        retry_after_s: the pause to ask of the caller if Partner Center named none; None for the default.
+    """
+
+    error: type[CancelError]
+    code: str
+    detail: str
+    is_repeated: bool = False
+    accounts_for_change: bool = True
+    needs_look: bool = False
+    may_mean_done: bool = False
+    retry_after_s: float | None = None
+
+
+ORDER_NOT_FOUND = AnswerClass(
+    NotFound,
+    "order_not_found",
+    "Partner Center knows no order with this id for this customer. A new order can take 15 minutes to appear;"
+    " upper and lower case matter in an order id.",
+)
+CUSTOMER_NOT_FOUND = AnswerClass(
+    NotFound,
+    "customer_not_found",
+    "Partner Center knows no such customer of this account. The usual causes: the wrong customer, the wrong"
+    " account (sandbox or production), the wrong cloud.",
+)
+# Nobody could confirm what Partner Center answers to a second cancellation. So the order is looked at after
+# every refusal of the order itself, and after an answer whose meaning is not known.
+WINDOW_PASSED = AnswerClass(
+    CancelRefused,
+    "cancellation_window_passed",
+    "The time in which this order could be cancelled has passed. Ask Microsoft's support, or let the order run out.",
+    needs_look=True,
+    may_mean_done=True,
+)
+NOT_CANCELLABLE = AnswerClass(
+    CancelRefused,
+    "not_cancellable",
+    "Partner Center does not cancel this order in its present state. Look at the order in Partner Center, or ask"
+    " Microsoft's support.",
+    needs_look=True,
+    may_mean_done=True,
+)
+NOT_IN_PRODUCTION = AnswerClass(
+    CancelRefused,
+    "not_cancellable_in_production",
+    "In production only perpetual software and software subscriptions can be cancelled as orders. Cancel an Azure"
+    " reservation in the Azure portal, and a licence as a subscription in Partner Center.",
+    needs_look=True,
+)
+USE_SUBSCRIPTION = AnswerClass(
+    CancelRefused,
+    "use_subscription_cancel",
+    "This product cannot be cancelled as an order. Cancel its subscription in Partner Center.",
+    needs_look=True,
+)
+LINE_MISMATCH = AnswerClass(
+    CancelRefused,
+    "line_item_mismatch",
+    "Partner Center found no such line in the order; nothing was changed. Send the request without lineItems and"
+    " with dryRun: true to see the order's lines, then send the right lineItemNumber.",
+    needs_look=True,
+)
+ACCOUNT_BLOCKED = AnswerClass(
+    CancelRefused,
+    "account_blocked",
+    "Partner Center has blocked the customer or the partner account: a review, a lock, or an agreement that is not"
+    " accepted. Clear that in Partner Center, then send the request again.",
+    needs_look=True,
+)
+BUSY = AnswerClass(
+    Unavailable,
+    "order_busy",
+    "Partner Center is still working on this order. Nothing was changed; send the request again in some minutes.",
+    # Not repeated within the call: "order in progress" (800060) clears in minutes, after our deadline.
+    retry_after_s=BUSY_RETRY_AFTER_S,
+)
+THROTTLED = AnswerClass(
+    Throttled,
+    "throttled",
+    "Partner Center asks us to slow down. Nothing was changed; send the request again after Retry-After.",
+    is_repeated=True,
+    retry_after_s=THROTTLED_S,
+)
+REJECTED = AnswerClass(
+    BadGateway,
+    "credentials_rejected",
+    "Partner Center refused our app. The operator must check the app's registration in Partner Center and its rights.",
+)
+UNAVAILABLE = AnswerClass(
+    Unavailable,
+    "partner_center_unavailable",
+    "Partner Center could not be reached, or it failed. Nothing was changed; send the request again.",
+    is_repeated=True,
+    accounts_for_change=False,
+)
+UNEXPECTED = AnswerClass(
+    BadGateway,
+    "unexpected_answer",
+    "Partner Center gave an answer whose meaning is not known; partnerCenter holds its text. As far as is known"
+    " nothing was changed: look at the order in Partner Center, and report the correlationId.",
+    needs_look=True,
+    may_mean_done=True,
+)
+
+CLASSES = {
+    row.code: row
+    for row in (
+        *(ORDER_NOT_FOUND, CUSTOMER_NOT_FOUND, WINDOW_PASSED, NOT_CANCELLABLE, NOT_IN_PRODUCTION, USE_SUBSCRIPTION),
+        *(LINE_MISMATCH, ACCOUNT_BLOCKED, BUSY, THROTTLED, REJECTED, UNAVAILABLE, UNEXPECTED),
+    )
 }
 
-_CODES: dict[str, tuple[type[CancelError], str]] = {}
-for _kind, _slug, _numbers in (
-    (NotFound, "order_not_found", "20000"),
-    (NotFound, "customer_not_found", "20002 900159 60003 900118"),
-    (CancelRefused, "cancellation_window_passed", "900117 900213"),
-    (
-        CancelRefused,
-        "not_cancellable",
-        # 900278 is a pending operation that clears in a day: too long to call it busy.
-        (
-            "800061 800040 800096 800042 900141 900127 2001 2006 2011 800091 900278 900279 900311 4018"
-            " 800024 800026 800062 900321"
-        ),
+
+class Code(NamedTuple):
+    """A code of Partner Center: its class, what Partner Center means by it, and a *detail* of its own, if any."""
+
+    answer_class: AnswerClass
+    meaning: str
+    detail: str | None = None
+
+
+CODES = {
+    "20000": Code(ORDER_NOT_FOUND, "no order with this id"),
+    "20002": Code(CUSTOMER_NOT_FOUND, "no commerce relationship with the customer"),
+    "900159": Code(CUSTOMER_NOT_FOUND, "no commerce relationship with the customer"),
+    "60003": Code(CUSTOMER_NOT_FOUND, "no tenant with this id"),
+    "900118": Code(CUSTOMER_NOT_FOUND, "invalid customer id"),
+    "900117": Code(WINDOW_PASSED, "the cancellation window, in days, has passed"),
+    "900213": Code(WINDOW_PASSED, "the cancellation window, in hours, has passed"),
+    "800061": Code(NOT_CANCELLABLE, "the order cannot be cancelled"),
+    "800040": Code(NOT_CANCELLABLE, "the asset's status cannot change to this one"),
+    "800096": Code(NOT_CANCELLABLE, "the subscription's status cannot be updated"),
+    "800042": Code(NOT_CANCELLABLE, "not supported"),
+    "900141": Code(NOT_CANCELLABLE, "not supported"),
+    "900127": Code(NOT_CANCELLABLE, "not in this environment"),
+    "2001": Code(NOT_CANCELLABLE, "the subscription is suspended"),
+    "2006": Code(NOT_CANCELLABLE, "the offer cannot be updated"),
+    "2011": Code(NOT_CANCELLABLE, "the subscription is deleted already"),
+    "800091": Code(NOT_CANCELLABLE, "the subscription is suspended"),
+    "900278": Code(
+        NOT_CANCELLABLE,  # not BUSY: it clears after a day
+        "an operation is pending; try again after 24 hours",
+        "An operation on this order is pending. Send the request again after 24 hours.",
     ),
-    (CancelRefused, "not_cancellable_in_production", "800019"),
-    (CancelRefused, "use_subscription_cancel", "800063 800077 900263"),
-    (CancelRefused, "line_item_mismatch", "800071"),
-    (CancelRefused, "account_blocked", "800073 800074 800075 900416 900124 800039 900149"),
-    (Unavailable, "order_busy", "800014 800060 800082"),
-    (BadGateway, "credentials_rejected", "2032 900150 900308 1002 900309 90000 900329 900420 900421 10001 800001"),
-):
-    for _number in _numbers.split():
-        _CODES[_number] = (_kind, _slug)
-
-# What to do instead, where a code says more than its slug.
-_CODE_ADVICE = {
-    "900321": "A savings plan is cancelled in the Azure portal only, not here.",
-    "900278": "An operation on this order is pending. Ask again after 24 hours.",
-    "900329": "Partner Center does not take app-only credentials for this. The operator must use App+User.",
-    "900309": "Conditional Access blocked our app. The operator must exempt it, or meet the policy.",
-    "900420": "Partner Center no longer takes tokens of the old audience (graph.windows.net). The operator must"
-    " remove that override from the account.",
-    "900421": "The token lacks the claim that the user signed in with MFA. The operator must consent again, with MFA.",
-    "10001": "Partner Center wants a user who signed in with MFA. The operator must consent again, with MFA.",
+    "900279": Code(NOT_CANCELLABLE, "no more updates are allowed"),
+    "900311": Code(NOT_CANCELLABLE, "updated too often"),
+    "4018": Code(NOT_CANCELLABLE, "the order cannot be processed"),
+    "800024": Code(NOT_CANCELLABLE, "not eligible"),
+    "800026": Code(NOT_CANCELLABLE, "not eligible"),
+    "800062": Code(NOT_CANCELLABLE, "not eligible"),
+    "900321": Code(
+        NOT_CANCELLABLE,
+        "a savings plan is cancelled only in Azure",
+        "A savings plan can be cancelled in the Azure portal only, not here.",
+    ),
+    "800019": Code(NOT_IN_PRODUCTION, "in production only software subscriptions and perpetual software"),
+    "800063": Code(USE_SUBSCRIPTION, "the order cannot be cancelled; suspend the subscription"),
+    "800077": Code(USE_SUBSCRIPTION, "seat-based SaaS: cancel the subscription"),
+    "900263": Code(USE_SUBSCRIPTION, "not for legacy subscriptions"),
+    "800071": Code(LINE_MISMATCH, "the line item number is out of range"),
+    "800073": Code(ACCOUNT_BLOCKED, "the customer is under review"),
+    "800074": Code(ACCOUNT_BLOCKED, "the customer is under review"),
+    "800075": Code(ACCOUNT_BLOCKED, "the customer is not approved"),
+    "900416": Code(ACCOUNT_BLOCKED, "locked for transactions"),
+    "900124": Code(ACCOUNT_BLOCKED, "the Microsoft Partner Agreement is not accepted"),
+    "800039": Code(ACCOUNT_BLOCKED, "the reseller programme is not active"),
+    "900149": Code(ACCOUNT_BLOCKED, "the reseller programme is not active"),
+    "800014": Code(BUSY, "an adjustment of this order is pending"),
+    "800060": Code(BUSY, "the order is in progress; look again in minutes"),
+    "800082": Code(BUSY, "the subscription is not ready"),
+    "2032": Code(REJECTED, "access denied"),
+    "900150": Code(REJECTED, "the role lacks the right"),
+    "900308": Code(REJECTED, "insufficient privileges"),
+    "1002": Code(REJECTED, "authorization failed"),
+    "900309": Code(
+        REJECTED,
+        "Conditional Access blocked the app",
+        "Conditional Access blocked our app. The operator must exempt the app, or meet the policy.",
+    ),
+    "90000": Code(REJECTED, "an error of Entra ID"),
+    "900329": Code(
+        REJECTED,
+        "app-only credentials are not supported",
+        "Partner Center does not take app-only credentials for this. The operator must use App+User.",
+    ),
+    "900420": Code(
+        REJECTED,
+        "the token has the old audience",
+        "Partner Center no longer takes tokens with the old audience (graph.windows.net). The operator must remove"
+        " that override from the account.",
+    ),
+    "900421": Code(
+        REJECTED,
+        "the token lacks the MFA claim",
+        "The token lacks the claim that the user signed in with MFA. The operator must consent again, with MFA.",
+    ),
+    "10001": Code(
+        REJECTED,
+        "MFA is required (the old code)",
+        "Partner Center requires a user who signed in with MFA. The operator must consent again, with MFA.",
+    ),
+    "800001": Code(REJECTED, "the partner's token is missing"),
+    "800003": Code(UNAVAILABLE, "unexpected error"),
+    "800094": Code(UNAVAILABLE, "the update failed"),
+    "900192": Code(UNAVAILABLE, "try again later"),
 }
+
+
+def class_of(reply: Reply) -> AnswerClass:
+    """Return the class of a *reply* without success."""
+    code = CODES.get(read_error(reply.body).code or "")
+    if code:
+        return code.answer_class
+    if reply.status == 429:
+        return THROTTLED
+    if reply.status == 401:
+        return REJECTED
+    return UNAVAILABLE if _is_server_failure(reply) else UNEXPECTED
+
+
+def accounts_for_change(reply: Reply) -> bool:
+    """True if *reply* shows whether the request changed the order: it was accepted, or it changed nothing."""
+    # A 408 or 5xx proves nothing, even if its body has the code of a refusal.
+    return reply.is_success or (class_of(reply).accounts_for_change and not _is_server_failure(reply))
 
 
 def error_of(reply: Reply) -> CancelError:
-    """Return the end state that a *reply* without success stands for."""
-    said = read_error(reply.body)
-    kind, slug = _CODES.get(said.code or "") or _by_status(reply.status, said)
-    retry_after_s = reply.retry_after_s
-    if retry_after_s is None:
-        retry_after_s = {"order_busy": BUSY_RETRY_AFTER_S, "throttled": THROTTLED_S}.get(slug)
-    return kind(
-        slug,
-        _CODE_ADVICE.get(said.code or "", ADVICE[slug]),
-        retry_after_s=retry_after_s,
-        partner_center=said if said.code or said.description else None,
+    """Return the error that ends a call whose last *reply* is without success."""
+    answer_class = class_of(reply)
+    partner_center_error = read_error(reply.body)
+    code = CODES.get(partner_center_error.code or "")
+    return answer_class.error(
+        answer_class.code,
+        (code and code.detail) or answer_class.detail,
+        retry_after_s=answer_class.retry_after_s if reply.retry_after_s is None else reply.retry_after_s,
+        partner_center=partner_center_error if partner_center_error.code or partner_center_error.description else None,
     )
 
 
@@ -110,13 +280,13 @@ def retry_delay_s(reply: Reply | None, attempt: int, jitter: float) -> float | N
     """Return the seconds to wait before the next attempt, or None if *reply* is final.
 
     *reply* is None when the connection gave no answer. *attempt* counts from 1. *jitter*, drawn
-    by the caller from [0, 1), spreads the wait over [delay/2, delay). What Partner Center asks
-    for beats the computed delay: an early repeat counts against the limit too.
+    by the caller from [0, 1), spreads the wait over [delay/2, delay). Partner Center's Retry-After
+    wins over the computed delay: an early repeat counts against the limit too.
     """
     if attempt >= MAX_ATTEMPTS:
         return None
     if reply is not None:
-        if not is_transient(reply):
+        if reply.is_success or not class_of(reply).is_repeated:
             return None
         if reply.retry_after_s is not None:
             return reply.retry_after_s
@@ -126,46 +296,5 @@ def retry_delay_s(reply: Reply | None, attempt: int, jitter: float) -> float | N
     return delay_s / 2 + jitter * delay_s / 2
 
 
-def is_transient(reply: Reply) -> bool:
-    """True if the same request may be answered otherwise in a moment."""
-    if reply.is_success:  # first, so that an order is not parsed here as well
-        return False
-    code = read_error(reply.body).code or ""
-    if code in _CODES:
-        return False
-    return reply.status == 429 or reply.status in UNACCOUNTED or code in TRANSIENT_CODES
-
-
-def is_unaccounted(reply: Reply) -> bool:
-    """True if a change may have been made although *reply* reports a failure, whatever its code says."""
-    if reply.is_success:
-        return False
-    return reply.status in UNACCOUNTED or read_error(reply.body).code in TRANSIENT_CODES
-
-
-def is_worth_reading(error: CancelError) -> bool:
-    """True if the order may be cancelled already although Partner Center refused.
-
-    What it answers to a second cancellation nobody could confirm, so every refusal of the order
-    itself is held against the order, and every answer without an agreed meaning.
-    """
-    return isinstance(error, CancelRefused) or error.code == "unexpected_answer"
-
-
-def may_mean_done(error: CancelError) -> bool:
-    """True if "already cancelled" is what such a refusal may well mean: unread it decides nothing.
-
-    800061, 800040 and 2011 are likely, a window that has passed may be named before the state is,
-    and what nobody can interpret may mean that too.
-    """
-    return error.code in {"not_cancellable", "cancellation_window_passed", "unexpected_answer"}
-
-
-def _by_status(status: int, said: PartnerCenterError) -> tuple[type[CancelError], str]:
-    if status == 429:
-        return Throttled, "throttled"
-    if status == 401:
-        return BadGateway, "credentials_rejected"
-    if status in UNACCOUNTED or said.code in TRANSIENT_CODES:
-        return Unavailable, "partner_center_unavailable"
-    return BadGateway, "unexpected_answer"
+def _is_server_failure(reply: Reply) -> bool:
+    return reply.status == 408 or 500 <= reply.status <= 599

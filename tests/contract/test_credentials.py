@@ -108,9 +108,9 @@ async def test_a_refused_token_is_fetched_anew_with_its_secret(credentials: Cred
     bearer = await credentials.bearer("default", LONG_S)
     cloud.forget()
 
-    credentials.refuse("default", bearer, again=False)
+    credentials.reject_token("default", bearer, was_renewed=False)
     renewed = await credentials.bearer("default", LONG_S)
-    credentials.refuse("default", bearer, again=False)  # by a call that had the old one: too late to matter
+    credentials.reject_token("default", bearer, was_renewed=False)  # by a call that had the old one: too late to matter
 
     assert renewed != bearer
     assert await credentials.bearer("default", LONG_S) == renewed
@@ -129,7 +129,7 @@ async def test_a_token_on_its_way_when_one_is_refused_is_not_trusted(
     while not await asyncio.to_thread(cloud.requests, "entra"):  # noqa: ASYNC110  (in another process)
         await asyncio.sleep(0.01)
 
-    credentials.refuse("default", bearer, again=False)
+    credentials.reject_token("default", bearer, was_renewed=False)
     renewed = await credentials.bearer("default", LONG_S)
     cloud.forget()
     await flights_landed()

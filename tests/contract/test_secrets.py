@@ -64,7 +64,7 @@ async def test_nothing_planted_comes_out(
             authorization="Bearer PLANTED-4",
         )
         held = runtime.__dict__["_credentials"].__dict__
-        bearers = [one.bearer for one in held["_held"].values()]
+        bearers = [one.bearer for one in held["_tokens"].values()]
         texts = [repr(runtime), repr(runtime.settings), repr(held)]
 
     out = "\n".join([str(answer), str(dict(headers)), *texts, *map(format_record, caplog.records)])
@@ -96,7 +96,7 @@ async def test_an_echo_of_the_token_stops_here(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     await app.post(whole(order_id, dryRun=True))
-    [held] = app.runtime.__dict__["_credentials"].__dict__["_held"].values()
+    [held] = app.runtime.__dict__["_credentials"].__dict__["_tokens"].values()
     cloud.fault(method="PATCH", **echo(held.bearer)[number])
 
     _, problem, _ = await app.post(whole(order_id))

@@ -16,8 +16,8 @@ from shared.runtime import Runtime
 from shared.settings import EntraCaller, Settings, SigningCaller
 from tests.conftest import CUSTOMER
 from tests.contract.conftest import App
+from tests.support.callers import principal_headers, standard_webhooks_headers, zendesk_headers
 from tests.support.local_cloud import LocalCloud
-from tests.unit.test_signatures import principal, standard, zendesk
 
 pytestmark = pytest.mark.anyio
 
@@ -194,7 +194,7 @@ async def test_a_call_ends_in_time_though_a_secret_is_still_read_again(
     await store.values([name], 30)
     clock.now += READ_AGAIN_S
     cloud.fault(service="key_vault", delay_s=2)
-    signed = zendesk(b"{}", time.time(), "second")
+    signed = zendesk_headers(b"{}", time.time(), "second")
 
     async with Runtime(guarded(settings, name).model_copy(update={"deadline_s": 0.2})) as runtime:
         runtime.__dict__["_signing_secrets"] = store
@@ -219,7 +219,7 @@ async def test_a_signed_request_is_carried_out(
     caplog.set_level(logging.DEBUG)
     body = f'{{"customerTenantId": "{CUSTOMER}", "orderId": "{order_id}"}}\r\n'.encode()
     cloud.put(f"secrets/{name}", {"value": "PLANTED-the-webhooks-own-secret"})
-    signed = zendesk(body, time.time(), "PLANTED-the-webhooks-own-secret")
+    signed = zendesk_headers(body, time.time(), "PLANTED-the-webhooks-own-secret")
 
     async with Runtime(guarded(settings, name)) as runtime:
         status, answer, _ = await App(runtime).post(body, **{k.replace("-", "_"): v for k, v in signed.items()})
@@ -234,7 +234,7 @@ async def test_a_signed_request_is_carried_out(
 
 
 async def test_without_proof_key_vault_is_not_even_asked(settings: Settings, cloud: LocalCloud, name: str) -> None:
-    old = zendesk(b"{}", time.time() - 3600)
+    old = zendesk_headers(b"{}", time.time() - 3600)
     async with Runtime(guarded(settings, name)) as runtime:
         for headers in ({}, old, {"x-zendesk-webhook-signature": "x"}):
             status, _, _ = await App(runtime).post(b"{}", **{k.replace("-", "_"): v for k, v in headers.items()})
@@ -258,7 +258,7 @@ async def test_a_secret_that_cannot_be_had_is_not_the_callers_fault(
     """Not 401, after which a ticketing system would not try again."""
     if fault:
         cloud.fault(service="key_vault", times=2, **fault)
-    signed = standard(b"{}", time.time())  # of the caller whose secret is not there
+    signed = standard_webhooks_headers(b"{}", time.time())  # of the caller whose secret is not there
 
     async with Runtime(guarded(settings, name)) as runtime:
         _, problem, _ = await App(runtime).post(b"{}", **{k.replace("-", "_"): v for k, v in signed.items()})
@@ -272,7 +272,7 @@ async def test_a_rotated_secret_opens_once_it_is_read_again(
 ) -> None:
     await store.values([name], 30)
     cloud.put(f"secrets/{name}", {"value": "second"})
-    signed = {k.replace("-", "_"): v for k, v in zendesk(b"{}", time.time(), "second").items()}
+    signed = {k.replace("-", "_"): v for k, v in zendesk_headers(b"{}", time.time(), "second").items()}
 
     async with Runtime(guarded(settings, name)) as runtime:
         runtime.__dict__["_signing_secrets"] = store
@@ -291,7 +291,7 @@ async def test_a_signature_that_does_not_fit_is_no_refusal_while_nobody_can_look
     clock.now += READ_AGAIN_S
     cloud.forget()
     cloud.fault(service="key_vault", status=503, times=100)
-    signed = {k.replace("-", "_"): v for k, v in zendesk(b"{}", time.time(), "wrong").items()}
+    signed = {k.replace("-", "_"): v for k, v in zendesk_headers(b"{}", time.time(), "wrong").items()}
 
     async with Runtime(guarded(settings, name)) as runtime:
         runtime.__dict__["_signing_secrets"] = store
@@ -310,7 +310,7 @@ async def test_an_entra_principal_counts_only_where_azure_says_that_it_checks(
     known = settings.model_copy(update={"callers": callers, "website_auth_enabled": enabled})
 
     async with Runtime(known) as runtime:
-        sent = {k.replace("-", "_"): v for k, v in principal("Orders.Cancel").items()}
+        sent = {k.replace("-", "_"): v for k, v in principal_headers("Orders.Cancel").items()}
         found, _, _ = await App(runtime).post(b"{}", **sent)
 
     assert found == status

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.errors import Throttled
-from shared.partner_center.orders import Reply
+from shared.partner_center.reply import Reply
 from shared.partner_center.throttle import Gate
 from tests.conftest import CUSTOMER
 from tests.contract.conftest import App
@@ -18,7 +18,7 @@ LONG_S = 30.0
 
 
 async def through(gate: Gate, reply: Reply | None = None, remaining_s: float = LONG_S) -> None:
-    async with gate.passage(remaining_s) as passage:
+    async with gate.admit(remaining_s) as passage:
         passage.reply = reply or Reply(200, b"")
 
 
@@ -75,7 +75,7 @@ async def test_one_goes_ahead_and_the_others_follow() -> None:
 
     async def call(number: int) -> None:
         nonlocal inside
-        async with gate.passage(LONG_S) as passage:
+        async with gate.admit(LONG_S) as passage:
             inside += 1
             seen.append((number, inside))
             await let_go.wait()
@@ -95,7 +95,7 @@ async def test_a_probe_without_an_answer_hands_over() -> None:
     """Else a probe whose connection broke would leave the gate shut for ever."""
     gate = await closed(0.01)
     with pytest.raises(ConnectionError):
-        async with gate.passage(LONG_S):
+        async with gate.admit(LONG_S):
             raise ConnectionError
 
     await asyncio.wait_for(through(gate), LONG_S)
@@ -112,7 +112,7 @@ async def test_a_probe_that_is_refused_closes_it_again() -> None:
 
 async def test_whoever_waits_for_a_slow_probe_gives_up_in_time() -> None:
     gate = await closed(0.01)
-    async with gate.passage(LONG_S) as passage:
+    async with gate.admit(LONG_S) as passage:
         with pytest.raises(Throttled) as caught:
             await through(gate, remaining_s=0.05)
         passage.reply = Reply(200, b"")

@@ -17,7 +17,7 @@ import pytest
 from azure.identity import ClientSecretCredential
 
 from infra.local.senders.deliveries import SENDERS, Delivery, headers_of, zendesk_signature
-from shared.callers.identify import ZENDESK_TEST_SECRET
+from shared.callers.proofs import ZENDESK_TEST_SECRET
 from tests.conftest import CUSTOMER
 from tests.support.local_cloud import Json, LocalCloud, running, software_order
 

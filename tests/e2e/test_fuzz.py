@@ -15,8 +15,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from shared.contract import BODY_LIMIT_BYTES, Outcome
+from shared.contract import Outcome
 from shared.errors import RETRYABLE_STATUSES, all_codes
+from shared.http_request import BODY_LIMIT_BYTES
 from tests.conftest import CUSTOMER
 from tests.support.local_cloud import Json, LocalCloud
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from shared.contract import BODY_LIMIT_BYTES
+from shared.http_request import BODY_LIMIT_BYTES
 from shared.settings import Account, EntraCaller, KeyCaller, Settings, SigningCaller
 from tests.support.bicep import FILES, INFRA, ROOT, body, declared_at, expressions, names, parse, resources
 

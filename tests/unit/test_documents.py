@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from shared.clouds import CLOUDS
 from shared.contract import CancelRequest, CancelResult, LineItem, Outcome
 from shared.credentials.health import Health
 from shared.errors import CancelRefused, all_codes, problem_body
-from shared.settings import CLOUDS, Account, AnyCaller, Mode, Settings
+from shared.settings import Account, AnyCaller, Mode, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from infra import openapi_words
-from shared.contract import CancelRequest, Outcome, parse_cancel_request
+from shared.contract import CancelRequest, Outcome
 from shared.errors import OutcomeUnknown, all_codes, problem_body
+from shared.http_request import parse_request
 from tests.support.workflow import FAILED, SUCCEEDED, TIMED_OUT, Json, Run, referred, within
 
 FOLDER = Path(__file__).resolve().parents[2] / "infra/power-automate"
@@ -86,7 +87,7 @@ def test_it_sends_requests_that_the_function_takes(asked: Json) -> None:
 
     for name, dry_run in (("Dry_run", True), ("Cancel", asked.get("dryRun", False))):
         body, headers = json.dumps(sent[name]["body"]).encode(), sent[name]["headers"]
-        request = parse_cancel_request(body, {one.lower(): value for one, value in headers.items()})
+        request = parse_request(CancelRequest, body, {one.lower(): value for one, value in headers.items()})
         assert request == CancelRequest.model_validate(asked | {"dryRun": dry_run})
 
 

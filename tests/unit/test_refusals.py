@@ -5,25 +5,24 @@ import json
 import pytest
 
 from shared.errors import CancelError
-from shared.partner_center.orders import Reply
 from shared.partner_center.refusals import (
-    ADVICE,
+    CLASSES,
+    CODES,
     THROTTLED_S,
+    accounts_for_change,
+    class_of,
     error_of,
-    is_transient,
-    is_unaccounted,
-    is_worth_reading,
-    may_mean_done,
     retry_delay_s,
 )
+from shared.partner_center.reply import Reply
 
 
 def reply(status: int, code: object = None, retry_after_s: float | None = None) -> Reply:
-    body = b"" if code is None else json.dumps({"code": code, "description": "words", "data": []}).encode()
+    body = b"" if code is None else json.dumps({"code": code, "description": "text", "data": []}).encode()
     return Reply(status, body, retry_after_s)
 
 
-# Every row of the error table (facts of the "error-codes" page), with what a caller branches on.
+# Every row of Partner Center's "error-codes" page, with the code that callers branch on.
 TABLE = [
     (400, "900117", "cancellation_window_passed"),
     (400, "900213", "cancellation_window_passed"),
@@ -96,13 +95,13 @@ TABLE = [
 
 @pytest.mark.parametrize(("status", "code", "slug"), TABLE)
 @pytest.mark.parametrize("kind", [str, int], ids=["text", "number"])
-def test_a_code_decides(status: int, code: str, slug: str, kind: type) -> None:
-    """Codes are documented as text and were seen as numbers."""
+def test_a_known_code_decides(status: int, code: str, slug: str, kind: type) -> None:
+    """Codes are text in the documentation, and numbers in some answers."""
     error = error_of(reply(status, kind(code)))
 
     assert error.code == slug
     assert error.partner_center is not None
-    assert (error.partner_center.code, error.partner_center.description) == (code, "words")
+    assert (error.partner_center.code, error.partner_center.description) == (code, "text")
     assert error.detail
 
 
@@ -127,38 +126,44 @@ def test_a_code_decides(status: int, code: str, slug: str, kind: type) -> None:
 )
 @pytest.mark.parametrize("code", [None, "424242"], ids=["no-code", "unknown-code"])
 def test_without_a_known_code_the_status_decides(status: int, slug: str, code: str | None) -> None:
-    """A 404 alone is no proof that an order is unknown: a gateway answers so too."""
+    """A 404 alone does not prove that an order is unknown: a gateway sends it too."""
     error = error_of(reply(status, code))
 
     assert error.code == slug
     assert (error.partner_center and error.partner_center.code) == code
 
 
-def test_the_code_wins_over_a_status_that_changed() -> None:
+def test_the_code_decides_before_the_status() -> None:
     assert error_of(reply(409, "900117")).code == "cancellation_window_passed"
     assert error_of(reply(500, "800061")).code == "not_cancellable"
 
 
-def test_the_old_mfa_error_is_known_by_its_text() -> None:
+def test_the_code_of_the_old_mfa_error_is_in_its_text() -> None:
     error = error_of(Reply(401, b"Authentication failed. MFA required. (10001)"))
 
     assert (error.code, error.partner_center and error.partner_center.code) == ("credentials_rejected", "10001")
     assert "MFA" in error.detail
 
 
-def test_every_slug_has_advice_and_every_advice_a_use() -> None:
+def test_every_code_is_in_this_table() -> None:
+    missing = CODES.keys() - {code for _, code, _ in TABLE}
+
+    assert not missing, f"add a row to TABLE in this file for {', '.join(sorted(missing))}"
+
+
+def test_every_class_of_answers_is_in_use() -> None:
     slugs = {slug for _, _, slug in TABLE} | {"throttled"}
 
-    assert slugs == ADVICE.keys()
+    assert slugs == CLASSES.keys()
 
 
 @pytest.mark.parametrize(
     ("error", "retry_after_s"),
     [
-        pytest.param(error_of(reply(429, retry_after_s=57)), 57, id="as-it-says"),
+        pytest.param(error_of(reply(429, retry_after_s=57)), 57, id="as-partner-center-asks"),
         pytest.param(error_of(reply(429, retry_after_s=0)), 1, id="at-least-1"),
         pytest.param(error_of(reply(429, retry_after_s=3600)), 59, id="at-most-59"),
-        pytest.param(error_of(reply(429)), 10, id="throttled-without-a-word"),
+        pytest.param(error_of(reply(429)), 10, id="throttled-without-a-time"),
         pytest.param(error_of(reply(409, "800060")), 59, id="busy-takes-minutes"),
         pytest.param(error_of(reply(503, retry_after_s=1.2)), 2, id="whole-seconds"),
         pytest.param(error_of(reply(503)), 5, id="default"),
@@ -166,26 +171,29 @@ def test_every_slug_has_advice_and_every_advice_a_use() -> None:
     ],
 )
 def test_retry_after(error: CancelError, retry_after_s: int | None) -> None:
-    """Zendesk repeats only with a value below 60."""
+    """Zendesk repeats a request only if the value is below 60."""
     assert error.retry_after_s == retry_after_s
 
 
 @pytest.mark.parametrize(
-    ("answer", "transient", "unaccounted"),
+    ("answer", "is_repeated", "is_accounted_for"),
     [
-        pytest.param(reply(200), False, False, id="success"),
-        pytest.param(reply(408), True, True, id="408"),
-        pytest.param(reply(429), True, False, id="429-was-not-let-in"),
-        pytest.param(reply(500), True, True, id="500"),
-        pytest.param(reply(504, "0"), True, True, id="gateway"),
-        pytest.param(reply(400, "800094"), True, True, id="update-failed-by-code"),
-        pytest.param(reply(409, "800060"), False, False, id="busy-for-minutes"),
-        pytest.param(reply(500, "800061"), False, True, id="refusal-as-500"),
-        pytest.param(reply(400), False, False, id="400"),
+        pytest.param(reply(200), False, True, id="success"),
+        pytest.param(reply(408), True, False, id="408"),
+        pytest.param(reply(429), True, True, id="429-changes-nothing"),
+        pytest.param(reply(500), True, False, id="500"),
+        pytest.param(reply(504, "0"), True, False, id="gateway"),
+        pytest.param(reply(400, "800094"), True, False, id="update-failed"),
+        pytest.param(reply(409, "800060"), False, True, id="busy-for-minutes"),
+        pytest.param(reply(500, "800061"), False, False, id="refusal-as-500"),
+        pytest.param(reply(400), False, True, id="400"),
     ],
 )
-def test_what_is_repeated_and_what_leaves_a_doubt(answer: Reply, transient: bool, unaccounted: bool) -> None:
-    assert (is_transient(answer), is_unaccounted(answer)) == (transient, unaccounted)
+def test_is_it_repeated_and_does_it_account_for_the_change(
+    answer: Reply, is_repeated: bool, is_accounted_for: bool
+) -> None:
+    assert (retry_delay_s(answer, 1, 0.5) is not None) is is_repeated
+    assert accounts_for_change(answer) is is_accounted_for
 
 
 @pytest.mark.parametrize(
@@ -196,13 +204,13 @@ def test_what_is_repeated_and_what_leaves_a_doubt(answer: Reply, transient: bool
         pytest.param(None, 3, 1.0, 1.0, id="doubles"),
         pytest.param(None, 4, 0.0, None, id="four-attempts-are-all"),
         pytest.param(reply(503), 2, 1.0, 0.5, id="5xx"),
-        pytest.param(reply(503, retry_after_s=3), 1, 0.5, 3, id="as-it-says"),
+        pytest.param(reply(503, retry_after_s=3), 1, 0.5, 3, id="as-partner-center-asks"),
         pytest.param(reply(429, retry_after_s=57), 1, 0.5, 57, id="429"),
-        pytest.param(reply(429), 1, 0.5, THROTTLED_S, id="429-without-a-word"),
+        pytest.param(reply(429), 1, 0.5, THROTTLED_S, id="429-without-a-time"),
         pytest.param(reply(429, retry_after_s=1), 4, 0.5, None, id="429-fourth"),
         pytest.param(reply(400, "800061"), 1, 0.5, None, id="refusal"),
         pytest.param(reply(200), 1, 0.5, None, id="success"),
-        pytest.param(reply(401), 1, 0.5, None, id="401-is-not-a-matter-of-waiting"),
+        pytest.param(reply(401), 1, 0.5, None, id="401-needs-no-pause"),
     ],
 )
 def test_retry_delay(answer: Reply | None, attempt: int, jitter: float, delay_s: float | None) -> None:
@@ -210,7 +218,7 @@ def test_retry_delay(answer: Reply | None, attempt: int, jitter: float, delay_s:
 
 
 @pytest.mark.parametrize(
-    ("code", "worth_reading", "decides_nothing"),
+    ("code", "needs_look", "may_mean_done"),
     [
         ("800061", True, True),
         ("800040", True, True),
@@ -226,8 +234,8 @@ def test_retry_delay(answer: Reply | None, attempt: int, jitter: float, delay_s:
         ("800060", False, False),
     ],
 )
-def test_a_refusal_that_may_mean_done(code: str, worth_reading: bool, decides_nothing: bool) -> None:
-    """What a second cancellation is answered nobody could confirm: each refusal of the order is held against it."""
-    error = error_of(reply(400, code))
+def test_a_refusal_that_may_mean_done(code: str, needs_look: bool, may_mean_done: bool) -> None:
+    """Nobody could confirm how a second cancellation is answered, so the order is looked at after a refusal."""
+    answer_class = class_of(reply(400, code))
 
-    assert (is_worth_reading(error), may_mean_done(error)) == (worth_reading, decides_nothing)
+    assert (answer_class.needs_look, answer_class.may_mean_done) == (needs_look, may_mean_done)

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from shared.clouds import CLOUDS, Endpoints
 from shared.errors import OurFault
-from shared.settings import CLOUDS, Account, Endpoints, KeyCaller, Mode, Settings
+from shared.settings import Account, KeyCaller, Mode, Settings
 
 GUID = "bd59b416-37f9-4d8f-8df3-5750111fc615"
 ACCOUNT: dict[str, Any] = {

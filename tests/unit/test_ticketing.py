@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from infra.local.senders.deliveries import SENDERS, masked
 from infra.local.senders.templates import SYSTEMS, TEMPLATES, Ticket, render, run_business_rule
-from shared.contract import CancelRequest, parse_cancel_request
+from shared.contract import CancelRequest
 from shared.errors import InvalidRequest, all_codes
+from shared.http_request import parse_request
 
 CUSTOMER, ORDER = "45411344-b09d-47e7-9653-542006bf9766", "2y6dF_rVgDAXMxypQPPnTquuXhKVK_3N1"
 TICKET = Ticket(CUSTOMER, ORDER)
@@ -54,7 +55,7 @@ def body_of(path: Path) -> str:
 
 
 def parsed(body: bytes) -> CancelRequest:
-    return parse_cancel_request(body, {})
+    return parse_request(CancelRequest, body, {})
 
 
 # The bodies.
