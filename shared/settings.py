@@ -90,18 +90,34 @@ class Account(_Frozen):
     customers that the partner has a relationship with.
     """
 
-    cloud: Literal["global", "china", "usgov"]
-    tenant_id: Guid
-    client_id: Guid
-    client_secret: SecretName | None = None
-    certificate: SecretName | None = None
-    refresh_token: SecretName | None = None
-    managed_identity: bool = False
-    mode: Mode
-    customers: frozenset[Guid] | None = Field(None, min_length=1)
-    api_root: HttpsUrl | None = None
-    authority: HttpsUrl | None = None
-    audience: HttpsUrl | None = None
+    cloud: Literal["global", "china", "usgov"] = Field(
+        description="`global`, `china` (operated by 21Vianet) or `usgov` (US Government)."
+    )
+    tenant_id: Guid = Field(description="The partner's tenant, a GUID. A sandbox is a tenant of its own.")
+    client_id: Guid = Field(description="The app in that tenant that is registered in Partner Center, a GUID.")
+    client_secret: SecretName | None = Field(
+        None, description="Name of the Key Vault secret that holds the app's client secret."
+    )
+    certificate: SecretName | None = Field(
+        None, description="Name of the Key Vault secret that holds the app's certificate and key, as PFX or PEM."
+    )
+    refresh_token: SecretName | None = Field(
+        None, description="Name of the Key Vault secret that holds a user's refresh token (App+User)."
+    )
+    managed_identity: bool = Field(
+        default=False, description="`true`: the function's own identity takes the place of a secret."
+    )
+    mode: Mode = Field(
+        description="`live` cancels, `dry_run` only shows, `off` refuses. No default: a cancellation is final."
+    )
+    customers: frozenset[Guid] | None = Field(
+        None, min_length=1, description="The only customers whose orders may be cancelled. Left out: all of them."
+    )
+    api_root: HttpsUrl | None = Field(None, description="Address of Partner Center, in place of the cloud's own.")
+    authority: HttpsUrl | None = Field(None, description="Address of Entra ID, in place of the cloud's own.")
+    audience: HttpsUrl | None = Field(
+        None, description="The resource that tokens are for, in place of the cloud's own."
+    )
 
     @field_validator("cloud", mode="before")
     @classmethod
@@ -149,30 +165,42 @@ class Account(_Frozen):
 class Caller(_Frozen):
     """A caller and its limits, whatever its proof is. *accounts* and *customers* None mean all."""
 
-    accounts: frozenset[Name] | None = Field(None, min_length=1)
-    customers: frozenset[Guid] | None = Field(None, min_length=1)
-    dry_run_only: bool = False
+    accounts: frozenset[Name] | None = Field(
+        None, min_length=1, description="The only accounts that this caller may use. Left out: all of them."
+    )
+    customers: frozenset[Guid] | None = Field(
+        None, min_length=1, description="The only customers that this caller may name. Left out: all of them."
+    )
+    dry_run_only: bool = Field(
+        default=False, description="`true`: this caller may only ask for dry runs. A real request gets 403."
+    )
 
 
 class KeyCaller(Caller):
     """A caller that sends a key of its own. The setting holds only the key's *sha256*."""
 
-    proof: Literal["key"]
-    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{64}$", to_lower=True)]
+    proof: Literal["key"] = Field(description="How the caller proves who it is.")
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{64}$", to_lower=True)] = Field(
+        description="SHA-256 of the caller's own key, in hex."
+    )
 
 
 class SigningCaller(Caller):
     """A caller that signs each request. *secrets* name Key Vault secrets; a signature by any of them is valid."""
 
-    proof: Literal["zendesk", "standard-webhooks"]
-    secrets: tuple[SecretName, ...] = Field(min_length=1, max_length=8)
+    proof: Literal["zendesk", "standard-webhooks"] = Field(description="How the caller proves who it is.")
+    secrets: tuple[SecretName, ...] = Field(
+        min_length=1, max_length=8, description="Names of Key Vault secrets, 1 to 8. Any may have signed."
+    )
 
 
 class EntraCaller(Caller):
     """An app or a user with the app role *role*, which App Service Authentication has signed in."""
 
-    proof: Literal["entra"]
-    role: Annotated[str, StringConstraints(pattern=r"^[^\s]{1,120}$")]
+    proof: Literal["entra"] = Field(description="How the caller proves who it is.")
+    role: Annotated[str, StringConstraints(pattern=r"^[^\s]{1,120}$")] = Field(
+        description="Value of the app role that the app or the user needs."
+    )
 
 
 type AnyCaller = Annotated[KeyCaller | SigningCaller | EntraCaller, Field(discriminator="proof")]
@@ -183,20 +211,49 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
-    key_vault_url: HttpsUrl = Field(alias="KEY_VAULT_URL")
+    key_vault_url: HttpsUrl = Field(
+        alias="KEY_VAULT_URL", description="Address of the Key Vault: `https://NAME.vault.azure.net`."
+    )
     accounts: Annotated[dict[Name, Account], BeforeValidator(_from_json)] = Field(
-        alias="PARTNER_CENTER_ACCOUNTS", min_length=1
+        alias="PARTNER_CENTER_ACCOUNTS", min_length=1, description="The accounts at Partner Center, as JSON."
     )
     callers: Annotated[dict[Name, AnyCaller] | None, BeforeValidator(_from_json)] = Field(
-        None, alias="CALLERS", min_length=1
+        None, alias="CALLERS", min_length=1, description="Who may call, as JSON. Left out: the function key is enough."
     )
-    deadline_s: float = Field(8.0, alias="CANCEL_DEADLINE_S", gt=0, le=100, allow_inf_nan=False)
-    max_wait_s: float = Field(100.0, alias="CANCEL_MAX_WAIT_S", ge=1, le=100, allow_inf_nan=False)
-    secret_ttl_s: float = Field(900.0, alias="SECRET_TTL_S", ge=0, allow_inf_nan=False)
-    azure_client_id: str | None = Field(None, alias="AZURE_CLIENT_ID")
-    # Set by Azure: the managed identity's address; whether App Service Authentication is on.
-    identity_endpoint: str | None = Field(None, alias="IDENTITY_ENDPOINT")
-    website_auth_enabled: str | None = Field(None, alias="WEBSITE_AUTH_ENABLED")
+    deadline_s: float = Field(
+        8.0,
+        alias="CANCEL_DEADLINE_S",
+        gt=0,
+        le=100,
+        allow_inf_nan=False,
+        description="Seconds for one call, including its token and its repeats.",
+    )
+    max_wait_s: float = Field(
+        100.0,
+        alias="CANCEL_MAX_WAIT_S",
+        ge=1,
+        le=100,
+        allow_inf_nan=False,
+        description="Most seconds that a caller gets with `Prefer: wait`.",
+    )
+    secret_ttl_s: float = Field(
+        900.0,
+        alias="SECRET_TTL_S",
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds for which a secret from Key Vault is kept.",
+    )
+    azure_client_id: str | None = Field(
+        None, alias="AZURE_CLIENT_ID", description="Client id of the user-assigned managed identity."
+    )
+    identity_endpoint: str | None = Field(
+        None, alias="IDENTITY_ENDPOINT", description="Azure sets it where there is a managed identity."
+    )
+    website_auth_enabled: str | None = Field(
+        None,
+        alias="WEBSITE_AUTH_ENABLED",
+        description="Azure sets it to `True` while App Service Authentication is on.",
+    )
 
     @field_validator("callers")
     @classmethod
