@@ -115,9 +115,7 @@ class Account(_Frozen):
     )
     api_root: HttpsUrl | None = Field(None, description="Address of Partner Center, in place of the cloud's own.")
     authority: HttpsUrl | None = Field(None, description="Address of Entra ID, in place of the cloud's own.")
-    audience: HttpsUrl | None = Field(
-        None, description="The resource that tokens are for, in place of the cloud's own."
-    )
+    audience: HttpsUrl | None = Field(None, description="The tokens' resource, in place of the cloud's own.")
 
     @field_validator("cloud", mode="before")
     @classmethod

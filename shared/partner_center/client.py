@@ -27,9 +27,9 @@ from shared.partner_center.refusals import (
     UNEXPECTED,
     accounts_for_change,
     error_of,
-    retry_delay_s,
 )
 from shared.partner_center.reply import Reply
+from shared.partner_center.retry import retry_delay_s
 from shared.partner_center.throttle import Gate
 
 CONNECT_TIMEOUT_S = 2.0

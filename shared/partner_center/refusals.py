@@ -20,8 +20,6 @@ from shared.errors import (
 )
 from shared.partner_center.reply import Reply, read_error
 
-MAX_ATTEMPTS = 4
-FIRST_DELAY_S = 0.25
 THROTTLED_S = 10.0  # for a 429 that does not say how long
 BUSY_RETRY_AFTER_S = 59.0  # "look again in minutes"; Zendesk does not repeat if it is over 59
 
@@ -274,26 +272,6 @@ def error_of(reply: Reply) -> CancelError:
         retry_after_s=answer_class.retry_after_s if reply.retry_after_s is None else reply.retry_after_s,
         partner_center=partner_center_error if partner_center_error.code or partner_center_error.description else None,
     )
-
-
-def retry_delay_s(reply: Reply | None, attempt: int, jitter: float) -> float | None:
-    """Return the seconds to wait before the next attempt, or None if *reply* is final.
-
-    *reply* is None when the connection gave no answer. *attempt* counts from 1. *jitter*, drawn
-    by the caller from [0, 1), spreads the wait over [delay/2, delay). Partner Center's Retry-After
-    wins over the computed delay: an early repeat counts against the limit too.
-    """
-    if attempt >= MAX_ATTEMPTS:
-        return None
-    if reply is not None:
-        if reply.is_success or not class_of(reply).is_repeated:
-            return None
-        if reply.retry_after_s is not None:
-            return reply.retry_after_s
-        if reply.status == 429:
-            return THROTTLED_S
-    delay_s = FIRST_DELAY_S * 2.0 ** (attempt - 1)
-    return delay_s / 2 + jitter * delay_s / 2
 
 
 def _is_server_failure(reply: Reply) -> bool:

@@ -50,7 +50,8 @@ ALLOWED: dict[str, set[str]] = {
 PURE = (
     *("errors", "rfc3339", "strict_json", "http_request", "contract", "clouds", "settings"),
     *("callers.identify", "callers.proofs", "callers.permissions"),
-    *("partner_center.orders", "partner_center.reply", "partner_center.refusals", "cancelling.outcome"),
+    *("partner_center.orders", "partner_center.reply", "partner_center.refusals", "partner_center.retry"),
+    "cancelling.outcome",
 )
 
 # Decisions are functions of their arguments: their imports are listed, so that no other import gets in unseen.
