@@ -1,4 +1,4 @@
-"""The promises about the code itself: which way imports point, what loads when, how large things grow."""
+"""The rules for the code itself: the direction of imports, the modules loaded at start, sizes, dependencies."""
 
 import ast
 import graphlib
@@ -76,7 +76,7 @@ def tree(module: str) -> ast.Module:
 
 
 def imports(module: str) -> Iterator[str]:
-    """Yield the full name of what *module* imports anywhere in it, as `package.module` or `package.module.name`."""
+    """Yield the full name of every import in *module*, as `package.module` or `package.module.name`."""
     for node in ast.walk(tree(module)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -89,13 +89,13 @@ def is_below(name: str, package: str) -> bool:
 
 
 def own(name: str) -> str:
-    """Return the longest module of ours that *name* is, or is a member of."""
+    """Return the module of ours that *name* is, or is a member of; *name* itself if there is none."""
     return max((module for module in MODULES if is_below(name, module)), key=len, default=name)
 
 
 def room(name: str) -> str:
     """Return the room that the module *name* is in."""
-    return max((one for one in ALLOWED if is_below(name, one)), key=len)
+    return max((place for place in ALLOWED if is_below(name, place)), key=len)
 
 
 def pins(requirements: str) -> list[str]:
@@ -113,7 +113,7 @@ def test_every_module_has_its_place_in_the_order() -> None:
 
 @pytest.mark.parametrize("name", ALLOWED)
 def test_imports_point_one_way(name: str) -> None:
-    """Equal, not within: a table that allows more than is used would soon tell the reader nothing."""
+    """Equal, not a subset: a table that allows more than is used would soon be of no use to a reader."""
     inside = [module for module in MODULES if room(module) == name]
     ours = {room(own(found)) for module in inside for found in imports(module) if own(found) in MODULES}
 
@@ -128,15 +128,15 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_no_import_is_relative(module: str) -> None:
-    """The host loads the function under another name; a relative import would make a second copy of `shared`."""
+    """The host loads the function under another name, so a relative import would load `shared` twice."""
     relative = [node for node in ast.walk(tree(module)) if isinstance(node, ast.ImportFrom) and node.level]
 
     assert relative == []
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_the_product_needs_nothing_from_beside_it(module: str) -> None:
-    """What is deployed are `cancel_order` and `shared` alone."""
+def test_the_product_imports_nothing_from_infra_or_tests(module: str) -> None:
+    """Only `cancel_order` and `shared` are deployed."""
     assert [name for name in imports(module) if is_below(name, "infra") or is_below(name, "tests")] == []
 
 
@@ -170,13 +170,13 @@ def test_the_environment_is_read_in_one_place(module: str) -> None:
     assert not any(is_below(name, f"os.{member}") for name in imports(module) for member in ENVIRONMENT)
 
 
-def test_the_programming_model_stays_the_one_that_was_chosen() -> None:
-    """A function_app.py would make Azure ignore every function.json."""
+def test_there_is_no_function_app() -> None:
+    """With a function_app.py Azure would ignore every function.json."""
     assert not (ROOT / "function_app.py").exists()
 
 
 def test_loading_the_function_loads_no_sdk() -> None:
-    """The SDKs are most of a cold start, and a call that is refused needs none of them."""
+    """Importing the SDKs is most of a cold start, and a refused call needs none of them."""
     code = "import sys, cancel_order; print(*sorted(sys.modules), sep='\\n')"
 
     loaded = subprocess.run(  # noqa: S603  (our own interpreter and code)
@@ -204,7 +204,7 @@ def test_packages_stay_small(name: str) -> None:
 
 
 def code_lines(path: Path) -> set[int]:
-    """Return the numbers of the lines that hold code: not the blank ones, comments and docstrings."""
+    """Return the numbers of the lines with code, without blank lines, comments and docstrings."""
     tree = ast.parse(path.read_bytes())
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     docstrings = {
@@ -237,7 +237,7 @@ def test_the_tests_run_what_azure_installs() -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_azure_installs_what_the_product_imports(module: str) -> None:
-    """A package that only requirements-dev.txt brings would be missed in Azure for the first time."""
+    """A package that is only in requirements-dev.txt would first be missing in Azure."""
     files = {
         str(file)
         for line in pins("requirements.txt")

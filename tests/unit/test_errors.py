@@ -1,4 +1,4 @@
-"""The error table: each code one class, one status, one shape."""
+"""The error table: each code has one class and one status, and every problem has the same members."""
 
 import pytest
 
@@ -14,8 +14,8 @@ from shared.errors import (
 )
 
 
-def test_the_table_is_the_published_one() -> None:
-    """Flows branch on these: changing one breaks them."""
+def test_the_published_codes_keep_their_status() -> None:
+    """Flows branch on the codes, so changing one breaks flows."""
     assert dict(all_codes()) == {
         "invalid_json": 400,
         "invalid_request": 400,
@@ -47,26 +47,26 @@ def test_the_table_is_the_published_one() -> None:
     assert len(list(all_codes())) == len(dict(all_codes()))
 
 
-def test_no_status_that_ticketing_systems_repeat_wrongly() -> None:
+def test_no_status_makes_a_ticketing_system_repeat_wrongly() -> None:
     assert not {202, 408, 409, 425, 504} & {status for _, status in all_codes()}
 
 
 @pytest.mark.parametrize(("code", "status"), list(all_codes()))
 def test_retryable_is_exactly_429_and_503(code: str, status: int) -> None:
     kind = next(kind for kind in CancelError.__subclasses__() if code in kind.codes)
-    error = kind(code, "words")
+    error = kind(code, "detail")
 
     assert error.status == status
     assert error.retryable is (status in {429, 503})
     assert (error.retry_after_s is None) is not error.retryable
 
 
-def test_a_code_belongs_to_its_class() -> None:
+def test_a_code_belongs_to_one_class() -> None:
     with pytest.raises(KeyError):
-        CancelRefused("throttled", "words")
+        CancelRefused("throttled", "detail")
 
 
-def test_the_shape_never_changes() -> None:
+def test_a_problem_always_has_the_same_members() -> None:
     plain = problem_body(Unavailable("order_busy", "Come back."), "request", "correlation")
     full = problem_body(
         InvalidRequest(

@@ -1,4 +1,4 @@
-"""What an operator sets, and how a bad setting is told: by name, all at once, without its value."""
+"""The operator's settings. Every bad setting is reported by its name, all at once, and without its value."""
 
 import json
 from typing import Any
@@ -38,7 +38,7 @@ def account(**more: object) -> Account:
     return Settings.from_environ(environ(more)).accounts["default"]
 
 
-def test_the_least_that_works() -> None:
+def test_the_required_settings_are_enough() -> None:
     settings = Settings.from_environ(environ())
 
     assert settings.key_vault_url == "https://kv.vault.azure.net"
@@ -47,8 +47,8 @@ def test_the_least_that_works() -> None:
     assert settings.accounts["default"].mode is Mode.LIVE
 
 
-def test_a_setting_left_blank_is_unset() -> None:
-    """Azure's portal sends a cleared setting as an empty text."""
+def test_a_blank_setting_counts_as_not_set() -> None:
+    """Azure's portal sends a setting that was cleared as an empty text."""
     assert Settings.from_environ(environ(CANCEL_DEADLINE_S="", AZURE_CLIENT_ID="")).deadline_s == 8
 
 
@@ -88,10 +88,10 @@ def test_callers_are_read() -> None:
     ids=str,
 )
 def test_a_bad_caller_is_named_without_its_value(caller: dict[str, Any]) -> None:
-    words = fault(environ(CALLERS=json.dumps({"helpdesk": caller})))
+    message = fault(environ(CALLERS=json.dumps({"helpdesk": caller})))
 
-    assert "CALLERS.helpdesk" in words
-    assert "whsec_" not in words
+    assert "CALLERS.helpdesk" in message
+    assert "whsec_" not in message
 
 
 @pytest.mark.parametrize(
@@ -170,14 +170,14 @@ def test_germany_is_refused_with_the_reason() -> None:
     ],
 )
 def test_a_bad_account_is_named_without_its_value(change: dict[str, Any], where: str) -> None:
-    words = fault(environ(change))
+    message = fault(environ(change))
 
-    assert f"PARTNER_CENTER_ACCOUNTS.{where}" in words
-    assert "a~real.secret" not in words
+    assert f"PARTNER_CENTER_ACCOUNTS.{where}" in message
+    assert "a~real.secret" not in message
 
 
 def test_an_account_has_no_default_mode() -> None:
-    """Whether real orders are cancelled must be somebody's decision."""
+    """Somebody must decide whether real orders are cancelled."""
     accounts = {"default": {name: value for name, value in ACCOUNT.items() if name != "mode"}}
 
     assert "default.mode" in fault(environ(PARTNER_CENTER_ACCOUNTS=json.dumps(accounts)))
@@ -202,14 +202,14 @@ def test_an_account_has_no_default_mode() -> None:
     ],
 )
 def test_a_bad_setting_is_named(more: dict[str, str], name: str) -> None:
-    words = fault(environ() | more)
+    message = fault(environ() | more)
 
-    assert name in words
-    assert "s3cret" not in words
+    assert name in message
+    assert "s3cret" not in message
 
 
 def test_every_fault_is_named_at_once() -> None:
-    words = fault(environ({"cloud": "moon", "mode": "x"}, KEY_VAULT_URL="", CANCEL_DEADLINE_S="x", CALLERS=""))
+    message = fault(environ({"cloud": "moon", "mode": "x"}, KEY_VAULT_URL="", CANCEL_DEADLINE_S="x", CALLERS=""))
 
     for name in ("KEY_VAULT_URL", "default.cloud", "default.mode", "CANCEL_DEADLINE_S", "CALLERS"):
-        assert name in words
+        assert name in message
