@@ -4,12 +4,12 @@ PYTHON_VERSION := $(shell cat .python-version)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test lint format scan soak bench package audit clean
+.PHONY: help install demo serve check test lint format scan soak bench package audit clean
 
-help: ## list the commands
+help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name words; do printf '  make %-9s %s\n' "$$name" "$$words"; done
 
-install: .venv/installed ## make .venv with everything pinned; the others call it
+install: .venv/installed ## make .venv and install everything pinned; the other commands do this first
 
 .venv/installed: requirements.txt requirements-dev.txt .python-version
 	@for python in python$(PYTHON_VERSION) python3 python; do \
@@ -23,25 +23,28 @@ install: .venv/installed ## make .venv with everything pinned; the others call i
 	@$(BIN)/python -m pip check --disable-pip-version-check
 	@touch $@
 
-demo: install ## stand up the local cloud, cancel sample orders, show what happened
+demo: install ## start the local cloud, cancel sample orders, show what happened
 	@$(BIN)/python -m infra.local demo
 
 serve: install ## keep the local cloud running for curl, Postman, a flow (PORT=7071)
 	@$(BIN)/python -m infra.local --callers --describe .local-cloud.json --port $(or $(PORT),7071)
 
-test: install ## the whole suite
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
+check: lint ## before each commit: lint, then the fast tests (half a minute)
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/unit
 
-lint: install ## ruff format and check, mypy --strict
+test: install ## all tests; some of them: make test ARGS="-k throttle"
+	@$(BIN)/python -m pytest -q $(if $(ARGS),$(ARGS),-n 2 --dist loadfile)
+
+lint: install ## check format, style and types (ruff, mypy --strict)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
-format: install ## let ruff rewrite what it can
+format: install ## let ruff rewrite format and style
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-scan: .venv-scan/installed ## checkov over the Bicep files, in .venv-scan
+scan: .venv-scan/installed ## check the Bicep files for safety (checkov, in .venv-scan)
 	@.venv-scan/bin/python infra/scan.py
 
 .venv-scan/installed: requirements-scan.txt | install
@@ -50,16 +53,16 @@ scan: .venv-scan/installed ## checkov over the Bicep files, in .venv-scan
 	@.venv-scan/bin/python -m pip check --disable-pip-version-check
 	@touch $@
 
-soak: install ## the long runs: fuzzing, cases from the OpenAPI document, a storm of 5,000, 20,000 plain requests
+soak: install ## the long tests: fuzzing, cases from infra/openapi.json, a storm of 5,000 and 20,000 requests
 	@$(BIN)/python -m pytest -q --soak tests/e2e
 
-bench: install ## measure ours beside what it replaces, 5 minutes (ARGS="--only warm --json FILE --plot FILE")
+bench: install ## measure speed beside what it replaces, 5 minutes (ARGS="--only warm --json FILE --plot FILE")
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
-package: install ## build dist/, which azd uploads as it is
+package: install ## build dist/, the folder that azd uploads
 	@$(BIN)/python -m infra.package
 
-audit: install ## ask PyPI for known vulnerabilities of everything pinned
+audit: install ## look for known vulnerabilities in everything pinned
 	@test -x .venv-audit/bin/pip-audit || $(BIN)/python -m venv --clear .venv-audit
 	@.venv-audit/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r requirements-audit.txt
 	@.venv-audit/bin/pip-audit --strict --progress-spinner off --disable-pip --no-deps -r requirements-dev.txt
