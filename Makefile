@@ -4,7 +4,7 @@ PYTHON_VERSION := $(shell cat .python-version)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve check test lint format scan soak bench package audit clean
+.PHONY: help install demo serve check test lint format docs scan soak bench package audit clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name words; do printf '  make %-9s %s\n' "$$name" "$$words"; done
@@ -43,6 +43,10 @@ lint: install ## check format, style and types (ruff, mypy --strict)
 format: install ## let ruff rewrite format and style
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+docs: install ## write the tables in docs/ and infra/openapi.json from the code
+	@$(BIN)/python -m infra.documents
+	@$(BIN)/python -m infra.openapi
 
 scan: .venv-scan/installed ## check the Bicep files for safety (checkov, in .venv-scan)
 	@.venv-scan/bin/python infra/scan.py

@@ -106,7 +106,7 @@ resource unavailable 'Microsoft.Insights/metricAlerts@2018-03-01' = {
     'hidden-link:${test.id}': 'Resource'
   }
   properties: {
-    description: 'What it means and what to do: infra/README.md, "unavailable".'
+    description: 'What it means and what to do: docs/operate.md, "unavailable".'
     severity: 1
     enabled: true
     scopes: [

@@ -2,7 +2,7 @@
 // come from main.parameters.json, which takes them from azd's environment.
 //
 // No secret passes through here: none is a parameter, none an output, none is created. They are written to the
-// Key Vault by hand (infra/README.md), for a redeployment must not put back one that was rotated since.
+// Key Vault by hand (docs/credentials.md), for a redeployment must not put back one that was rotated since.
 //
 // availability.bicep is deployed after the code, because a function's key does not exist before its code does.
 

@@ -168,7 +168,7 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for alert 
   kind: 'LogAlert'
   properties: {
     displayName: 'cancel_order: ${alert.title}'
-    description: 'What it means and what to do: infra/README.md, "${alert.name}".'
+    description: 'What it means and what to do: docs/operate.md, "${alert.name}".'
     severity: alert.severity
     enabled: true
     scopes: [

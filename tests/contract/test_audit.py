@@ -19,7 +19,7 @@ from tests.support.local_cloud import LocalCloud
 
 pytestmark = pytest.mark.anyio
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+README = (Path(__file__).parents[2] / "docs/audit.md").read_text()
 [SCHEMA] = [
     schema for text in re.findall(r"```json\n(.*?)```", README, re.DOTALL) if "$schema" in (schema := json.loads(text))
 ]

@@ -1,84 +1,196 @@
-"""What the documents say is what the code does."""
+"""The documents say what the code does, lead where they point, and stay readable."""
 
 import json
 import re
+from itertools import batched
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import TypeAdapter
 
-from shared.clouds import CLOUDS
+from infra import documents
+from infra.openapi_words import CODES
 from shared.contract import CancelRequest, CancelResult, LineItem, Outcome
 from shared.credentials.health import Health
 from shared.errors import CancelRefused, all_codes, problem_body
-from shared.settings import Account, AnyCaller, Mode, Settings
+from shared.settings import Account, AnyCaller, Caller, EntraCaller, KeyCaller, Mode, Settings, SigningCaller
 
 ROOT = Path(__file__).resolve().parents[2]
+README_BYTES = 8_000
+LINE_COLUMNS = 120
+
+PAGES = sorted(
+    str(path.relative_to(ROOT))
+    for pattern in ("*.md", ".github/**/*.md", "docs/**/*.md", "infra/**/*.md", "tests/**/*.md")
+    for path in ROOT.glob(pattern)
+)
+# The pages of ticketing systems and of the local cloud list sources and options in wide tables.
+OUR_WIDTH = [page for page in PAGES if page == "infra/README.md" or not page.startswith("infra/")]
+EACH_PAGE = pytest.mark.parametrize("page", PAGES)
+
 README = (ROOT / "README.md").read_text()
-BLOCKS: list[dict[str, Any]] = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", README, re.DOTALL)]
-EXAMPLES = [block for block in BLOCKS if "$schema" not in block]
+INTERFACE = (ROOT / "docs/interface.md").read_text()
+SETTINGS = (ROOT / "docs/settings.md").read_text()
 
 
-def aliases(model: type[Any]) -> list[str]:
-    return [field.alias for field in model.model_fields.values()]
+def examples(text: str) -> list[Any]:
+    """Return the JSON blocks in *text*, read."""
+    return [json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]
+
+
+def aliases(*models: type[Any]) -> list[str]:
+    return [field.alias for model in models for field in model.model_fields.values()]
+
+
+def without_code(text: str) -> str:
+    """Return *text* with its code blocks emptied; the number of lines stays the same."""
+    return re.sub(r"^( *```).*?^ *```", lambda block: "\n" * block[0].count("\n"), text, flags=re.DOTALL | re.MULTILINE)
+
+
+# Each name of the interface and of the settings is explained.
+
+
+@pytest.mark.parametrize("name", [*aliases(CancelRequest, CancelResult, LineItem), *Outcome])
+def test_the_interface_page_names_it(name: str) -> None:
+    assert f"`{name}`" in INTERFACE or f'"{name}"' in INTERFACE, f"docs/interface.md lacks `{name}`: explain it there"
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_the_interface_page_explains_each_outcome(outcome: Outcome) -> None:
+    assert f"\n| `{outcome}` |" in INTERFACE, f"the table of outcomes in docs/interface.md lacks `{outcome}`: add a row"
+
+
+@pytest.mark.parametrize("code", [code for code, _ in all_codes()])
+def test_each_problem_code_has_a_meaning(code: str) -> None:
+    assert code in CODES, f"CODES in infra/openapi_words.py lacks `{code}`: say what it means, then run `make docs`"
+    assert f"`{code}`" in INTERFACE, f"docs/interface.md lacks `{code}`: run `make docs`"
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_each_meaning_has_a_problem_code(code: str) -> None:
+    assert code in dict(all_codes()), (
+        f"CODES in infra/openapi_words.py has `{code}`, shared/errors.py has not: remove it"
+    )
+
+
+@pytest.mark.parametrize("model", [Settings, Account, Caller, KeyCaller, SigningCaller, EntraCaller])
+def test_each_setting_has_a_description(model: type[Settings]) -> None:
+    missing = [name for name, field in model.model_fields.items() if not field.description]
+
+    assert missing == [], f"in shared/settings.py {model.__name__} lacks descriptions: add them, then run `make docs`"
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        *aliases(Settings),
-        *aliases(Account),
-        *aliases(CancelRequest),
-        *CLOUDS,
+        *aliases(Settings, Account, KeyCaller, SigningCaller, EntraCaller),
+        *get_args(Account.model_fields["cloud"].annotation),
         *Mode,
-        *Outcome,
-        *(code for code, _ in all_codes()),
+        *("zendesk", "standard-webhooks", "entra", "key"),
     ],
 )
-def test_readme_names_it(name: str) -> None:
-    assert f"`{name}`" in README
+def test_the_settings_page_names_it(name: str) -> None:
+    assert f"`{name}`" in SETTINGS, (
+        f"docs/settings.md lacks `{name}`: describe it in shared/settings.py, run `make docs`"
+    )
 
 
-def test_readmes_error_table_has_each_code_with_its_status_and_no_other() -> None:
-    rows = re.findall(r"^\| (\d{3}) \| `(\w+)` \| (yes|no) \|", README, re.MULTILINE)
+def test_the_deployment_page_names_each_of_its_settings() -> None:
+    """azd itself asks for the two that begin with AZURE_."""
+    text = (ROOT / "docs/deploy.md").read_text()
+    parameters = re.findall(r"\$\{(\w+)\}", (ROOT / "infra/main.parameters.json").read_text())
+    missing = [name for name in parameters if not name.startswith("AZURE_") and f"`{name}`" not in text]
 
-    assert {(code, int(status)) for status, code, _ in rows} == set(all_codes())
-    assert all((repeat == "yes") is (status in {"429", "503"}) for status, _, repeat in rows)
+    assert missing == [], "docs/deploy.md lacks settings of infra/main.parameters.json: add them to its table"
 
 
-def test_readmes_examples_are_true() -> None:
-    request, answer, problem, health, accounts, callers = EXAMPLES
+# Tables made from the code.
+
+
+@pytest.mark.parametrize("page", documents.PAGES)
+def test_tables_are_those_of_the_code(page: str) -> None:
+    try:
+        made = documents.page(page)
+    except documents.TextMissing as missing:
+        pytest.fail(f"{missing} Add it, then run `make docs`.")
+
+    assert (ROOT / "docs" / page).read_text() == made, f"docs/{page} has an old table: run `make docs`"
+
+
+@pytest.mark.parametrize("page", documents.PAGES)
+def test_each_table_has_its_place(page: str) -> None:
+    marked = [name for _, name, _ in documents.MARKED.findall((ROOT / "docs" / page).read_text())]
+
+    assert marked == list(documents.PAGES[page]), f"docs/{page} and PAGES in infra/documents.py name other tables"
+
+
+def test_the_error_table_has_each_code_under_its_status_and_no_other() -> None:
+    _, *parts = re.split(r"^\*\*(\d{3})\*\* \((repeat|do not repeat)\)$", INTERFACE, flags=re.MULTILINE)
+    groups = list(batched(parts, 3, strict=True))
+
+    assert {
+        (code, int(status))
+        for status, _, text in groups
+        for code in re.findall(r"^- `(\w+)`: \S", text.partition("<!-- end -->")[0], re.MULTILINE)
+    } == set(all_codes())
+    assert all((repeat == "repeat") is (status in {"429", "503"}) for status, repeat, _ in groups)
+
+
+# Examples are true.
+
+
+def test_the_example_in_readme_is_a_request_and_its_answer() -> None:
+    request, answer = examples(README)
+
+    assert CancelRequest.model_validate(request).ticket_id == answer["ticketId"]
+    assert CancelResult.model_validate(answer).model_dump(by_alias=True) == answer
+    assert list(answer) == aliases(CancelResult)
+
+
+def test_the_examples_of_the_interface_are_true() -> None:
+    request, answer, problem, health = examples(INTERFACE)
 
     assert CancelRequest.model_validate(request).model_dump(by_alias=True) == request
     assert CancelResult.model_validate(answer).model_dump(by_alias=True) == answer
     assert list(answer) == aliases(CancelResult)
     assert list(answer["lineItems"][0]) == aliases(LineItem)
-    made = problem_body(CancelRefused(problem["code"], "words"), "id", "id")
+    made = problem_body(CancelRefused(problem["code"], "text"), "id", "id")
     assert {name: type(value) for name, value in problem.items() if name != "partnerCenter"} == {
         name: type(value) for name, value in made.items() if name != "partnerCenter"
     }
     assert (problem["status"], problem["title"]) == (made["status"], made["title"])
     assert Health.model_validate(health).model_dump(by_alias=True) == health
+
+
+def test_the_examples_of_the_settings_are_settings() -> None:
+    accounts, callers = examples(SETTINGS)
+
     assert {name: Account.model_validate(account) for name, account in accounts.items()}
     adapter = TypeAdapter[AnyCaller](AnyCaller)
     kinds = {adapter.validate_python(caller).proof for caller in callers.values()}
     assert kinds == {"key", "zendesk", "standard-webhooks", "entra"}
 
 
-def test_readme_stays_readable() -> None:
-    assert len(README.splitlines()) < 400
-
-
-ACCOUNTS_IN_PAGE = re.findall(r"^Account: `(\{.*\})`$", (ROOT / "infra/README.md").read_text(), re.MULTILINE)
-
-
-@pytest.mark.parametrize("text", ACCOUNTS_IN_PAGE)
-def test_the_operators_page_shows_accounts_that_work(text: str) -> None:
+@pytest.mark.parametrize("account", examples((ROOT / "docs/credentials.md").read_text()), ids=str)
+def test_the_operators_page_shows_accounts_that_work(account: dict[str, Any]) -> None:
     guid = "00000000-0000-0000-0000-000000000000"
 
-    assert Account.model_validate_json(text.replace("TENANT", guid).replace("APP", guid))
-    assert len(ACCOUNTS_IN_PAGE) == 4
+    assert Account.model_validate(account | {"tenantId": guid, "clientId": guid})
+
+
+def test_the_operators_page_shows_each_kind_of_credential() -> None:
+    shown = {tuple(account) for account in examples((ROOT / "docs/credentials.md").read_text())}
+
+    assert len(shown) == 4
+
+
+def test_the_account_to_deploy_with_is_one() -> None:
+    [shown] = re.findall(r"PARTNER_CENTER_ACCOUNTS '(.+)'", (ROOT / "docs/deploy.md").read_text())
+    guid = "00000000-0000-0000-0000-000000000000"
+    [account] = json.loads(shown.replace("TENANT-ID", guid).replace("APP-ID", guid)).values()
+
+    assert Account.model_validate(account).mode is Mode.DRY_RUN
 
 
 def test_the_example_settings_are_settings() -> None:
@@ -87,46 +199,128 @@ def test_the_example_settings_are_settings() -> None:
     assert Settings.from_environ(values).accounts["default"].mode is Mode.DRY_RUN
 
 
+# Pages lead where they point.
+
+
 def anchors(page: Path) -> set[str]:
     """Return where links into *page* can lead, as GitHub names headings."""
-    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)$", without_code(page.read_text()), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["README.md", "infra/README.md", "infra/local/README.md", "CHANGELOG.md", "SECURITY.md"]
-    + [str(page.relative_to(ROOT)) for page in sorted((ROOT / "infra").glob("[tp]*/**/*.md"))],
-)
-def test_links_lead_somewhere(path: str) -> None:
-    page = ROOT / path
+def test_every_page_is_among_those_that_are_checked(tracked: frozenset[str]) -> None:
+    assert {name for name in tracked if name.endswith(".md")} == set(PAGES), "add the new folder to PAGES"
 
-    for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)]+))?\)", page.read_text()):
+
+@EACH_PAGE
+def test_links_lead_somewhere(page: str) -> None:
+    text = without_code((ROOT / page).read_text())
+    links = re.findall(r"\]\(([^)#\s]*)(?:#([^)]+))?\)|^\[[^\]]+\]: ([^#\s]*)(?:#(\S+))?$", text, re.MULTILINE)
+    lost = []
+
+    for inline, inline_anchor, listed, listed_anchor in links:
+        target, anchor = inline or listed, inline_anchor or listed_anchor
         if target.startswith(("https://", "mailto:")):
             continue
-        there = page.parent / target if target else page
-        assert there.exists(), target
-        assert not anchor or anchor in anchors(there), f"{target}#{anchor}"
+        there = ROOT / page if not target else (ROOT / page).parent / target
+        if not there.exists() or (anchor and anchor not in anchors(there)):
+            lost.append(f"{target}#{anchor}" if anchor else target)
+
+    assert lost == [], f"{page} has links to files or headings that do not exist: mend the links"
+
+
+@pytest.mark.parametrize("page", OUR_WIDTH)
+def test_the_files_that_a_page_names_exist(page: str) -> None:
+    """Names with capitals stand for something else, as in `infra/ticketing/SYSTEM`."""
+    named = re.findall(r"`((?:cancel_order|docs|infra|shared|tests)/[a-z_./-]+)`", (ROOT / page).read_text())
+    gone = [name for name in named if not (ROOT / name).exists()]
+
+    assert gone == [], f"{page} names files that do not exist: name them as they are now"
 
 
 def test_the_operator_finds_every_alert() -> None:
-    section = (ROOT / "infra/README.md").read_text().partition("## Alerts\n")[2].partition("\n## ")[0]
+    section = (ROOT / "docs/operate.md").read_text().partition("## Alerts\n")[2].partition("\n## ")[0]
     headings = re.findall(r"^### (.+)$", section, re.MULTILINE)
     alerts = {path.stem for path in (ROOT / "infra/monitoring/alerts").iterdir()} | {"unavailable"}
 
-    assert set(headings) == alerts
+    assert set(headings) == alerts, "docs/operate.md has a heading for each alert, named like its file"
 
 
-@pytest.mark.parametrize(
-    "target", ["help", "install", "demo", "serve", "test", "lint", "scan", "soak", "bench", "package", "audit"]
-)
-def test_make_lists_its_commands(target: str) -> None:
-    assert re.search(rf"^{target}:.* ## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+def test_every_decision_is_in_the_list() -> None:
+    folder = ROOT / "docs/decisions"
+    listed = re.findall(
+        r"^\| (\d+) \| \[(.+)\]\((\d{4})-[\w-]+\.md\) \| ([\d-]+) \|$", (folder / "README.md").read_text(), re.MULTILINE
+    )
+    found = [path.read_text() for path in sorted(folder.glob("0*.md"))]
+
+    assert [f"# {number}. {title}\n\nDate: {date}\n\n## Context\n" for number, title, _, date in listed] == [
+        text[: text.index("## Context\n") + len("## Context\n")] for text in found
+    ], "docs/decisions/README.md lists each page with its number, title and date"
+    assert all(text.count("\n## ") == 3 for text in found), "a decision has Context, Options and Decision"
 
 
 def test_the_threats_name_tests_that_exist() -> None:
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "SECURITY.md").read_text())
+    files = {path: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
+    lost = {
+        f"{path}::{name}": [str(file.relative_to(ROOT)) for file, text in files.items() if f"def {name}(" in text]
+        for path, name in named
+        if not (ROOT / path).exists() or f"def {name}(" not in (ROOT / path).read_text()
+    }
 
     assert len(named) > 10
-    for path, name in named:
-        assert f"def {name}(" in (ROOT / path).read_text(), f"{path}::{name}"
+    assert lost == {}, "SECURITY.md names tests that do not exist; the lists show the files that now have them"
+
+
+def test_the_newest_version_is_the_one_of_the_interface() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    newest = re.findall(r"^## (\d+\.\d+\.\d+) - \d{4}-\d\d-\d\d$", changelog, re.MULTILINE)[0]
+    described = {
+        path: json.loads((ROOT / path).read_text())["info"]["version"]
+        for path in ("infra/openapi.json", "infra/power-automate/apiDefinition.swagger.json")
+    }
+
+    assert set(described.values()) == {newest}, "CHANGELOG.md and these files name the same version"
+
+
+# Pages stay readable.
+
+
+def test_readme_stays_short() -> None:
+    size = len((ROOT / "README.md").read_bytes())
+
+    assert size < README_BYTES, f"README.md has {size} bytes: move details into docs/, and link to them"
+
+
+@pytest.mark.parametrize("page", OUR_WIDTH)
+def test_lines_fit_a_window(page: str) -> None:
+    """A table's row counts without the addresses of its links, since readers do not see them."""
+    wide = []
+    for number, line in enumerate(without_code((ROOT / page).read_text()).splitlines(), 1):
+        shown = re.sub(r"\]\([^)]*\)", "]", line) if line.lstrip().startswith("|") else line
+        if len(shown) > LINE_COLUMNS:
+            wide.append(f"line {number}: {len(shown)} columns")
+
+    assert wide == [], f"{page} is wider than {LINE_COLUMNS} columns: break the lines; cut rows, or make a list of them"
+
+
+# Commands.
+
+
+def test_make_lists_each_of_its_commands() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    [commands] = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    listed = re.findall(r"^([a-z]+):.* ## ", makefile, re.MULTILINE)
+
+    assert set(listed) == set(commands.split()), "in the Makefile each command has `## ` and a line of help"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("help", "install", "demo", "serve", "check", "test", "lint", "docs", "scan", "soak", "bench", "package"),
+        "audit",
+    ],
+)
+def test_make_has_the_command(target: str) -> None:
+    assert re.search(rf"^{target}:.* ## ", (ROOT / "Makefile").read_text(), re.MULTILINE)

@@ -21,7 +21,7 @@ SHOWING = parse(INFRA / "monitoring/workbook.bicep")["variables"]
 RULES: dict[str, Any] = {rule["name"]: rule for rule in ALERTING["alerts"]["value"]}
 SAVED = [*SHOWING["queries"]["value"], *SHOWING["orderQuery"]["value"]]
 
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "docs/audit.md").read_text()
 [SCHEMA] = [
     schema for text in re.findall(r"```json\n(.*?)```", README, re.DOTALL) if "$schema" in (schema := json.loads(text))
 ]
