@@ -162,3 +162,52 @@ def test_zizmor_finds_nothing() -> None:
 
     assert found.returncode == 0, found.stdout + found.stderr
     assert "No findings to report" in found.stdout
+
+
+# Forms for issues and pull requests, owners, hooks.
+
+FORMS = [path for path in sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml")) if path.name != "config.yml"]
+
+
+@pytest.mark.parametrize("path", FORMS, ids=lambda path: path.stem)
+def test_an_issue_form_is_one(path: Path) -> None:
+    """GitHub shows a form that breaks a rule to nobody, and says so nowhere but in its editor."""
+    form = yaml.safe_load(path.read_text())
+    fields = [part for part in form["body"] if part["type"] != "markdown"]
+
+    assert form.keys() == {"name", "description", "labels", "body"}
+    assert {part["type"] for part in form["body"]} <= {"markdown", "input", "textarea", "dropdown", "checkboxes"}
+    assert len({field["id"] for field in fields}) == len(fields) > 0
+    assert all(field["attributes"]["label"] for field in fields)
+    assert all(field["attributes"]["options"] for field in fields if field["type"] == "dropdown")
+    assert any(field.get("validations") == {"required": True} for field in fields)
+
+
+def test_there_is_a_form_for_a_fault_and_for_a_ticketing_system() -> None:
+    assert {path.stem for path in FORMS} == {"fault", "ticketing-system"}
+
+
+def test_a_weakness_is_reported_in_private() -> None:
+    config = yaml.safe_load((ROOT / ".github/ISSUE_TEMPLATE/config.yml").read_text())
+    [link] = config["contact_links"]
+
+    assert config["blank_issues_enabled"] is False
+    assert link.keys() == {"name", "url", "about"}
+    assert link["url"].endswith("/security/policy")  # where GitHub shows SECURITY.md
+    assert (ROOT / "SECURITY.md").is_file()
+
+
+def test_every_change_has_an_owner() -> None:
+    rules = [line for line in (ROOT / ".github/CODEOWNERS").read_text().splitlines() if line and line[0] != "#"]
+
+    assert rules == ["* @OWNER/maintainers"]
+    assert "@OWNER/maintainers" in (ROOT / "CONTRIBUTING.md").read_text()
+
+
+def test_hooks_fetch_nothing_and_run_what_is_installed() -> None:
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    [local] = config["repos"]
+
+    assert local["repo"] == "local"
+    assert {hook["language"] for hook in local["hooks"]} == {"system"}
+    assert {hook["entry"].split()[0] for hook in local["hooks"]} == {".venv/bin/ruff", ".venv/bin/python"}
