@@ -31,11 +31,13 @@ from infra.local.entra.managed_identity import Identity
 from infra.local.entra.registrations import Client
 from infra.local.entra.server import Entra
 from infra.local.entra.signing import Signer
+from infra.local.faults import Service
 from infra.local.functions.process import function_process
 from infra.local.key_vault import KeyVault
 from infra.local.partner_center import catalogue
 from infra.local.partner_center.server import PartnerCenter
-from infra.local.traffic import Recorded, Server, Service, Traffic, server
+from infra.local.serving import Server, server
+from infra.local.traffic import Recorded, Traffic
 
 HOST = "127.0.0.1"
 

@@ -16,9 +16,10 @@ from starlette.routing import Route
 
 from infra.local.entra.registrations import Client, Trouble, public_certificates
 from infra.local.entra.signing import new_key_pair
+from infra.local.faults import Fault
 from infra.local.key_vault import KeyVault
 from infra.local.partner_center.server import PartnerCenter
-from infra.local.traffic import Fault, Traffic
+from infra.local.traffic import Traffic
 
 
 class _Body(BaseModel):

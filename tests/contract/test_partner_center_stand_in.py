@@ -30,7 +30,7 @@ from infra.local.partner_center.catalogue import Condition, Entry, Kind, built_i
 from infra.local.partner_center.order_rules import PRODUCTS
 from infra.local.partner_center.refusals import ODD_REFUSALS, REFUSALS
 from infra.local.partner_center.server import LATER_S, PartnerCenter
-from infra.local.traffic import server
+from infra.local.serving import server
 
 with warnings.catch_warnings():
     # These packages are from the days of setuptools' namespace packages.

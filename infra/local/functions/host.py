@@ -31,7 +31,7 @@ from urllib.parse import parse_qsl, urlunsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from infra.local import traffic
+from infra.local import serving
 from infra.local.functions.app_service_auth import Trust, authenticated
 from infra.local.functions.worker import Answer, Function, FunctionRaised, LoadFailed, Worker
 
@@ -171,7 +171,7 @@ async def _serve(
 ) -> None:
     worker = await Worker.start(app_root)
     host = app(worker, function_key=function_key, body_limit=body_limit)
-    server = traffic.server(authenticated(host, trust) if trust else host)
+    server = serving.server(authenticated(host, trust) if trust else host)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, setattr, server, "should_exit", True)
     await server.serve(sockets=[listener])
