@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from infra.local.clouds import CloudName
 from infra.local.entra.registrations import Client, Federation, public_certificates
 from infra.local.entra.signing import KeyPair, new_key_pair
+from infra.local.national_clouds import CloudName
 
 LIMITED_CUSTOMER = "45411344-b09d-47e7-9653-542006bf9766"
 PEM, PFX = "application/x-pem-file", "application/x-pkcs12"

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from infra.local.accounts import LIMITED_CUSTOMER, guid
-from infra.local.clouds import CLOUDS
 from infra.local.entra.registrations import Client, Resource
 from infra.local.functions.app_service_auth import Trust
+from infra.local.national_clouds import CLOUDS
 
 ZENDESK_SECRET, WEBHOOK_SECRET = "zendesk-signing", "webhook-signing"
 KEY_SYSTEMS = ("jira", "servicenow", "freshservice", "freshdesk", "halo")

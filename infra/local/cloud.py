@@ -25,7 +25,6 @@ from starlette.applications import Starlette
 from infra.local import accounts
 from infra.local.accounts import LocalAccount, guid
 from infra.local.callers import FUNCTION_APP, TENANT_ID, LocalCallers, trust
-from infra.local.clouds import CLOUD_NAMES, CLOUDS, CloudName
 from infra.local.control import Control
 from infra.local.entra.managed_identity import Identity
 from infra.local.entra.registrations import Client
@@ -34,6 +33,7 @@ from infra.local.entra.signing import Signer
 from infra.local.faults import Service
 from infra.local.functions.process import function_process
 from infra.local.key_vault import KeyVault
+from infra.local.national_clouds import CLOUD_NAMES, CLOUDS, CloudName
 from infra.local.partner_center import catalogue
 from infra.local.partner_center.server import PartnerCenter
 from infra.local.serving import Server, server

@@ -36,9 +36,9 @@ from cryptography.hazmat.primitives import hashes
 from infra.local.accounts import PFX, LocalAccount
 from infra.local.callers import FUNCTION_APP
 from infra.local.cloud import Cloud, Options
-from infra.local.clouds import CLOUD_NAMES, CLOUDS, CloudName
 from infra.local.entra.client_proof import JWT_BEARER
 from infra.local.entra.signing import new_key_pair
+from infra.local.national_clouds import CLOUD_NAMES, CLOUDS, CloudName
 
 START_LIMIT_S = 30
 CUSTOMER, ORDER = "bd59b416-37f9-4d8f-8df3-5750111fc615", "UKXASSO1dezh3HdxClHxSp5UEFXGbAnt1"

@@ -18,9 +18,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from infra.local.clouds import CLOUDS, CloudName
 from infra.local.entra.registrations import Federation
 from infra.local.entra.signing import Signer
+from infra.local.national_clouds import CLOUDS, CloudName
 
 TOKEN_LIFETIME_S = 86_400  # the real one caches for up to a day
 

@@ -24,12 +24,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from infra.local.clouds import CLOUDS, CloudName
 from infra.local.entra.aadsts import TokenRefused
 from infra.local.entra.client_proof import check_proof
 from infra.local.entra.registrations import Client, Resource
 from infra.local.entra.sign_in import SignIns, read_user_scope
 from infra.local.entra.signing import Signer
+from infra.local.national_clouds import CLOUDS, CloudName
 
 type Json = dict[str, Any]
 
