@@ -14,6 +14,7 @@ from typing import Any, Literal
 from infra.local.entra.registrations import Client, Federation, public_certificates
 from infra.local.entra.signing import KeyPair, new_key_pair
 from infra.local.national_clouds import CloudName
+from infra.local.values import Json
 
 LIMITED_CUSTOMER = "45411344-b09d-47e7-9653-542006bf9766"
 PEM, PFX = "application/x-pem-file", "application/x-pkcs12"
@@ -21,7 +22,6 @@ REFRESH_TOKEN_LIFE_S = 90 * 86_400
 
 type TenantKind = Literal["sandbox", "production"]
 type Credential = Literal["clientSecret", "certificate", "refreshToken", "managedIdentity"]
-type Json = dict[str, Any]
 
 
 @dataclass(frozen=True)

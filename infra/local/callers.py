@@ -7,7 +7,6 @@ secret looks like a real one, base64 of 32 bytes, and is used as text.
 import base64
 import hashlib
 import secrets
-from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -16,6 +15,7 @@ from infra.local.accounts import LIMITED_CUSTOMER, guid
 from infra.local.entra.registrations import Client, Resource
 from infra.local.functions.app_service_auth import Trust
 from infra.local.national_clouds import CLOUDS
+from infra.local.values import Json
 
 ZENDESK_SECRET, WEBHOOK_SECRET = "zendesk-signing", "webhook-signing"
 KEY_SYSTEMS = ("jira", "servicenow", "freshservice", "freshdesk", "halo")
@@ -30,8 +30,6 @@ FUNCTION_APP = Resource(
     issuer=CLOUDS["global"].exchange_issuer,
     has_roles=True,
 )
-
-type Json = dict[str, Any]
 
 
 def trust(public_key: RSAPublicKey) -> Trust:

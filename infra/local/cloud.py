@@ -17,7 +17,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import trustme
 from starlette.applications import Starlette
@@ -38,6 +37,7 @@ from infra.local.partner_center import catalogue
 from infra.local.partner_center.server import PartnerCenter
 from infra.local.serving import Server, server
 from infra.local.traffic import Recorded, Traffic
+from infra.local.values import Json
 
 HOST = "127.0.0.1"
 
@@ -146,13 +146,13 @@ class Cloud:
     def ca_file(self) -> Path:
         return self._directory / "ca.pem"
 
-    def settings(self, account: LocalAccount) -> dict[str, Any]:
+    def settings(self, account: LocalAccount) -> Json:
         """Return *account* as the product's settings have it."""
         api_root, authority = self.url("partner_center", account.cloud), self.url("entra", account.cloud)
         return account.settings(api_root=api_root, authority=authority)
 
     @property
-    def known_callers(self) -> dict[str, Any]:
+    def known_callers(self) -> Json:
         """What proves each caller, where the callers asked for are those of this cloud."""
         is_ours = self._options.callers and "CALLERS" not in os.environ
         return self.callers.described(self.url("entra")) if is_ours else {}
@@ -175,7 +175,7 @@ class Cloud:
             **({"CALLERS": json.dumps(self.callers.settings())} if self.known_callers else {}),
         }
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> Json:
         """Return where everything is and what is in it, the local secrets too."""
         return {
             "functionUrl": self.function_url,

@@ -2,7 +2,6 @@
 
 import json
 import time
-from typing import Any
 
 import httpx
 from rich.console import Console
@@ -12,13 +11,14 @@ from rich.syntax import Syntax
 from rich.table import Table
 
 from infra.local.cloud import Cloud, Options, running
+from infra.local.values import Json
 from infra.local.welcome import LINE, WHOLE, curl
 
 SOFTWARE = "45411344-b09d-47e7-9653-542006bf9766"
 THREE_LINES = {"customerTenantId": SOFTWARE, "orderId": "software-three-lines-000000000001"}
 
 # What to show, in this order: what it is, the request, and the outcome or code it must have.
-STEPS: tuple[tuple[str, dict[str, Any], str], ...] = (
+STEPS: tuple[tuple[str, Json, str], ...] = (
     ("A dry run: what would be cancelled? Nothing is changed", THREE_LINES | {"dryRun": True}, "dry_run"),
     (
         "Two of its three lines; the order is read first, so that no wrong line is hit",
@@ -75,9 +75,7 @@ def _show_parts(console: Console, cloud: Cloud, took_s: float) -> None:
     console.print(f"Up after {took_s:.1f} s, all on loopback, over TLS where the real one is.\n")
 
 
-async def _show_step(
-    console: Console, cloud: Cloud, client: httpx.AsyncClient, title: str, body: dict[str, Any]
-) -> str:
+async def _show_step(console: Console, cloud: Cloud, client: httpx.AsyncClient, title: str, body: Json) -> str:
     """Send *body*, show what came of it, and return the outcome or code."""
     cloud.traffic.requests.clear()
     began = time.monotonic()
@@ -106,7 +104,7 @@ async def _show_step(
     return str(answer.get("outcome") or answer.get("code"))
 
 
-def _shown(answer: dict[str, Any]) -> str:
+def _shown(answer: Json) -> str:
     """Return *answer* as JSON, a line of the order on a line of its own."""
     lines = [json.dumps(line) for line in answer.get("lineItems", [])]
     slots = {f'"@{number}"': line for number, line in enumerate(lines)}

@@ -24,6 +24,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from infra.local.values import Json
+
 SETTABLE = ("enabled", "nbf", "exp")  # the other attributes are the vault's own
 
 
@@ -45,9 +47,9 @@ class KeyVault:
         self._authorization = authorization
         self._public_key = public_key
         self._writable = {name.lower() for name in writable}
-        self._versions: dict[str, list[dict[str, Any]]] = {}
+        self._versions: dict[str, list[Json]] = {}
 
-    def set(self, name: str, value: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401  (JSON)
+    def set(self, name: str, value: str, **more: Any) -> Json:  # noqa: ANN401  (JSON)
         """Store *value* as the newest version of the secret *name* and return its bundle."""
         now = int(time.time())
         attributes = {"enabled": True, "created": now, "updated": now} | more.pop("attributes", {})
@@ -60,7 +62,7 @@ class KeyVault:
         self._versions.setdefault(name.lower(), []).append(bundle)
         return bundle
 
-    def versions(self, name: str) -> list[dict[str, Any]]:
+    def versions(self, name: str) -> list[Json]:
         """Return a copy of the bundles that the secret *name* has had, the newest last."""
         return deepcopy(self._versions.get(name.lower(), []))
 
@@ -105,7 +107,7 @@ class KeyVault:
 
 
 def _error(status: int, code: str, message: str, *, inner: str | None = None) -> Response:
-    error: dict[str, Any] = {"code": code, "message": message}
+    error: Json = {"code": code, "message": message}
     if inner:
         error["innererror"] = {"code": inner}
     return JSONResponse({"error": error}, status)

@@ -47,3 +47,15 @@ def server(app: ASGIApp, *, certificate: str | None = None) -> Server:
             ssl_certfile=certificate,
         )
     )
+
+
+async def read_body(receive: Receive) -> bytes | None:
+    """Return the whole body, or None where the caller left before its end."""
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return bytes(body)

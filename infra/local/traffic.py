@@ -14,6 +14,8 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from infra.local.faults import Fault, Service
+from infra.local.serving import read_body
+from infra.local.values import HttpAnswer, Json
 
 MASK = "…"
 PIECE_BYTES = 64 * 1024
@@ -32,7 +34,7 @@ class Traffic:
     """The requests that have arrived and the faults still to come, over all stand-ins."""
 
     def __init__(self) -> None:
-        self.requests: deque[dict[str, Any]] = deque(maxlen=KEPT_REQUESTS)
+        self.requests: deque[Json] = deque(maxlen=KEPT_REQUESTS)
         self.faults: list[Fault] = []
         self.latency_s: dict[str, float] = {}
         self._let_go = asyncio.Event()
@@ -71,7 +73,7 @@ class Recorded:
         self._traffic = traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await _read(receive)
+        body = await read_body(receive)
         if body is None:  # no request
             return
         query = scope["query_string"].decode("latin-1")
@@ -104,12 +106,12 @@ class Recorded:
             return
         if fault.status is not None:
             headers = {"content-type": "application/json"} | {k.lower(): v for k, v in fault.headers.items()}
-            answer = Answer(fault.status, headers, fault.payload() or b"")
+            answer = HttpAnswer(fault.status, headers, fault.payload() or b"")
         else:
             answer = await _run(self._app, scope, body)
-            answer.headers |= {name.lower(): value for name, value in fault.headers.items()}
+            headers = {**answer.headers, **{name.lower(): value for name, value in fault.headers.items()}}
             payload = fault.payload()
-            answer.body = answer.body if payload is None else payload
+            answer = HttpAnswer(answer.status, headers, answer.body if payload is None else payload)
         if fault.hang_up == "after":
             await _hang_up(scope, receive)
             return
@@ -119,54 +121,32 @@ class Recorded:
             await _hang_up(scope, receive)
 
 
-class Answer:
-    """A whole HTTP answer: the stand-ins' are small enough to hold."""
-
-    def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
-
-
-async def _read(receive: Receive) -> bytes | None:
-    """Return the body, None if the client hung up before its end."""
-    body, more = b"", True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-    return body
-
-
-async def _run(app: ASGIApp, scope: Scope, body: bytes) -> Answer:
+async def _run(app: ASGIApp, scope: Scope, body: bytes) -> HttpAnswer:
     """Run *app* to its end and return its answer instead of sending it."""
-    answer = Answer(500, {}, b"")
+    answer = HttpAnswer(500, {}, b"")
 
     async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: MutableMapping[str, Any]) -> None:
+        nonlocal answer
         if message["type"] == "http.response.start":
-            answer.status = message["status"]
-            answer.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in message["headers"]}
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in message["headers"]}
+            answer = answer._replace(status=message["status"], headers=headers)
         else:
-            answer.body += message.get("body", b"")
+            answer = answer._replace(body=answer.body + message.get("body", b""))
 
     await app(scope, receive, send)
     return answer
 
 
-async def _answer(
-    send: Send, answer: Answer, entry: dict[str, Any], *, slow_s: float = 0.0, is_cut: bool = False
-) -> None:
+async def _answer(send: Send, answer: HttpAnswer, entry: Json, *, slow_s: float = 0.0, is_cut: bool = False) -> None:
     """Send *answer*, over *slow_s*; if *is_cut* only the first half of its body."""
     # Before the answer leaves: whoever has it finds its request marked so.
     entry["cut_status" if is_cut else "status"] = answer.status
     if not is_cut:
         entry["took_s"] = round(time.time() - entry["time"], 6)
-    headers = answer.headers | ({} if answer.status in {204, 304} else {"content-length": str(len(answer.body))})
+    headers = {**answer.headers} | ({} if answer.status in {204, 304} else {"content-length": str(len(answer.body))})
     raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": raw_headers})
     body = b"" if answer.status in {204, 304} else answer.body[: len(answer.body) // 2] if is_cut else answer.body

@@ -15,9 +15,10 @@ Guesses: every status that is not in those (401 for `invalid_client`, else 400),
 
 import time
 import uuid
-from typing import Any
 
 from starlette.responses import JSONResponse, Response
+
+from infra.local.values import Json
 
 # In the order in which they are found out.
 ERRORS = {
@@ -82,7 +83,7 @@ class TokenRefused(Exception):
 
     def response(self) -> Response:
         """Return the answer of the token endpoint."""
-        body: dict[str, Any] = {
+        body: Json = {
             "error": self.error,
             "error_description": self.description,
             "error_codes": [self.number],

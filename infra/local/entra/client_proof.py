@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from infra.local.entra.aadsts import TokenRefused
 from infra.local.entra.registrations import Client
+from infra.local.values import Json
 
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 CLOCK_SKEW_S = 300
@@ -61,7 +62,7 @@ def _check_secret(client: Client, given: str) -> None:
         raise TokenRefused(7000222, "The provided client secret keys are expired.")
 
 
-def _read(assertion: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def _read(assertion: str) -> tuple[Json, Json]:
     """Return header and claims, unchecked."""
     try:
         return jwt.get_unverified_header(assertion), jwt.decode(assertion, options={"verify_signature": False})
@@ -69,7 +70,7 @@ def _read(assertion: str) -> tuple[dict[str, Any], dict[str, Any]]:
         raise TokenRefused(50027, "JWT token is invalid or malformed.") from None
 
 
-def _check_certificate(client: Client, assertion: str, header: dict[str, Any], *, is_for_endpoint: bool) -> None:
+def _check_certificate(client: Client, assertion: str, header: Json, *, is_for_endpoint: bool) -> None:
     sent = {name: str(header[name]).rstrip("=") for name in THUMBPRINTS if header.get(name)}
     if not sent:
         raise TokenRefused(5002723, "Invalid JWT token. No certificate thumbprint nor keyId in token header.")
@@ -104,7 +105,7 @@ def _is_in_chain(certificate: x509.Certificate, chain: object) -> bool:
     return leaf == certificate
 
 
-def _check_federated(client: Client, assertion: str, claims: dict[str, Any], public_key: RSAPublicKey) -> None:
+def _check_federated(client: Client, assertion: str, claims: Json, public_key: RSAPublicKey) -> None:
     """Check a token that the cloud itself gave to a managed identity; of another cloud it is not taken.
 
     Compared in full, as Entra does since case matters to it (reference-breaking-changes).

@@ -16,7 +16,6 @@ import base64
 import json
 import uuid
 from collections.abc import Collection, Mapping
-from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
@@ -30,8 +29,7 @@ from infra.local.entra.registrations import Client, Resource
 from infra.local.entra.sign_in import SignIns, read_user_scope
 from infra.local.entra.signing import Signer
 from infra.local.national_clouds import CLOUDS, CloudName
-
-type Json = dict[str, Any]
+from infra.local.values import Json
 
 
 class Entra:

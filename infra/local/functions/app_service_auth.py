@@ -20,6 +20,8 @@ import jwt
 from pydantic import BaseModel
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from infra.local.values import Json
+
 OWN_HEADERS = (b"x-ms-client-principal", b"x-ms-token-")
 CLAIMS = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims"
 RENAMED = {
@@ -64,8 +66,8 @@ def _bearer(authorization: bytes) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def _verified(token: str, trust: Trust) -> dict[str, Any]:
-    claims: dict[str, Any] = jwt.decode(
+def _verified(token: str, trust: Trust) -> Json:
+    claims: Json = jwt.decode(
         token,
         trust.public_key,
         algorithms=["RS256"],

@@ -31,9 +31,10 @@ from urllib.parse import parse_qsl, urlunsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from infra.local import serving
 from infra.local.functions.app_service_auth import Trust, authenticated
-from infra.local.functions.worker import Answer, Function, FunctionRaised, LoadFailed, Worker
+from infra.local.functions.worker import Function, FunctionRaised, LoadFailed, Worker
+from infra.local.serving import read_body, server
+from infra.local.values import HttpAnswer
 
 BODY_LIMIT = 104_857_600  # bytes (ScriptConstants.DefaultMaxRequestBodySize)
 FUNCTION_TIMEOUT = "00:30:00"  # host.json's default on every plan but Consumption
@@ -48,25 +49,25 @@ def app(worker: Worker, *, function_key: str, body_limit: int = BODY_LIMIT) -> A
     on_every_answer = _headers_on_every_answer(worker.http)
     timeout_s = _seconds(worker.host_json.get("functionTimeout", FUNCTION_TIMEOUT))
 
-    async def respond(scope: Scope, receive: Receive) -> Answer | None:
+    async def respond(scope: Scope, receive: Receive) -> HttpAnswer | None:
         """Return the answer, or None where the caller left before the request was whole."""
         if scope["path"] == READY_PATH:
-            return 200, {}, b""
+            return HttpAnswer(200, {}, b"")
         found = _find(worker, scope["method"], scope["path"])
         if found is None:
-            return 404, {}, b""  # for a wrong method too, which is a constraint of the route
+            return HttpAnswer(404, {}, b"")  # for a wrong method too, which is a constraint of the route
         function, params = found
         headers = _joined((name.decode("ascii"), value.decode("utf-8", "replace")) for name, value in scope["headers"])
         query_string = scope["query_string"].decode("latin-1")
         query = _joined(parse_qsl(query_string))  # leaves empty values out, as the host does
         key = headers.get("x-functions-key", query.get("code", ""))
         if not function.is_anonymous and not hmac.compare_digest(key.encode(), function_key.encode()):
-            return 401, {}, b""
+            return HttpAnswer(401, {}, b"")
         # The host copies a body only where it has a Content-Length (GrpcMessageConversionExtensions).
         length = 0 if "transfer-encoding" in headers else int(headers.get("content-length", "0"))
         if length > body_limit:
-            return 413, {"connection": "close"}, b""  # else the server reads on to the body's end
-        body = await _read(receive) if length else b""
+            return HttpAnswer(413, {"connection": "close"}, b"")  # else the server reads on to the body's end
+        body = await read_body(receive) if length else b""
         if body is None:
             return None
         invocation = worker.invoke(
@@ -90,7 +91,7 @@ def app(worker: Worker, *, function_key: str, body_limit: int = BODY_LIMIT) -> A
     return host
 
 
-async def _outcome(invocation: Awaitable[Answer], name: str, timeout_s: float) -> Answer:
+async def _outcome(invocation: Awaitable[HttpAnswer], name: str, timeout_s: float) -> HttpAnswer:
     try:
         return await invocation
     except FunctionRaised as error:
@@ -103,7 +104,7 @@ async def _outcome(invocation: Awaitable[Answer], name: str, timeout_s: float) -
         # ends the invocation. To answer at once would hide that bug.
         log.exception("%s let a CancelledError escape: in Azure the caller gets no answer", name)
         await asyncio.sleep(timeout_s)
-    return 500, {}, b""
+    return HttpAnswer(500, {}, b"")
 
 
 def _find(worker: Worker, method: str, path: str) -> tuple[Function, dict[str, str]] | None:
@@ -120,18 +121,6 @@ def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     for name, value in pairs:
         values[name] = f"{values[name]},{value}" if name in values else value
     return values
-
-
-async def _read(receive: Receive) -> bytes | None:
-    """Return the whole body, or None where the caller left before its end."""
-    body, more = bytearray(), True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-    return bytes(body)
 
 
 def _trace_parent(given: str) -> str:
@@ -171,10 +160,10 @@ async def _serve(
 ) -> None:
     worker = await Worker.start(app_root)
     host = app(worker, function_key=function_key, body_limit=body_limit)
-    server = serving.server(authenticated(host, trust) if trust else host)
+    running = server(authenticated(host, trust) if trust else host)
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, setattr, server, "should_exit", True)
-    await server.serve(sockets=[listener])
+        asyncio.get_running_loop().add_signal_handler(number, setattr, running, "should_exit", True)
+    await running.serve(sockets=[listener])
     _end()
 
 

@@ -20,9 +20,9 @@ from typing import Any, Self
 
 import azure_functions_runtime_v1 as runtime
 
-PACKAGES = ".python_packages/lib/site-packages"  # of an app that is shipped with them
+from infra.local.values import HttpAnswer, Json
 
-type Answer = tuple[int, dict[str, str], bytes]  # status, headers, body
+PACKAGES = ".python_packages/lib/site-packages"  # of an app that is shipped with them
 
 
 class LoadFailed(Exception):
@@ -53,8 +53,8 @@ class Worker:
 
     def __init__(self, app_root: Path) -> None:
         self.app_root = app_root.resolve()
-        self.host_json: dict[str, Any] = json.loads((self.app_root / "host.json").read_bytes())
-        self.http: dict[str, Any] = self.host_json.get("extensions", {}).get("http", {})
+        self.host_json: Json = json.loads((self.app_root / "host.json").read_bytes())
+        self.http: Json = self.host_json.get("extensions", {}).get("http", {})
         self.functions: dict[str, Function] = {}
         self._rpc: Any = _load_rpc()
 
@@ -88,7 +88,7 @@ class Worker:
         params: Mapping[str, str] | None = None,
         body: bytes = b"",
         trace_parent: str = "",
-    ) -> Answer:
+    ) -> HttpAnswer:
         """Run function *name* once and return its answer. *params* are the route's.
 
         Raises FunctionRaised. A CancelledError out of main comes through: the runtime catches only Exception.
@@ -115,13 +115,14 @@ class Worker:
         match reply.return_value.WhichOneof("data"):
             case "http":
                 answer = reply.return_value.http
-                return int(answer.status_code), dict(answer.headers), answer.body.bytes
+                return HttpAnswer(int(answer.status_code), dict(answer.headers), answer.body.bytes)
             case "string":
-                return 200, {"content-type": "text/plain; charset=utf-8"}, reply.return_value.string.encode()
+                text = reply.return_value.string.encode()
+                return HttpAnswer(200, {"content-type": "text/plain; charset=utf-8"}, text)
             case _:  # no $return binding (functions-bindings-http-webhook-output: 204 since 2.x)
-                return 204, {}, b""
+                return HttpAnswer(204, {}, b"")
 
-    async def _load(self, folder: Path, definition: dict[str, Any]) -> None:
+    async def _load(self, folder: Path, definition: Json) -> None:
         rpc = self._rpc
         name, bindings = folder.name, definition["bindings"]
         trigger = next((binding for binding in bindings if binding["type"] == "httpTrigger"), None)

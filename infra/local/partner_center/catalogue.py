@@ -21,6 +21,7 @@ from typing import Any
 from uuid import UUID
 
 from infra.local.partner_center.refusals import ODD_REFUSALS, REFUSALS, Refusal
+from infra.local.values import Json
 
 ALL_ELSE = "45411344-b09d-47e7-9653-542006bf9766"  # the customer of most orders here
 IDENTITY = "bd59b416-37f9-4d8f-8df3-5750111fc615"
@@ -28,8 +29,6 @@ AZURE = "b0d70a69-4c42-4b27-b17b-91a835d8686a"
 MARKETPLACE = "28045616-f6b9-462f-9701-0d89b5e65c44"
 LICENCES = "f81d98dd-c2f4-499e-a194-5619e260344e"
 STRANGER = "4d3cf487-70f4-4e1e-9ff1-b2bfce8d9f04"  # no relationship with this partner
-
-type Json = dict[str, Any]
 
 log = logging.getLogger("infra.local")
 

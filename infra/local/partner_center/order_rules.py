@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from infra.local.partner_center.catalogue import Condition, Entry, Json, Kind, member
+from infra.local.partner_center.catalogue import Condition, Entry, Kind, member
 from infra.local.partner_center.refusals import Refusal
+from infra.local.values import Json
 
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 

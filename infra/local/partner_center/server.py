@@ -14,7 +14,7 @@ import math
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Literal
@@ -28,9 +28,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from infra.local.partner_center.catalogue import Condition, Entry, Json, member
+from infra.local.partner_center.catalogue import Condition, Entry, member
 from infra.local.partner_center.order_rules import GUID, Change, Refused, cancel, order_key, read_change, why_not
 from infra.local.partner_center.refusals import Refusal
+from infra.local.values import HttpAnswer, Json
 
 BOM = b"\xef\xbb\xbf"
 KEPT_ANSWERS = 20_000
@@ -50,13 +51,6 @@ class Trust:
 
     public_key: RSAPublicKey
     audiences: frozenset[str]
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -95,7 +89,7 @@ class PartnerCenter:
         self._tenants = {tenant.lower(): kind for tenant, kind in tenants.items()}
         self._clock = clock
         self._windows: dict[str, tuple[float, int]] = {}
-        self._answers: dict[tuple[str, str, str, str], Answer] = {}
+        self._answers: dict[tuple[str, str, str, str], HttpAnswer] = {}
         held = [Held(entry, deepcopy(entry.order)) for entry in orders]
         self._held = {order_key(member(one.order, "id")): one for one in held}
         self._by_alternate_id = {member(one.order, "alternateId"): one for one in held}
@@ -133,7 +127,7 @@ class PartnerCenter:
             headers["WWW-Authenticate"] = "Bearer"
         return Response(answer.body, answer.status, headers)
 
-    def _admit(self, trust: Trust, request: Request, body: bytes) -> Answer:
+    def _admit(self, trust: Trust, request: Request, body: bytes) -> HttpAnswer:
         """Check token and rate, then answer, or repeat the answer that this MS-RequestId had."""
         tenant = _read_tenant(request.headers.get("authorization"), trust)
         if tenant not in self._tenants:
@@ -169,7 +163,7 @@ class PartnerCenter:
         self._windows[tenant] = (started, count + 1)
         return math.ceil(started + 60 - now) if count >= self.requests_per_minute else 0
 
-    def _answer(self, request: Request, body: bytes, *, production: bool) -> Answer:
+    def _answer(self, request: Request, body: bytes, *, production: bool) -> HttpAnswer:
         customer = request.path_params["customer_id"].lower()
         if not GUID.fullmatch(customer):
             raise Refused(Refusal(400, "800002", "The customer id is not a GUID."))
@@ -182,7 +176,7 @@ class PartnerCenter:
         if request.method == "PATCH" and (change := read_change(body, held.order)):
             self._cancel(held, change, production=production)
             if held.entry.condition == Condition.ACCEPTED:
-                return Answer(202, b"", {"location": request.url.path})
+                return HttpAnswer(202, {"location": request.url.path}, b"")
         start = BOM if held.entry.condition == Condition.BOM else b""
         return _json_answer(200, held.order, start)
 
@@ -233,24 +227,24 @@ def _trace_headers(sent: Headers) -> dict[str, str]:
     }
 
 
-def _json_answer(status: int, content: Json, start: bytes = b"") -> Answer:
+def _json_answer(status: int, content: Json, start: bytes = b"") -> HttpAnswer:
     body = start + json.dumps(content).encode()
-    return Answer(status, body, {"content-type": "application/json; charset=utf-8"})
+    return HttpAnswer(status, {"content-type": "application/json; charset=utf-8"}, body)
 
 
-def _throttled_answer(wait_s: int) -> Answer:
+def _throttled_answer(wait_s: int) -> HttpAnswer:
     """Answer as the gateway does that stands before Partner Center (api-throttling-guidance)."""
     message = f"Rate limit is exceeded. Try again in {wait_s} seconds."
     answer = _json_answer(429, {"statusCode": 429, "message": message})
-    return Answer(429, answer.body, {**answer.headers, "retry-after": str(wait_s)})
+    return answer._replace(headers={**answer.headers, "retry-after": str(wait_s)})
 
 
-def _refusal_answer(refusal: Refusal) -> Answer:
+def _refusal_answer(refusal: Refusal) -> HttpAnswer:
     match refusal.form:
         case "empty":
-            return Answer(refusal.status, b"")
+            return HttpAnswer(refusal.status, {}, b"")
         case "text":
-            return Answer(refusal.status, refusal.words.encode(), {"content-type": "text/plain; charset=utf-8"})
+            return HttpAnswer(refusal.status, {"content-type": "text/plain; charset=utf-8"}, refusal.words.encode())
         case "gateway":
             return _json_answer(refusal.status, {"statusCode": refusal.status, "message": refusal.words})
         case "json" | "bom":

@@ -11,17 +11,15 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import httpx
 
 from infra.local.senders.deliveries import SENDERS, Delivery, headers_of, masked
 from infra.local.senders.templates import SYSTEMS, Ticket, render
+from infra.local.values import Json
 
 DEFAULT_FILE = Path(".local-cloud.json")
 LONGEST_WAIT_S = 59
-
-type Json = dict[str, Any]
 
 
 class CannotSend(Exception):

@@ -17,6 +17,8 @@ from typing import Any
 import dukpy
 from liquid import Environment, StrictUndefined
 
+from infra.local.values import Json
+
 TEMPLATES = Path(__file__).resolve().parents[2] / "ticketing"
 
 
@@ -126,7 +128,7 @@ def _servicenow(text: str, ticket: Ticket) -> str:
     return str(run_business_rule(text, record, {"status": 200, "body": "{}"})["body"])
 
 
-def run_business_rule(script: str, record: Mapping[str, str], answer: Mapping[str, Any]) -> dict[str, Any]:
+def run_business_rule(script: str, record: Mapping[str, str], answer: Mapping[str, Any]) -> Json:
     """Run a ServiceNow business rule on *record* and return what it sent and noted: `body`, `notes`."""
     surroundings = """
         var sent = { body: null, notes: null };
@@ -152,7 +154,7 @@ def run_business_rule(script: str, record: Mapping[str, str], answer: Mapping[st
             };
         } };
     """
-    sent: dict[str, Any] = dukpy.evaljs([surroundings, script, "sent"], record=dict(record), answer=dict(answer))
+    sent: Json = dukpy.evaljs([surroundings, script, "sent"], record=dict(record), answer=dict(answer))
     return sent
 
 
