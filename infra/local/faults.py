@@ -1,4 +1,7 @@
-"""Faults: what is to go wrong with the next requests to a stand-in, as `POST /faults` takes it."""
+"""Faults: descriptions of what goes wrong with the next requests to a stand-in, as `POST /faults` takes them.
+
+`infra.local.traffic` applies them.
+"""
 
 import json
 import re
@@ -11,12 +14,21 @@ type Service = Literal["partner_center", "entra", "key_vault", "identity"]
 
 
 class Fault(BaseModel):
-    """One thing to go wrong, as `POST /faults` takes it.
+    """One fault.
 
-    With *status* the change is not made and this is the answer. Without, the request is carried
-    out and *headers* and *body* replace what was answered. *delay_s* comes first in any case.
-    *hang_up* halfway drops the connection in the middle of the body. *body_bytes* answers with as
-    many spaces, packed where *headers* say `Content-Encoding: gzip`. *slow_s* spreads the body.
+    Attributes:
+        service: the stand-in.
+        method: only requests with it match; None means any.
+        path: a regular expression, searched in path and query.
+        times: how many matching requests meet the fault.
+        status: with it the request is not carried out, and this is the answer's status. Without it the request is
+            carried out, and *headers* and *body* replace those of the answer.
+        headers: of the answer.
+        body: a string is sent as it is, in UTF-8; any other value is sent as JSON.
+        delay_s: wait first, whatever else the fault does.
+        hang_up: drop the connection before or after the request is carried out, or halfway through the body.
+        body_bytes: answer with so many spaces, compressed if *headers* have `Content-Encoding: gzip`.
+        slow_s: send the body over this time.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -35,8 +47,11 @@ class Fault(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _null_is_left_out(cls, fault: Any) -> Any:  # noqa: ANN401  (JSON)
-        """Clients that write out what they leave out send null; only a *body* can mean it."""
+    def _drop_nulls(cls, fault: Any) -> Any:  # noqa: ANN401  (JSON)
+        """Treat null like an absent member, as some clients send it; only *body* can really be null.
+
+        Such clients send headers as numbers, too.
+        """
         if not isinstance(fault, dict):
             return fault
         given = {name: value for name, value in fault.items() if value is not None or name == "body"}
@@ -47,7 +62,7 @@ class Fault(BaseModel):
 
     @field_validator("path")
     @classmethod
-    def _is_regex(cls, path: str) -> str:
+    def _check_regex(cls, path: str) -> str:
         try:
             re.compile(path)
         except re.error as error:
@@ -56,10 +71,10 @@ class Fault(BaseModel):
 
     @field_validator("headers")
     @classmethod
-    def _can_be_sent(cls, headers: dict[str, str]) -> dict[str, str]:
+    def _check_headers(cls, headers: dict[str, str]) -> dict[str, str]:
         for name, value in headers.items():
             if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not re.fullmatch(r"[\t -~\x80-\xff]*", value):
-                raise ValueError("a header cannot be sent so")
+                raise ValueError("a header has characters that cannot be sent")
         return headers
 
     def matches(self, service: str, method: str, path: str) -> bool:
@@ -70,21 +85,21 @@ class Fault(BaseModel):
         )
 
     def payload(self) -> bytes | None:
-        """Return the bytes to answer with, or None where none were asked for."""
+        """Return the bytes of the answer's body, or None if the fault does not give one."""
         if self.body_bytes is not None:
-            is_packed = any(
+            is_compressed = any(
                 value == "gzip" for name, value in self.headers.items() if name.lower() == "content-encoding"
             )
-            return _packed_spaces(self.body_bytes) if is_packed else b" " * self.body_bytes
+            return _compressed_spaces(self.body_bytes) if is_compressed else b" " * self.body_bytes
         if "body" not in self.model_fields_set:
             return None
         return self.body.encode() if isinstance(self.body, str) else json.dumps(self.body).encode()
 
 
-def _packed_spaces(count: int) -> bytes:
-    packer = zlib.compressobj(9, wbits=zlib.MAX_WBITS | 16)
+def _compressed_spaces(count: int) -> bytes:
+    compressor = zlib.compressobj(9, wbits=zlib.MAX_WBITS | 16)
     block = b" " * 1_000_000
     return (
-        b"".join(packer.compress(block[: min(len(block), left)]) for left in range(count, 0, -len(block)))
-        + packer.flush()
+        b"".join(compressor.compress(block[: min(len(block), left)]) for left in range(count, 0, -len(block)))
+        + compressor.flush()
     )

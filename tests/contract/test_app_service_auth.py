@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from infra.local.callers import FUNCTION_APP, TENANT_ID, trust
+from infra.local.callers import FUNCTION_APP, TENANT_ID, trusted_issuer
 from infra.local.entra.signing import Signer
-from infra.local.functions.app_service_auth import authenticated
+from infra.local.functions.app_service_auth import with_authentication
 
 pytestmark = pytest.mark.anyio
 
@@ -27,7 +27,7 @@ FORGED = base64.b64encode(b'{"auth_typ": "aad", "claims": [{"typ": "roles", "val
 
 
 def token(signer: Signer = OURS, *, claims: dict[str, Any] | None = None, **changes: Any) -> str:
-    return signer.token(**SOUND | changes, claims=claims or {})
+    return signer.new_token(**SOUND | changes, claims=claims or {})
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
     async def echo(request: Request) -> JSONResponse:
         return JSONResponse(dict(request.headers))
 
-    app = authenticated(Starlette(routes=[Route("/", echo)]), trust(OURS.public_key))
+    app = with_authentication(Starlette(routes=[Route("/", echo)]), trusted_issuer(OURS.public_key))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://function") as client:
         yield client
 

@@ -35,10 +35,10 @@ from cryptography.hazmat.primitives import hashes
 
 from infra.local.accounts import PFX, LocalAccount
 from infra.local.callers import FUNCTION_APP
-from infra.local.cloud import Cloud, Options
+from infra.local.cloud import LocalCloud, Options
 from infra.local.entra.client_proof import JWT_BEARER
 from infra.local.entra.signing import new_key_pair
-from infra.local.national_clouds import CLOUD_NAMES, CLOUDS, CloudName
+from infra.local.national_clouds import CLOUD_FACTS, NATIONAL_CLOUDS, NationalCloud
 
 START_LIMIT_S = 30
 CUSTOMER, ORDER = "bd59b416-37f9-4d8f-8df3-5750111fc615", "UKXASSO1dezh3HdxClHxSp5UEFXGbAnt1"
@@ -49,10 +49,10 @@ type Json = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     """The stand-ins in a thread of this process, without the function."""
     started, ends = threading.Event(), asyncio.Event()
-    found = Cloud(Options(port=0), tmp_path_factory.mktemp("cloud"))
+    found = LocalCloud(Options(port=0), tmp_path_factory.mktemp("cloud"))
 
     async def serve() -> None:
         async with found.stand_ins():
@@ -71,52 +71,52 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 
 @pytest.fixture(autouse=True)
-def _environment(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def _environment(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a function finds in its environment; every app is registered as it was at the start."""
     for name, value in cloud.environment().items():
         monkeypatch.setenv(name, value)
     http_challenge_cache.clear()
     for account in cloud.accounts.values():
-        client = cloud.entras[account.cloud].clients[account.client_id]
-        vars(client).update(vars(account.registration(cloud.identity.federation(account.cloud))))
+        client = cloud.entras[account.national_cloud].registrations[account.client_id]
+        vars(client).update(vars(account.registration(cloud.identity.federated_credential(account.national_cloud))))
 
 
 @pytest.fixture
-def http(cloud: Cloud) -> Iterator[httpx.Client]:
+def http(cloud: LocalCloud) -> Iterator[httpx.Client]:
     with httpx.Client(verify=ssl.create_default_context(cafile=str(cloud.ca_file)), trust_env=False) as client:
         yield client
 
 
-def named(cloud: Cloud, kind: str, where: CloudName) -> LocalAccount:
+def named(cloud: LocalCloud, kind: str, where: NationalCloud) -> LocalAccount:
     return cloud.accounts["default" if (kind, where) == ("secret", "global") else f"{kind}-{where}"]
 
 
-def control(cloud: Cloud, method: str, path: str, body: Json | None = None) -> Any:
+def control(cloud: LocalCloud, method: str, path: str, body: Json | None = None) -> Any:
     response = httpx.request(method, f"{cloud.url('control')}/{path}", json=body, trust_env=False)
     response.raise_for_status()
     return response.json()
 
 
-def change(cloud: Cloud, account: LocalAccount, **changes: Any) -> None:
+def change(cloud: LocalCloud, account: LocalAccount, **changes: Any) -> None:
     control(cloud, "PUT", f"clients/{account.client_id}", changes)
 
 
-def where(cloud: Cloud, account: LocalAccount) -> Json:
-    return {"authority": cloud.url("entra", account.cloud), "disable_instance_discovery": True}
+def where(cloud: LocalCloud, account: LocalAccount) -> Json:
+    return {"authority": cloud.url("entra", account.national_cloud), "disable_instance_discovery": True}
 
 
 def scope(account: LocalAccount) -> str:
-    return f"{CLOUDS[account.cloud].audience}/.default"
+    return f"{CLOUD_FACTS[account.national_cloud].audience}/.default"
 
 
-def by_secret(cloud: Cloud, account: LocalAccount, secret: str | None = None) -> str:
+def by_secret(cloud: LocalCloud, account: LocalAccount, secret: str | None = None) -> str:
     given = secret or account.client_secret
     with ClientSecretCredential(account.tenant_id, account.client_id, given, **where(cloud, account)) as credential:
         return credential.get_token(scope(account)).token
 
 
 def by_certificate(
-    cloud: Cloud, account: LocalAccount, certificate: str | None = None, *, send_certificate_chain: bool = True
+    cloud: LocalCloud, account: LocalAccount, certificate: str | None = None, *, send_certificate_chain: bool = True
 ) -> str:
     """Use *certificate*, or the account's own, in the form in which the vault holds it."""
     value = certificate or account.certificate
@@ -130,12 +130,12 @@ def by_certificate(
         return credential.get_token(scope(account)).token
 
 
-def by_identity(cloud: Cloud, account: LocalAccount, assertion: Callable[[], str] | None = None) -> str:
+def by_identity(cloud: LocalCloud, account: LocalAccount, assertion: Callable[[], str] | None = None) -> str:
     """Use what *assertion* gives, or the managed identity's token for the account's cloud."""
 
     def exchange() -> str:
         with ManagedIdentityCredential(client_id=cloud.environment()["AZURE_CLIENT_ID"]) as identity:
-            given: str = identity.get_token(f"{CLOUDS[account.cloud].exchange_audience}/.default").token
+            given: str = identity.get_token(f"{CLOUD_FACTS[account.national_cloud].exchange_audience}/.default").token
             return given
 
     with ClientAssertionCredential(
@@ -145,25 +145,25 @@ def by_identity(cloud: Cloud, account: LocalAccount, assertion: Callable[[], str
         return token
 
 
-def msal_app(cloud: Cloud, account: LocalAccount, credential: Any = None) -> msal.ConfidentialClientApplication:
+def msal_app(cloud: LocalCloud, account: LocalAccount, credential: Any = None) -> msal.ConfidentialClientApplication:
     session = requests.Session()
     session.headers["Connection"] = "close"  # msal has no close of its own
     return msal.ConfidentialClientApplication(
         account.client_id,
         credential or account.client_secret,
-        authority=f"{cloud.url('entra', account.cloud)}/{account.tenant_id}",
+        authority=f"{cloud.url('entra', account.national_cloud)}/{account.tenant_id}",
         instance_discovery=False,
         http_client=session,
     )
 
 
-def refreshed(cloud: Cloud, account: LocalAccount, refresh_token: str | None = None) -> Json:
+def refreshed(cloud: LocalCloud, account: LocalAccount, refresh_token: str | None = None) -> Json:
     app = msal_app(cloud, account)
     answer: Json = app.acquire_token_by_refresh_token(refresh_token or account.refresh_token, [scope(account)])
     return answer
 
 
-def by_user(cloud: Cloud, account: LocalAccount) -> str:
+def by_user(cloud: LocalCloud, account: LocalAccount) -> str:
     token: str = refreshed(cloud, account)["access_token"]
     return token
 
@@ -193,14 +193,14 @@ def refusal(acquire: Callable[..., str], *arguments: Any, **options: Any) -> int
     return number_in(caught.value)
 
 
-def ask_order(cloud: Cloud, http: httpx.Client, at: CloudName, token: str) -> httpx.Response:
+def ask_order(cloud: LocalCloud, http: httpx.Client, at: NationalCloud, token: str) -> httpx.Response:
     url = f"{cloud.url('partner_center', at)}/v1/customers/{CUSTOMER}/orders/{ORDER}"
     return http.get(url, headers={"Authorization": f"Bearer {token}"})
 
 
-def ask_token(cloud: Cloud, http: httpx.Client, account: LocalAccount, **form: str) -> Json:
+def ask_token(cloud: LocalCloud, http: httpx.Client, account: LocalAccount, **form: str) -> Json:
     """Ask the token endpoint for what no library would."""
-    url = f"{cloud.url('entra', account.cloud)}/{account.tenant_id}/oauth2/v2.0/token"
+    url = f"{cloud.url('entra', account.national_cloud)}/{account.tenant_id}/oauth2/v2.0/token"
     usual = {"client_id": account.client_id, "scope": scope(account), "grant_type": "client_credentials"}
     answer: Json = http.post(url, data=usual | form).json()
     return answer
@@ -209,10 +209,10 @@ def ask_token(cloud: Cloud, http: httpx.Client, account: LocalAccount, **form: s
 # Every kind on every cloud.
 
 
-@pytest.mark.parametrize("at", CLOUD_NAMES)
+@pytest.mark.parametrize("at", NATIONAL_CLOUDS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_credential_gives_a_token_for_its_cloud_and_no_other(
-    cloud: Cloud, http: httpx.Client, kind: str, at: CloudName
+    cloud: LocalCloud, http: httpx.Client, kind: str, at: NationalCloud
 ) -> None:
     account = named(cloud, kind, at)
 
@@ -220,40 +220,43 @@ def test_each_credential_gives_a_token_for_its_cloud_and_no_other(
 
     claims = claims_of(token)
     assert (claims["aud"], claims["tid"], claims["appid"]) == (
-        CLOUDS[at].audience,
+        CLOUD_FACTS[at].audience,
         account.tenant_id,
         account.client_id,
     )
-    assert claims["iss"] == CLOUDS[at].issuer.format(tenant=account.tenant_id)
+    assert claims["iss"] == CLOUD_FACTS[at].issuer.format(tenant=account.tenant_id)
     assert ("scp" in claims, "upn" in claims, "mfa" in claims.get("amr", [])) == (kind == "user",) * 3
-    assert {other: ask_order(cloud, http, other, token).status_code for other in CLOUD_NAMES} == {
-        other: 200 if other == at else 401 for other in CLOUD_NAMES
+    assert {other: ask_order(cloud, http, other, token).status_code for other in NATIONAL_CLOUDS} == {
+        other: 200 if other == at else 401 for other in NATIONAL_CLOUDS
     }
 
 
-def test_the_clouds_share_their_orders(cloud: Cloud, http: httpx.Client) -> None:
+def test_the_clouds_share_their_orders(cloud: LocalCloud, http: httpx.Client) -> None:
     path = "/v1/customers/45411344-b09d-47e7-9653-542006bf9766/orders/2y6dF_rVgDAXMxypQPPnTquuXhKVK_3N1"
-    bearers = {at: {"Authorization": f"Bearer {by_secret(cloud, named(cloud, 'secret', at))}"} for at in CLOUD_NAMES}
+    bearers = {
+        at: {"Authorization": f"Bearer {by_secret(cloud, named(cloud, 'secret', at))}"} for at in NATIONAL_CLOUDS
+    }
 
     http.patch(
         f"{cloud.url('partner_center', 'china')}{path}", json={"status": "cancelled"}, headers=bearers["china"]
     ).raise_for_status()
 
     statuses = {
-        http.get(f"{cloud.url('partner_center', at)}{path}", headers=bearers[at]).json()["status"] for at in CLOUD_NAMES
+        http.get(f"{cloud.url('partner_center', at)}{path}", headers=bearers[at]).json()["status"]
+        for at in NATIONAL_CLOUDS
     }
     assert statuses == {"cancelled"}
 
 
 @pytest.mark.parametrize("kind", ["secret", "certificate", "federated"])
-def test_an_app_is_unknown_to_the_other_clouds(cloud: Cloud, kind: str) -> None:
+def test_an_app_is_unknown_to_the_other_clouds(cloud: LocalCloud, kind: str) -> None:
     account = named(cloud, kind, "china")
 
     with pytest.raises((ClientAuthenticationError, ValueError), match=r"AADSTS90002|Unable to get authority"):
-        ACQUIRE[kind](cloud, replace(account, cloud="usgov"))
+        ACQUIRE[kind](cloud, replace(account, national_cloud="usgov"))
 
 
-def test_the_description_says_what_each_account_is(cloud: Cloud) -> None:
+def test_the_description_says_what_each_account_is(cloud: LocalCloud) -> None:
     description = cloud.describe()
 
     assert description["clouds"]["global"] == {name: description[name] for name in ("partnerCenterUrl", "entraUrl")}
@@ -262,7 +265,7 @@ def test_the_description_says_what_each_account_is(cloud: Cloud) -> None:
     settings = cloud.environment()["PARTNER_CENTER_ACCOUNTS"]
     for name, account in description["accounts"].items():
         kind = account["credential"]
-        assert account["cloud"] == (name.rpartition("-")[2] if name.rpartition("-")[2] in CLOUD_NAMES else "global")
+        assert account["cloud"] == (name.rpartition("-")[2] if name.rpartition("-")[2] in NATIONAL_CLOUDS else "global")
         assert (kind in account) == (kind != "managedIdentity")
         for member in {"secretName", "certificateName", "refreshTokenName"} & account.keys():
             assert f'"{account[member]}"' in settings
@@ -274,7 +277,7 @@ def test_the_description_says_what_each_account_is(cloud: Cloud) -> None:
 # The client secret.
 
 
-def test_a_wrong_secret_is_told_from_an_expired_one(cloud: Cloud) -> None:
+def test_a_wrong_secret_is_told_from_an_expired_one(cloud: LocalCloud) -> None:
     account = named(cloud, "secret", "usgov")
 
     assert refusal(by_secret, cloud, account, "wrong") == 7000215
@@ -285,7 +288,7 @@ def test_a_wrong_secret_is_told_from_an_expired_one(cloud: Cloud) -> None:
     assert by_secret(cloud, account)
 
 
-def test_two_secrets_are_valid_during_a_rotation(cloud: Cloud) -> None:
+def test_two_secrets_are_valid_during_a_rotation(cloud: LocalCloud) -> None:
     account = named(cloud, "secret", "global")
     change(cloud, account, secrets=[account.client_secret, "new"])
 
@@ -296,7 +299,7 @@ def test_two_secrets_are_valid_during_a_rotation(cloud: Cloud) -> None:
     assert by_secret(cloud, account, "new")
 
 
-def test_one_secret_replaces_the_others_at_once(cloud: Cloud) -> None:
+def test_one_secret_replaces_the_others_at_once(cloud: LocalCloud) -> None:
     account = named(cloud, "secret", "global")
     change(cloud, account, secret="new")
 
@@ -306,7 +309,7 @@ def test_one_secret_replaces_the_others_at_once(cloud: Cloud) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("trouble", "number"), [("disabled", 7000112), ("conditional_access", 53003)])
-def test_troubles_that_meet_every_kind(cloud: Cloud, kind: str, trouble: str, number: int) -> None:
+def test_troubles_that_meet_every_kind(cloud: LocalCloud, kind: str, trouble: str, number: int) -> None:
     account = named(cloud, kind, "global")
     change(cloud, account, trouble=trouble)
 
@@ -318,7 +321,7 @@ def test_troubles_that_meet_every_kind(cloud: Cloud, kind: str, trouble: str, nu
 
 @pytest.mark.parametrize("trouble", ["mfa_missing", "interaction_required"])
 @pytest.mark.parametrize("kind", ["secret", "certificate", "federated"])
-def test_what_a_user_lacks_does_not_meet_an_app(cloud: Cloud, http: httpx.Client, kind: str, trouble: str) -> None:
+def test_what_a_user_lacks_does_not_meet_an_app(cloud: LocalCloud, http: httpx.Client, kind: str, trouble: str) -> None:
     account = named(cloud, kind, "china")
     change(cloud, account, trouble=trouble)
 
@@ -336,13 +339,13 @@ def test_what_a_user_lacks_does_not_meet_an_app(cloud: Cloud, http: httpx.Client
         pytest.param({"client_secret": "right", "scope": "https://x.example/.default"}, 500011, id="another-resource"),
         pytest.param({"client_secret": "right", "scope": "openid"}, 1002012, id="not-the-default-scope"),
         pytest.param(
-            {"client_secret": "right", "scope": f"{CLOUDS['global'].audience}/.default"},
+            {"client_secret": "right", "scope": f"{CLOUD_FACTS['global'].audience}/.default"},
             500011,
             id="the-resource-of-another-cloud",
         ),
     ],
 )
-def test_what_no_library_sends(cloud: Cloud, http: httpx.Client, form: dict[str, str], number: int) -> None:
+def test_what_no_library_sends(cloud: LocalCloud, http: httpx.Client, form: dict[str, str], number: int) -> None:
     account = named(cloud, "secret", "china")
     change(cloud, account, secret="right")
 
@@ -352,8 +355,8 @@ def test_what_no_library_sends(cloud: Cloud, http: httpx.Client, form: dict[str,
 # The certificate.
 
 
-@pytest.mark.parametrize("at", CLOUD_NAMES)
-def test_another_certificate_is_refused_until_it_is_registered(cloud: Cloud, at: CloudName) -> None:
+@pytest.mark.parametrize("at", NATIONAL_CLOUDS)
+def test_another_certificate_is_refused_until_it_is_registered(cloud: LocalCloud, at: NationalCloud) -> None:
     account = named(cloud, "certificate", at)
     new = control(cloud, "POST", "certificates")
     in_vault = new["pfx" if account.certificate_type == PFX else "pem"]
@@ -367,7 +370,7 @@ def test_another_certificate_is_refused_until_it_is_registered(cloud: Cloud, at:
     assert refusal(by_certificate, cloud, account) == 700027
 
 
-def test_a_certificate_without_its_chain_is_refused(cloud: Cloud) -> None:
+def test_a_certificate_without_its_chain_is_refused(cloud: LocalCloud) -> None:
     """That the product sends x5c, without which an app registered by subject name cannot be found, must show."""
     account = named(cloud, "certificate", "global")
 
@@ -375,15 +378,15 @@ def test_a_certificate_without_its_chain_is_refused(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("is_over", [True, False])
-def test_a_certificate_past_its_time_is_refused(cloud: Cloud, is_over: bool) -> None:
+def test_a_certificate_past_its_time_is_refused(cloud: LocalCloud, is_over: bool) -> None:
     account = named(cloud, "certificate", "global")
-    pem = new_key_pair(life=timedelta(hours=-1) if is_over else timedelta(hours=1)).pem
+    pem = new_key_pair(lifetime=timedelta(hours=-1) if is_over else timedelta(hours=1)).pem
     change(cloud, account, certificate=pem, **({} if is_over else {"trouble": "secret_expired"}))
 
     assert refusal(by_certificate, cloud, account, pem) == 700027
 
 
-def test_a_sha_256_thumbprint_with_ps256_is_taken(cloud: Cloud) -> None:
+def test_a_sha_256_thumbprint_with_ps256_is_taken(cloud: LocalCloud) -> None:
     """As msal sends where it is given the certificate alone."""
     account = named(cloud, "certificate", "usgov")
     credential = {"private_key": account.certificate, "public_certificate": public_pem(account.certificate)}
@@ -397,12 +400,12 @@ def public_pem(pem: str) -> str:
     return pem[pem.index("-----BEGIN CERTIFICATE") :]
 
 
-def assertion(cloud: Cloud, account: LocalAccount, header: Json, claims: Json, key: str | None = None) -> str:
+def assertion(cloud: LocalCloud, account: LocalAccount, header: Json, claims: Json, key: str | None = None) -> str:
     """Return a sound assertion of *account*, apart from *header* and *claims* and another *key*."""
     certificate = x509.load_pem_x509_certificate(account.certificate.encode())
     thumbprint = base64.urlsafe_b64encode(certificate.fingerprint(hashes.SHA1())).decode()  # noqa: S303
     chain = ["".join(public_pem(account.certificate).splitlines()[1:-1])]
-    endpoint = f"{cloud.url('entra', account.cloud)}/{account.tenant_id}/oauth2/v2.0/token"
+    endpoint = f"{cloud.url('entra', account.national_cloud)}/{account.tenant_id}/oauth2/v2.0/token"
     now = int(time.time())
     sound = {"aud": endpoint, "iss": account.client_id, "sub": account.client_id, "nbf": now, "exp": now + 600}
     headers = {name: value for name, value in ({"x5t": thumbprint, "x5c": chain} | header).items() if value is not None}
@@ -426,7 +429,7 @@ def assertion(cloud: Cloud, account: LocalAccount, header: Json, claims: Json, k
     ],
 )
 def test_an_assertion_is_checked(
-    cloud: Cloud, http: httpx.Client, header: Json, claims: Json, number: int | None
+    cloud: LocalCloud, http: httpx.Client, header: Json, claims: Json, number: int | None
 ) -> None:
     account = named(cloud, "certificate", "global")
     sent = assertion(cloud, account, header, claims)
@@ -436,7 +439,7 @@ def test_an_assertion_is_checked(
     assert answer.get("error_codes", [None]) == [number]
 
 
-def test_an_assertion_signed_with_another_key_is_refused(cloud: Cloud, http: httpx.Client) -> None:
+def test_an_assertion_signed_with_another_key_is_refused(cloud: LocalCloud, http: httpx.Client) -> None:
     """The thumbprint is public, the key is not."""
     account = named(cloud, "certificate", "global")
     sent = assertion(cloud, account, {}, {}, key=new_key_pair().pem)
@@ -446,7 +449,7 @@ def test_an_assertion_signed_with_another_key_is_refused(cloud: Cloud, http: htt
     assert (answer["error"], answer["error_codes"]) == ("invalid_client", [700027])
 
 
-def test_five_minutes_of_clock_skew_are_forgiven(cloud: Cloud, http: httpx.Client) -> None:
+def test_five_minutes_of_clock_skew_are_forgiven(cloud: LocalCloud, http: httpx.Client) -> None:
     account = named(cloud, "certificate", "global")
 
     for skew_s in (-280, 280):
@@ -460,16 +463,16 @@ def test_five_minutes_of_clock_skew_are_forgiven(cloud: Cloud, http: httpx.Clien
 
 
 @pytest.mark.parametrize(("member", "number"), [("issuer", 700211), ("audience", 700212), ("subject", 700213)], ids=str)
-def test_a_federated_credential_must_match(cloud: Cloud, member: str, number: int) -> None:
+def test_a_federated_credential_must_match(cloud: LocalCloud, member: str, number: int) -> None:
     account = named(cloud, "federated", "china")
-    client = cloud.entras["china"].clients[account.client_id]
-    assert client.federation
-    client.federation = replace(client.federation, **{member: "https://another.example"})
+    client = cloud.entras["china"].registrations[account.client_id]
+    assert client.federated_credential
+    client.federated_credential = replace(client.federated_credential, **{member: "https://another.example"})
 
     assert refusal(by_identity, cloud, account) == number
 
 
-def test_an_identity_s_token_of_another_cloud_is_refused(cloud: Cloud) -> None:
+def test_an_identity_s_token_of_another_cloud_is_refused(cloud: LocalCloud) -> None:
     account = named(cloud, "federated", "usgov")
 
     with ManagedIdentityCredential() as identity:
@@ -478,13 +481,13 @@ def test_an_identity_s_token_of_another_cloud_is_refused(cloud: Cloud) -> None:
             assert refusal(by_identity, cloud, account, lambda token=token: token) == 700211
 
 
-def test_an_app_without_a_federated_credential_takes_no_identity(cloud: Cloud) -> None:
+def test_an_app_without_a_federated_credential_takes_no_identity(cloud: LocalCloud) -> None:
     assert refusal(by_identity, cloud, named(cloud, "certificate", "global")) == 70025
 
 
-def test_an_identity_s_token_that_anyone_could_have_signed_is_refused(cloud: Cloud) -> None:
+def test_an_identity_s_token_that_anyone_could_have_signed_is_refused(cloud: LocalCloud) -> None:
     account = named(cloud, "federated", "global")
-    trusted = cloud.identity.federation("global")
+    trusted = cloud.identity.federated_credential("global")
     claims = {"iss": trusted.issuer, "aud": trusted.audience, "sub": trusted.subject, "exp": int(time.time()) + 60}
     forged = jwt.encode(claims, new_key_pair().pem, algorithm="RS256")
 
@@ -494,8 +497,8 @@ def test_an_identity_s_token_that_anyone_could_have_signed_is_refused(cloud: Clo
 # The refresh token.
 
 
-@pytest.mark.parametrize("at", CLOUD_NAMES)
-def test_each_use_of_a_refresh_token_gives_another_and_leaves_it_valid(cloud: Cloud, at: CloudName) -> None:
+@pytest.mark.parametrize("at", NATIONAL_CLOUDS)
+def test_each_use_of_a_refresh_token_gives_another_and_leaves_it_valid(cloud: LocalCloud, at: NationalCloud) -> None:
     """Two instances that exchange the same token at once both go on."""
     account = named(cloud, "user", at)
 
@@ -506,7 +509,7 @@ def test_each_use_of_a_refresh_token_gives_another_and_leaves_it_valid(cloud: Cl
 
 
 @pytest.mark.parametrize(("fate", "number"), [("revoke", 50173), ("expire", 700082)])
-def test_refresh_tokens_end_and_a_new_consent_begins(cloud: Cloud, fate: str, number: int) -> None:
+def test_refresh_tokens_end_and_a_new_consent_begins(cloud: LocalCloud, fate: str, number: int) -> None:
     account = named(cloud, "user", "global")
     newer = refreshed(cloud, account)["refresh_token"]
     change(cloud, account, refreshToken="consented-anew", **{fate: True})
@@ -517,13 +520,13 @@ def test_refresh_tokens_end_and_a_new_consent_begins(cloud: Cloud, fate: str, nu
     assert "access_token" in refreshed(cloud, account, "consented-anew")
 
 
-def test_a_refresh_token_of_another_app_is_none(cloud: Cloud) -> None:
+def test_a_refresh_token_of_another_app_is_none(cloud: LocalCloud) -> None:
     answer = refreshed(cloud, named(cloud, "user", "global"), named(cloud, "user", "china").refresh_token)
 
     assert (answer["error"], answer["error_codes"]) == ("invalid_grant", [9002313])
 
 
-def test_a_refresh_token_needs_the_secret_too(cloud: Cloud) -> None:
+def test_a_refresh_token_needs_the_secret_too(cloud: LocalCloud) -> None:
     account = named(cloud, "user", "china")
 
     answer = refreshed(cloud, replace(account, client_secret="wrong"))
@@ -531,7 +534,7 @@ def test_a_refresh_token_needs_the_secret_too(cloud: Cloud) -> None:
     assert (answer["error"], answer["error_codes"]) == ("invalid_client", [7000215])
 
 
-def test_a_user_who_must_act_is_told_apart(cloud: Cloud) -> None:
+def test_a_user_who_must_act_is_told_apart(cloud: LocalCloud) -> None:
     account = named(cloud, "user", "usgov")
     change(cloud, account, trouble="interaction_required")
 
@@ -540,9 +543,9 @@ def test_a_user_who_must_act_is_told_apart(cloud: Cloud) -> None:
     assert (answer["error"], answer["suberror"], answer["error_codes"]) == ("invalid_grant", "basic_action", [50076])
 
 
-@pytest.mark.parametrize("at", CLOUD_NAMES)
+@pytest.mark.parametrize("at", NATIONAL_CLOUDS)
 def test_a_user_s_token_without_mfa_is_given_and_refused_by_partner_center(
-    cloud: Cloud, http: httpx.Client, at: CloudName
+    cloud: LocalCloud, http: httpx.Client, at: NationalCloud
 ) -> None:
     account = named(cloud, "user", at)
     change(cloud, account, trouble="mfa_missing")
@@ -566,10 +569,10 @@ def test_a_user_s_token_without_mfa_is_given_and_refused_by_partner_center(
         pytest.param(f"{FUNCTION_APP.identifier}/.default", 500011, id="another-cloud-s-resource"),
     ],
 )
-def test_a_user_s_scope_is_checked(cloud: Cloud, http: httpx.Client, asked: str, number: int | None) -> None:
+def test_a_user_s_scope_is_checked(cloud: LocalCloud, http: httpx.Client, asked: str, number: int | None) -> None:
     account = named(cloud, "user", "china")
     form = {"grant_type": "refresh_token", "refresh_token": account.refresh_token}
-    form |= {"client_secret": account.client_secret, "scope": asked.format(audience=CLOUDS["china"].audience)}
+    form |= {"client_secret": account.client_secret, "scope": asked.format(audience=CLOUD_FACTS["china"].audience)}
 
     assert ask_token(cloud, http, account, **form).get("error_codes", [None]) == [number]
 
@@ -577,34 +580,34 @@ def test_a_user_s_scope_is_checked(cloud: Cloud, http: httpx.Client, asked: str,
 # The function's own app, as a resource.
 
 
-def app_token(cloud: Cloud, flow: Json) -> Json:
+def app_token(cloud: LocalCloud, flow: Json) -> Json:
     where = {"authority": cloud.url("entra"), "disable_instance_discovery": True}
     with ClientSecretCredential(flow["tenantId"], flow["clientId"], flow["clientSecret"], **where) as credential:
         return claims_of(credential.get_token(flow["scope"]).token)
 
 
-def test_an_app_s_token_for_the_function_has_the_roles_that_it_was_given(cloud: Cloud) -> None:
-    flow = cloud.callers.described(cloud.url("entra"))["flow"]
+def test_an_app_s_token_for_the_function_has_the_roles_that_it_was_given(cloud: LocalCloud) -> None:
+    flow = cloud.callers.describe(cloud.url("entra"))["flow"]
 
     with_role, without = app_token(cloud, flow), app_token(cloud, flow["withoutRole"])
 
     assert with_role["roles"] == [flow["role"]]
     assert "roles" not in without
-    assert (with_role["aud"], with_role["iss"]) == (cloud.trust.audiences[0], cloud.trust.issuer)
+    assert (with_role["aud"], with_role["iss"]) == (cloud.trusted_issuer.audiences[0], cloud.trusted_issuer.issuer)
     assert with_role["oid"] != without["oid"]
 
 
-def test_no_role_of_the_function_is_in_a_token_for_partner_center(cloud: Cloud, http: httpx.Client) -> None:
-    flow = cloud.callers.described(cloud.url("entra"))["flow"]
+def test_no_role_of_the_function_is_in_a_token_for_partner_center(cloud: LocalCloud, http: httpx.Client) -> None:
+    flow = cloud.callers.describe(cloud.url("entra"))["flow"]
     form = {name: flow[member] for name, member in (("client_id", "clientId"), ("client_secret", "clientSecret"))}
-    form |= {"grant_type": "client_credentials", "scope": f"{CLOUDS['global'].audience}/.default"}
+    form |= {"grant_type": "client_credentials", "scope": f"{CLOUD_FACTS['global'].audience}/.default"}
 
     token = http.post(flow["tokenUrl"], data=form).json()["access_token"]
 
     assert "roles" not in claims_of(token)
 
 
-def test_a_token_is_for_one_resource(cloud: Cloud, http: httpx.Client) -> None:
+def test_a_token_is_for_one_resource(cloud: LocalCloud, http: httpx.Client) -> None:
     account = named(cloud, "user", "global")
     form = {"grant_type": "refresh_token", "refresh_token": account.refresh_token}
     form |= {"client_secret": account.client_secret, "scope": f"{scope(account)} {FUNCTION_APP.identifier}/.default"}
@@ -615,7 +618,7 @@ def test_a_token_is_for_one_resource(cloud: Cloud, http: httpx.Client) -> None:
 # The consent.
 
 
-def begin(cloud: Cloud, account: LocalAccount) -> tuple[msal.ConfidentialClientApplication, Json]:
+def begin(cloud: LocalCloud, account: LocalAccount) -> tuple[msal.ConfidentialClientApplication, Json]:
     app = msal_app(cloud, account)
     with pytest.warns(UserWarning, match="form_post"):  # msal's advice; a loopback listener needs the query
         flow: Json = app.initiate_auth_code_flow([scope(account)], redirect_uri=REDIRECT, response_mode="query")
@@ -628,8 +631,8 @@ def sent_back(response: httpx.Response) -> dict[str, str]:
     return {name: value for name, [value] in parse_qs(urlsplit(response.headers["location"]).query).items()}
 
 
-@pytest.mark.parametrize("at", CLOUD_NAMES)
-def test_a_consent_gives_a_refresh_token_that_works(cloud: Cloud, http: httpx.Client, at: CloudName) -> None:
+@pytest.mark.parametrize("at", NATIONAL_CLOUDS)
+def test_a_consent_gives_a_refresh_token_that_works(cloud: LocalCloud, http: httpx.Client, at: NationalCloud) -> None:
     account = named(cloud, "user", at)
     app, flow = begin(cloud, account)
 
@@ -640,7 +643,7 @@ def test_a_consent_gives_a_refresh_token_that_works(cloud: Cloud, http: httpx.Cl
     assert "access_token" in refreshed(cloud, account, answer["refresh_token"])
 
 
-def test_the_user_who_was_hinted_at_signs_in(cloud: Cloud, http: httpx.Client) -> None:
+def test_the_user_who_was_hinted_at_signs_in(cloud: LocalCloud, http: httpx.Client) -> None:
     account = named(cloud, "user", "global")
     app, flow = begin(cloud, account)
 
@@ -665,7 +668,7 @@ def hinted(flow: Json) -> dict[str, str]:
     ],
 )
 def test_a_code_is_good_for_what_it_was_given(
-    cloud: Cloud, http: httpx.Client, form: dict[str, str], number: int
+    cloud: LocalCloud, http: httpx.Client, form: dict[str, str], number: int
 ) -> None:
     account = named(cloud, "user", "global")
     _, flow = begin(cloud, account)
@@ -686,7 +689,7 @@ def test_a_code_is_good_for_what_it_was_given(
     ],
 )
 def test_nobody_is_sent_where_the_app_is_not(
-    cloud: Cloud, http: httpx.Client, query: dict[str, str], words: str
+    cloud: LocalCloud, http: httpx.Client, query: dict[str, str], words: str
 ) -> None:
     _, flow = begin(cloud, named(cloud, "user", "global"))
 
@@ -707,7 +710,7 @@ def test_nobody_is_sent_where_the_app_is_not(
     ],
 )
 def test_a_refused_sign_in_is_sent_back(
-    cloud: Cloud, http: httpx.Client, query: dict[str, str], trouble: str | None, error: str
+    cloud: LocalCloud, http: httpx.Client, query: dict[str, str], trouble: str | None, error: str
 ) -> None:
     account = named(cloud, "user", "global")
     _, flow = begin(cloud, account)
@@ -723,7 +726,7 @@ def test_a_refused_sign_in_is_sent_back(
 
 
 @pytest.fixture
-def vault(cloud: Cloud) -> Iterator[SecretClient]:
+def vault(cloud: LocalCloud) -> Iterator[SecretClient]:
     with (
         ManagedIdentityCredential(client_id=cloud.environment()["AZURE_CLIENT_ID"]) as identity,
         SecretClient(cloud.url("key_vault"), identity) as client,
@@ -731,7 +734,7 @@ def vault(cloud: Cloud) -> Iterator[SecretClient]:
         yield client
 
 
-def test_a_refresh_token_is_written_back_with_all_that_belongs_to_it(cloud: Cloud, vault: SecretClient) -> None:
+def test_a_refresh_token_is_written_back_with_all_that_belongs_to_it(cloud: LocalCloud, vault: SecretClient) -> None:
     name = named(cloud, "user", "china").refresh_token_name
     before = vault.get_secret(name)
     ends = datetime.now(UTC).replace(microsecond=0) + timedelta(days=90)
@@ -764,8 +767,10 @@ def test_the_identity_may_write_the_refresh_tokens_only(vault: SecretClient, nam
     assert "ForbiddenByRbac" in str(caught.value)
 
 
-@pytest.mark.parametrize("at", CLOUD_NAMES)
-def test_a_certificate_comes_from_the_vault_in_either_form(cloud: Cloud, vault: SecretClient, at: CloudName) -> None:
+@pytest.mark.parametrize("at", NATIONAL_CLOUDS)
+def test_a_certificate_comes_from_the_vault_in_either_form(
+    cloud: LocalCloud, vault: SecretClient, at: NationalCloud
+) -> None:
     account = named(cloud, "certificate", at)
 
     secret = vault.get_secret(account.secret_name)
@@ -776,7 +781,7 @@ def test_a_certificate_comes_from_the_vault_in_either_form(cloud: Cloud, vault: 
     assert by_certificate(cloud, account, secret.value)
 
 
-def test_a_secret_can_be_made_as_old_as_a_test_needs_it(cloud: Cloud, vault: SecretClient) -> None:
+def test_a_secret_can_be_made_as_old_as_a_test_needs_it(cloud: LocalCloud, vault: SecretClient) -> None:
     created = int(time.time()) - 3 * 86_400
     body = {
         "value": "old",
@@ -793,7 +798,7 @@ def test_a_secret_can_be_made_as_old_as_a_test_needs_it(cloud: Cloud, vault: Sec
     assert (properties.content_type, properties.tags) == ("text/plain", {"a": "b"})
 
 
-def test_a_disabled_secret_is_not_given(cloud: Cloud, vault: SecretClient) -> None:
+def test_a_disabled_secret_is_not_given(cloud: LocalCloud, vault: SecretClient) -> None:
     control(cloud, "PUT", "secrets/disabled-one", {"value": "x", "attributes": {"enabled": False}})
 
     with pytest.raises(HttpResponseError) as caught:
@@ -810,11 +815,11 @@ def test_a_disabled_secret_is_not_given(cloud: Cloud, vault: SecretClient) -> No
     [{"certificate": "x"}, {"certificates": []}, {"secrets": []}, {"trouble": "x"}, {"refreshToken": ""}],
     ids=str,
 )
-def test_a_change_that_makes_no_sense_is_refused(cloud: Cloud, changes: Json) -> None:
+def test_a_change_that_makes_no_sense_is_refused(cloud: LocalCloud, changes: Json) -> None:
     url = f"{cloud.url('control')}/clients/{cloud.accounts['default'].client_id}"
 
     assert httpx.put(url, json=changes, trust_env=False).status_code == 400
 
 
-def test_a_secret_that_never_was_has_no_versions(cloud: Cloud) -> None:
+def test_a_secret_that_never_was_has_no_versions(cloud: LocalCloud) -> None:
     assert httpx.get(f"{cloud.url('control')}/secrets/none", trust_env=False).status_code == 404

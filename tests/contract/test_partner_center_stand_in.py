@@ -26,11 +26,11 @@ import trustme
 from cryptography.hazmat.primitives.asymmetric import rsa
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from infra.local.partner_center.catalogue import Condition, Entry, Kind, built_in, from_directory, merge
+from infra.local.partner_center.catalogue import Behaviour, Entry, ProductKind, built_in_orders, load_orders, merge
 from infra.local.partner_center.order_rules import PRODUCTS
 from infra.local.partner_center.refusals import ODD_REFUSALS, REFUSALS
-from infra.local.partner_center.server import LATER_S, PartnerCenter
-from infra.local.serving import server
+from infra.local.partner_center.server import SHOWS_LATER_S, PartnerCenter
+from infra.local.serving import server_for
 
 with warnings.catch_warnings():
     # These packages are from the days of setuptools' namespace packages.
@@ -84,7 +84,7 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     front, listener = Front(), socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     front.url, front.ca_file = f"https://127.0.0.1:{listener.getsockname()[1]}", str(folder / "ca.pem")
-    running = server(front, certificate=str(folder / "server.pem"))
+    running = server_for(front, certificate=str(folder / "server.pem"))
     thread = threading.Thread(target=lambda: asyncio.run(running.serve(sockets=[listener])))
     thread.start()
     deadline = time.monotonic() + 5
@@ -117,7 +117,7 @@ def open_with(front: Front, clock: Clock) -> Open:
             tenants={SANDBOX: "sandbox", PRODUCTION: "production"},
             public_key=KEY.public_key(),
             audiences=[AUDIENCE],
-            orders=built_in(NOW) if orders is None else orders,
+            orders=built_in_orders(NOW) if orders is None else orders,
             clock=clock,
             **options,
         )
@@ -235,7 +235,7 @@ def load(folder: Path, order_id: str) -> list[Entry]:
     order["id"] = order_id
     order["lineItems"][0]["quantity"] = 1
     (folder / "order.json").write_text(json.dumps(order))
-    return from_directory(folder)
+    return load_orders(folder)
 
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in (SAMPLES / "sdk-requests").glob("*.json")))
@@ -325,8 +325,8 @@ def test_how_an_order_is_found(http: httpx.Client, order_id: str, customer: str,
 
 
 def test_a_guid_is_answered_in_lower_case(http: httpx.Client, open_with: Open) -> None:
-    legacy = next(entry for entry in built_in(NOW) if entry.order.get("id") == LEGACY)
-    open_with([replace(legacy, kind=Kind.SOFTWARE, condition=Condition.NO_LIMITS)])
+    legacy = next(entry for entry in built_in_orders(NOW) if entry.order.get("id") == LEGACY)
+    open_with([replace(legacy, kind=ProductKind.SOFTWARE, behaviour=Behaviour.NO_LIMITS)])
 
     answer = cancel(http, LEGACY.upper(), AZURE_CUSTOMER)
 
@@ -434,19 +434,19 @@ def aged(kind: str, **age: float) -> Entry:
 @pytest.mark.parametrize(
     ("kind", "sandbox", "production"),
     [
-        (Kind.SOFTWARE, (200, None), (200, None)),
-        (Kind.SOFTWARE_SUBSCRIPTION, (200, None), (200, None)),
-        (Kind.RESERVATION, (200, None), (403, "800019")),
-        (Kind.SAAS, (403, "800077"), (403, "800077")),
-        (Kind.SAAS_2021, (200, None), (403, "800019")),
-        (Kind.LICENCE, (400, "800063"), (400, "800063")),
-        (Kind.LEGACY_LICENCE, (400, "800063"), (400, "800063")),
-        (Kind.AZURE_PLAN, (400, "800063"), (400, "800063")),
-        (Kind.SAVINGS_PLAN, (403, "900321"), (403, "900321")),
+        (ProductKind.SOFTWARE, (200, None), (200, None)),
+        (ProductKind.SOFTWARE_SUBSCRIPTION, (200, None), (200, None)),
+        (ProductKind.RESERVATION, (200, None), (403, "800019")),
+        (ProductKind.SAAS, (403, "800077"), (403, "800077")),
+        (ProductKind.SAAS_2021, (200, None), (403, "800019")),
+        (ProductKind.LICENCE, (400, "800063"), (400, "800063")),
+        (ProductKind.LEGACY_LICENCE, (400, "800063"), (400, "800063")),
+        (ProductKind.AZURE_PLAN, (400, "800063"), (400, "800063")),
+        (ProductKind.SAVINGS_PLAN, (403, "900321"), (403, "900321")),
     ],
 )
 def test_the_product_table(
-    http: httpx.Client, open_with: Open, kind: Kind, sandbox: tuple[int, Any], production: tuple[int, Any]
+    http: httpx.Client, open_with: Open, kind: ProductKind, sandbox: tuple[int, Any], production: tuple[int, Any]
 ) -> None:
     for tenant, expected in ((SANDBOX, sandbox), (PRODUCTION, production)):
         partner_center = open_with([aged(kind, days=1)])
@@ -456,19 +456,19 @@ def test_the_product_table(
         now = partner_center.order("AGED")
         assert now
         assert now.get("status") == ("cancelled" if expected[0] == 200 else None)
-    assert set(PRODUCTS) == set(Kind)
+    assert set(PRODUCTS) == set(ProductKind)
 
 
 @pytest.mark.parametrize(
     ("entry", "tenant", "days"),
     [
-        pytest.param(aged(Kind.SOFTWARE, days=59), SANDBOX, None, id="sandbox, 59 days"),
-        pytest.param(aged(Kind.SOFTWARE, days=60, minutes=1), SANDBOX, 60, id="sandbox, over 60 days"),
-        pytest.param(aged(Kind.RESERVATION, days=61), SANDBOX, 60, id="sandbox, reservation"),
-        pytest.param(aged(Kind.SOFTWARE, days=29), PRODUCTION, None, id="production, 29 days"),
-        pytest.param(aged(Kind.SOFTWARE, days=30, minutes=1), PRODUCTION, 30, id="production, over 30 days"),
-        pytest.param(aged(Kind.SOFTWARE_SUBSCRIPTION, days=6), PRODUCTION, None, id="subscription, 6 days"),
-        pytest.param(aged(Kind.SOFTWARE_SUBSCRIPTION, days=8), PRODUCTION, 7, id="subscription, over 7 days"),
+        pytest.param(aged(ProductKind.SOFTWARE, days=59), SANDBOX, None, id="sandbox, 59 days"),
+        pytest.param(aged(ProductKind.SOFTWARE, days=60, minutes=1), SANDBOX, 60, id="sandbox, over 60 days"),
+        pytest.param(aged(ProductKind.RESERVATION, days=61), SANDBOX, 60, id="sandbox, reservation"),
+        pytest.param(aged(ProductKind.SOFTWARE, days=29), PRODUCTION, None, id="production, 29 days"),
+        pytest.param(aged(ProductKind.SOFTWARE, days=30, minutes=1), PRODUCTION, 30, id="production, over 30 days"),
+        pytest.param(aged(ProductKind.SOFTWARE_SUBSCRIPTION, days=6), PRODUCTION, None, id="subscription, 6 days"),
+        pytest.param(aged(ProductKind.SOFTWARE_SUBSCRIPTION, days=8), PRODUCTION, 7, id="subscription, over 7 days"),
     ],
 )
 def test_windows(http: httpx.Client, open_with: Open, entry: Entry, tenant: str, days: int | None) -> None:
@@ -508,7 +508,7 @@ BUILT_IN = {
 
 
 def test_every_built_in_order_does_what_it_is_there_for(http: httpx.Client, open_with: Open) -> None:
-    entries = {entry.order.get("id") or entry.order["Id"]: entry for entry in built_in(NOW) if not entry.refusal}
+    entries = {entry.order.get("id") or entry.order["Id"]: entry for entry in built_in_orders(NOW) if not entry.refusal}
     del entries[built("accepted")]  # answers without a body, has its own test
     seen: dict[str, list[tuple[int, Any]]] = {order_id: [] for order_id in entries}
     for tenant in (SANDBOX, PRODUCTION):
@@ -527,7 +527,7 @@ def test_every_refusal_of_the_table_has_its_order(http: httpx.Client, refusal: A
     answer = cancel(http, order_id)
 
     assert outcome(answer) == (refusal.status, refusal.code)
-    assert answer.json() == {"code": refusal.code, "description": refusal.words, "data": [], "source": "PartnerFD"}
+    assert answer.json() == {"code": refusal.code, "description": refusal.message, "data": [], "source": "PartnerFD"}
     read = http.get(path(order_id), headers=bearer())
     assert (read.status_code, read.json()["status"]) == (200, "completed")
 
@@ -557,12 +557,12 @@ def test_refusals_of_other_forms(http: httpx.Client, name: str, status: int, con
 
 
 def test_ids_are_of_the_documented_families_and_stay() -> None:
-    ids = [entry.order.get("id") or entry.order["Id"] for entry in built_in(NOW)]
+    ids = [entry.order.get("id") or entry.order["Id"] for entry in built_in_orders(NOW)]
 
     assert len(set(ids)) == len(ids)
     for order_id in ids:
         assert re.fullmatch(r"[\w-]{32}1|[0-9a-f]{12}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", order_id, re.ASCII)
-    later = [entry.order.get("id") or entry.order["Id"] for entry in built_in(NOW + timedelta(days=400))]
+    later = [entry.order.get("id") or entry.order["Id"] for entry in built_in_orders(NOW + timedelta(days=400))]
     assert later == ids
 
 
@@ -586,7 +586,7 @@ def test_an_order_keeps_the_casing_of_its_names(http: httpx.Client, partner_cent
 def test_an_order_without_a_status_gets_one(
     http: httpx.Client, open_with: Open, order: dict[str, Any], name: str
 ) -> None:
-    open_with([Entry(order, CUSTOMER, Kind.SOFTWARE, "")])
+    open_with([Entry(order, CUSTOMER, ProductKind.SOFTWARE, "")])
 
     assert cancel(http, "BARE").json() == order | {name: "cancelled"}
 
@@ -616,7 +616,7 @@ def test_a_change_may_show_later(
     assert answer.headers.get("location") == (path(order_id) if status == 202 else None)
     assert http.get(path(order_id), headers=bearer()).json() == before
     assert outcome(cancel(http, order_id)) == (409, "800060")
-    clock.now += LATER_S
+    clock.now += SHOWS_LATER_S
     assert quantities(http.get(path(order_id), headers=bearer()).json()) == [0, 1]
 
 
@@ -704,7 +704,7 @@ def test_a_refusal_is_replayed_even_when_it_no_longer_holds(
     order_id, request_id = built("shows-later"), str(uuid4())
     cancel(http, order_id)
     assert outcome(cancel(http, order_id, request_id=request_id)) == (409, "800060")
-    clock.now += LATER_S
+    clock.now += SHOWS_LATER_S
     assert partner_center.order(order_id)
 
     assert outcome(cancel(http, order_id, request_id=request_id)) == (409, "800060")
@@ -739,12 +739,12 @@ def test_a_loaded_order_replaces_the_built_in_one_and_knows_no_limits(
     http: httpx.Client, open_with: Open, tmp_path: Path
 ) -> None:
     loaded = load(tmp_path, TWO)
-    entries = merge(built_in(NOW), loaded)
+    entries = merge(built_in_orders(NOW), loaded)
     open_with(entries)
 
     answer = cancel(http, TWO, tenant=PRODUCTION)
 
-    assert len(entries) == len(built_in(NOW))
+    assert len(entries) == len(built_in_orders(NOW))
     assert (answer.status_code, answer.json()["creationDate"][:4]) == (200, "2019")
 
 
@@ -752,7 +752,7 @@ def test_an_order_is_loaded_in_any_casing(http: httpx.Client, open_with: Open, t
     order = {"Id": "LOADED", "ReferenceCustomerId": CUSTOMER.upper(), "LineItems": [{"LineItemNumber": 0}]}
     (tmp_path / "a.json").write_bytes(b"\xef\xbb\xbf" + json.dumps(order).encode())
     (tmp_path / "notes.txt").write_text("not read")
-    open_with(from_directory(tmp_path))
+    open_with(load_orders(tmp_path))
 
     line = {"lineItemNumber": 0}
     answer = cancel(http, "LOADED", body={"status": "cancelled", "lineItems": [line]})
@@ -765,7 +765,7 @@ def test_a_file_that_is_no_json_is_named(tmp_path: Path) -> None:
     (tmp_path / "wrong.json").write_text("{")
 
     with pytest.raises(ValueError, match=r"wrong\.json: not JSON"):
-        from_directory(tmp_path)
+        load_orders(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -783,10 +783,10 @@ def test_json_that_is_no_order_is_left_out_and_named(
     """Folders of samples hold error bodies and subscriptions too."""
     (tmp_path / "other.json").write_text(content)
 
-    assert from_directory(tmp_path) == []
+    assert load_orders(tmp_path) == []
     assert "other.json is left out" in caplog.text
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nowhere: no such folder"):
-        from_directory(tmp_path / "nowhere")
+        load_orders(tmp_path / "nowhere")
