@@ -31,10 +31,12 @@ def welcome(cloud: LocalCloud) -> str:
     callers = cloud.known_callers
     caller_key = callers["jira"]["key"] if callers else None
     command = partial(curl_command, cloud.function_url, cloud.function_key, caller_key=caller_key)
-    accounts = "\n".join(f"  {name:<18} {account.note}" for name, account in cloud.accounts.items())
-    width = max(len(entry.order_id) for entry in cloud.orders)
+    name_width = max(len(name) for name in cloud.accounts)
+    accounts = "\n".join(f"  {name:<{name_width}}  {account.note}" for name, account in cloud.accounts.items())
+    id_width = max(len(entry.order_id) for entry in cloud.orders)
     orders = "\n".join(
-        f"  {entry.customer_tenant_id}  {entry.order_id:<{width}}  {entry.kind}: {entry.note}" for entry in cloud.orders
+        f"  {entry.customer_tenant_id}  {entry.order_id:<{id_width}}  {entry.kind}: {entry.note}"
+        for entry in cloud.orders
     )
     return f"""\
 Orders (customerTenantId, orderId, kind: note):

@@ -221,7 +221,11 @@ def _software(recent: datetime) -> list[Entry]:
         _entry("two-lines", recent, [SQL, CAL], "perpetual software, two lines", members=two_lines),
         _entry("software-three-lines", recent, [SQL, CAL, desktop], "perpetual software, three lines"),
         _entry(
-            "software-subscription", recent, [SUSE], "software subscription", kind=ProductKind.SOFTWARE_SUBSCRIPTION
+            "software-subscription",
+            recent,
+            [SUSE],
+            "one line, ends after a year",
+            kind=ProductKind.SOFTWARE_SUBSCRIPTION,
         ),
         _entry("cancelled-already", recent, [SQL], "already cancelled", members={"status": "cancelled"}),
         _entry("line-0-cancelled-already", recent, [SQL | {"quantity": 0}, CAL], "one of two lines already cancelled"),
