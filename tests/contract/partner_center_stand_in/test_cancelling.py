@@ -43,7 +43,7 @@ with warnings.catch_warnings():
     )
     from msrest.authentication import BasicTokenAuthentication
 
-SAMPLES = Path(__file__).parent.parent / "samples"
+SAMPLES = Path(__file__).parents[2] / "samples"
 SANDBOX, PRODUCTION = "5b0d70a6-0000-4000-8000-000000000001", "5b0d70a6-0000-4000-8000-000000000002"
 AUDIENCE = "https://api.partnercenter.microsoft.com"
 ONE, ONE_CUSTOMER = "UKXASSO1dezh3HdxClHxSp5UEFXGbAnt1", "bd59b416-37f9-4d8f-8df3-5750111fc615"
