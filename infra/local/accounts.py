@@ -214,29 +214,32 @@ def credential_accounts() -> list[LocalAccount]:
     The client secret in the global cloud is missing: that account is `default`.
     """
     accounts = [
-        LocalAccount(f"secret-{cloud}", f"a client secret, {label}", national_cloud=cloud)
-        for cloud, label in CLOUD_LABELS.items()
-        if cloud != "global"
+        LocalAccount(f"secret-{national_cloud}", f"a client secret, {label}", national_cloud=national_cloud)
+        for national_cloud, label in CLOUD_LABELS.items()
+        if national_cloud != "global"
     ]
-    for cloud, label in CLOUD_LABELS.items():
-        certificate_type = PFX if cloud == "china" else PEM
+    for national_cloud, label in CLOUD_LABELS.items():
+        certificate_type = PFX if national_cloud == "china" else PEM
         form = "PFX" if certificate_type == PFX else "PEM"
         accounts += [
             LocalAccount(
-                f"certificate-{cloud}",
+                f"certificate-{national_cloud}",
                 f"a certificate ({form}), {label}",
-                national_cloud=cloud,
+                national_cloud=national_cloud,
                 credential="certificate",
                 certificate_type=certificate_type,
                 key_pair=new_key_pair(),
             ),
             LocalAccount(
-                f"user-{cloud}", f"a user's refresh token, {label}", national_cloud=cloud, credential="refreshToken"
+                f"user-{national_cloud}",
+                f"a user's refresh token, {label}",
+                national_cloud=national_cloud,
+                credential="refreshToken",
             ),
             LocalAccount(
-                f"federated-{cloud}",
+                f"federated-{national_cloud}",
                 f"the managed identity, {label}",
-                national_cloud=cloud,
+                national_cloud=national_cloud,
                 credential="managedIdentity",
             ),
         ]
