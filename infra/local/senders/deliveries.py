@@ -140,11 +140,11 @@ def _react_freshdesk(status: int, _retry_after_s: int | None) -> Reaction:
 
 def _react_flow(status: int, _retry_after_s: int | None) -> Reaction:
     if status < 300:
-        return Reaction(False, "continues the flow; branch on outcome")
+        return Reaction(False, "continues the flow, which can branch on outcome")
     if status in {408, 429} or status >= 500:
         return Reaction(
             True,
-            "repeats the request by the action's retry policy; then the action has failed; branch on code",
+            "repeats the request by the action's retry policy; after that the flow can branch on code",
         )
     return Reaction(False, "marks the action as failed; with 'run after: has failed' the flow can branch on code")
 
