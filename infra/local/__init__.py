@@ -1,0 +1,13 @@
+"""The local cloud: every service that the function talks to, on loopback. README.md says how to drive it.
+
+Start reading at `cloud`, which puts the parts together.
+
+Commands
+    `__main__` (options, `serve`), `welcome` (the text that `serve` prints), `demo`, `senders` (`send`).
+Stand-ins, one for each service
+    `entra` (Entra ID and the managed identity), `key_vault`, `partner_center`, and `functions` (the Functions host).
+Contents of the stand-ins
+    `accounts`, `callers`, `national_clouds`, and `partner_center.catalogue` (the orders).
+Around every stand-in
+    `serving` (sockets and TLS), `traffic` (the record of requests), `faults`, `control` (the control interface).
+"""

@@ -1,4 +1,8 @@
-"""`python -m infra.local`: the local cloud until Ctrl-C; `demo`: a tour of it; `send`: a ticket's delivery to it."""
+"""The commands of `python -m infra.local`.
+
+Without a command, or with `serve`: run the local cloud until Ctrl-C. `demo`: show a tour of it.
+`send`: send it a request as a ticketing system would.
+"""
 
 import argparse
 import asyncio
@@ -15,7 +19,7 @@ from infra.local.welcome import welcome
 
 def main() -> int:
     if sys.argv[1:2] == ["send"]:
-        from infra.local.senders import send  # noqa: PLC0415  (template engines, which nobody else waits for)
+        from infra.local.senders import send  # noqa: PLC0415  (template engines, which the other commands do not need)
 
         return send.main(sys.argv[2:])
     arguments = _parser().parse_args()
@@ -29,9 +33,9 @@ def main() -> int:
     )
     try:
         if arguments.command == "demo":
-            from infra.local.demo import show  # noqa: PLC0415  (rich is for people, not for whoever drives this)
+            from infra.local.demo import run_tour  # noqa: PLC0415  (rich, which `serve` does not need)
 
-            return asyncio.run(show(options))
+            return asyncio.run(run_tour(options))
         return asyncio.run(_serve(options, arguments.describe))
     except (OSError, RuntimeError, ValueError) as error:
         print(f"infra.local: {error}", file=sys.stderr)
@@ -41,20 +45,34 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m infra.local",
-        description="The local cloud.",
-        epilog="python -m infra.local send --help: how to play a ticketing system's delivery to it.",
+        description="Run the function against a local cloud: stand-ins for Partner Center, Entra ID, Key Vault and the"
+        " managed identity, on this machine only.",
+        epilog="A third command, send, sends a request as a ticketing system would:"
+        " see python -m infra.local send --help.",
     )
-    parser.add_argument("command", nargs="?", choices=("serve", "demo"), default="serve")
-    parser.add_argument("--port", type=int, help="of the Functions host; 0 picks a free one (default: 7071, demo: 0)")
+    parser.add_argument(
+        "command",
+        nargs="?",
+        choices=("serve", "demo"),
+        default="serve",
+        help="serve: run until Ctrl-C (default); demo: show a tour and end",
+    )
+    parser.add_argument("--port", type=int, help="port of the Functions host; 0 picks a free one (7071; for demo 0)")
     parser.add_argument("--orders", type=Path, metavar="DIR", help="add every *.json order in DIR")
     parser.add_argument("--latency-ms", type=float, default=0, metavar="N", help="Partner Center answers N ms later")
     parser.add_argument(
-        "--requests-per-minute", type=int, default=0, metavar="N", help="Partner Center throttles beyond N (0: never)"
+        "--requests-per-minute",
+        type=int,
+        default=0,
+        metavar="N",
+        help="Partner Center throttles beyond N requests per partner tenant (0: no limit)",
     )
-    parser.add_argument("--no-replay", action="store_true", help="no replay of answers by MS-RequestId")
-    parser.add_argument("--callers", action="store_true", help="each caller must prove who it is")
     parser.add_argument(
-        "--describe", type=Path, metavar="FILE", help="write where everything is, as JSON, once it is up"
+        "--no-replay", action="store_true", help="Partner Center carries out a repeated MS-RequestId again"
+    )
+    parser.add_argument("--callers", action="store_true", help="each caller of the function must prove itself")
+    parser.add_argument(
+        "--describe", type=Path, metavar="FILE", help="write addresses, accounts and orders to FILE once all is up"
     )
     return parser
 
@@ -65,7 +83,7 @@ async def _serve(options: Options, describe: Path | None) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with running(options) as (cloud, function):
         if describe:
-            _write(describe, json.dumps(cloud.describe(), indent=2))
+            _write_private(describe, json.dumps(cloud.describe(), indent=2))
         print(welcome(cloud), flush=True)
         ended = asyncio.create_task(function.wait())
         stopped = asyncio.create_task(stop.wait())
@@ -78,8 +96,8 @@ async def _serve(options: Options, describe: Path | None) -> int:
     return 0
 
 
-def _write(path: Path, text: str) -> None:
-    """Write *text* whole or not at all; it holds the local secrets, so for this user only."""
+def _write_private(path: Path, text: str) -> None:
+    """Write *text* whole or not at all. Only this user may read it, because it holds the local secrets."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     with os.fdopen(descriptor, "w") as file:
         file.write(text)

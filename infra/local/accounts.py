@@ -1,7 +1,8 @@
-"""The accounts of the local cloud: one for each thing worth seeing, one for each kind of credential on each cloud.
+"""The accounts of the local cloud.
 
-An account is an app registration at its cloud's Entra, the secrets of it in Key Vault, and what the
-product's settings say of it. All ids stay the same over restarts; secrets do not.
+Some show one behaviour each (`demonstration_accounts`); the others have each kind of credential in each national
+cloud (`credential_accounts`). An account consists of an app registration at the Entra of its national cloud, its
+secrets in Key Vault, and its entry in the product's settings. All ids stay the same over restarts; secrets do not.
 """
 
 import secrets
@@ -11,32 +12,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from infra.local.clouds import CloudName
-from infra.local.entra.registrations import Client, Federation, public_certificates
+from infra.local.entra.registrations import AppRegistration, FederatedCredential, load_certificates
 from infra.local.entra.signing import KeyPair, new_key_pair
+from infra.local.national_clouds import NationalCloud
+from infra.local.values import Json
 
 LIMITED_CUSTOMER = "45411344-b09d-47e7-9653-542006bf9766"
 PEM, PFX = "application/x-pem-file", "application/x-pkcs12"
-REFRESH_TOKEN_LIFE_S = 90 * 86_400
+REFRESH_TOKEN_LIFETIME_S = 90 * 86_400
+CLOUD_LABELS: dict[NationalCloud, str] = {"global": "global cloud", "china": "21Vianet", "usgov": "US Government"}
 
 type TenantKind = Literal["sandbox", "production"]
 type Credential = Literal["clientSecret", "certificate", "refreshToken", "managedIdentity"]
-type Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class LocalAccount:
-    """An account and what proves it. *extra* are settings of it beyond the usual ones.
+    """An account and its credential.
 
-    *certificate_type* says in which of its two forms the vault holds the certificate.
+    *settings_overrides* replace the usual settings or add to them. *certificate_type* is the content type of the
+    certificate in the vault: PEM or PFX.
     """
 
     name: str
     note: str
     tenant_kind: TenantKind = "sandbox"
     mode: str = "live"
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    cloud: CloudName = "global"
+    settings_overrides: Mapping[str, Any] = field(default_factory=dict)
+    national_cloud: NationalCloud = "global"
     credential: Credential = "clientSecret"
     certificate_type: str = PEM
     key_pair: KeyPair | None = field(default=None, repr=False)
@@ -45,15 +48,15 @@ class LocalAccount:
 
     @property
     def tenant_id(self) -> str:
-        return guid(self.name, "tenant")
+        return stable_guid(self.name, "tenant")
 
     @property
     def client_id(self) -> str:
-        return guid(self.name, "client")
+        return stable_guid(self.name, "client")
 
     @property
     def secret_name(self) -> str:
-        """The vault's name for the client secret or the certificate."""
+        """The name of the client secret or the certificate in the vault."""
         return f"partner-center-{self.name}"
 
     @property
@@ -67,23 +70,26 @@ class LocalAccount:
             raise ValueError(f"account {self.name} has no certificate")
         return self.key_pair.pem if self.certificate_type == PEM else self.key_pair.pfx
 
-    def registration(self, federation: Federation) -> Client:
-        """Return the app as Entra knows it; *federation* is of the cloud's managed identity."""
+    def registration(self, federated_credential: FederatedCredential) -> AppRegistration:
+        """Return the app as Entra knows it.
+
+        *federated_credential* trusts the managed identity of the account's national cloud.
+        """
         match self.credential:
             case "clientSecret":
-                return Client(self.tenant_id, [self.client_secret])
+                return AppRegistration(self.tenant_id, [self.client_secret])
             case "certificate":
                 pems = [self.key_pair.pem] if self.key_pair else []
-                return Client(self.tenant_id, certificates=public_certificates(pems))
+                return AppRegistration(self.tenant_id, certificates=load_certificates(pems))
             case "refreshToken":
-                client = Client(self.tenant_id, [self.client_secret])
-                client.accept(self.refresh_token)
-                return client
+                app = AppRegistration(self.tenant_id, [self.client_secret])
+                app.accept_refresh_token(self.refresh_token)
+                return app
             case "managedIdentity":
-                return Client(self.tenant_id, federation=federation)
+                return AppRegistration(self.tenant_id, federated_credential=federated_credential)
 
-    def stored(self) -> dict[str, Json]:
-        """Return what the vault holds for it: name → value, and contentType, tags, attributes."""
+    def vault_secrets(self) -> dict[str, Json]:
+        """Return the account's secrets in the vault, by name: value, contentType, tags, attributes."""
         match self.credential:
             case "clientSecret":
                 return {self.secret_name: {"value": self.client_secret}}
@@ -94,14 +100,14 @@ class LocalAccount:
                     "value": self.refresh_token,
                     "contentType": "text/plain",
                     "tags": {"account": self.name},
-                    "attributes": {"exp": int(time.time()) + REFRESH_TOKEN_LIFE_S},
+                    "attributes": {"exp": int(time.time()) + REFRESH_TOKEN_LIFETIME_S},
                 }
                 return {self.secret_name: {"value": self.client_secret}, self.refresh_token_name: refresh_token}
             case "managedIdentity":
                 return {}
 
     def settings(self, *, api_root: str, authority: str) -> Json:
-        """Return the account as PARTNER_CENTER_ACCOUNTS has it."""
+        """Return the account's entry in PARTNER_CENTER_ACCOUNTS."""
         credential: Json
         match self.credential:
             case "refreshToken":
@@ -111,18 +117,18 @@ class LocalAccount:
             case _:
                 credential = {self.credential: self.secret_name}
         return {
-            "cloud": self.cloud,
+            "cloud": self.national_cloud,
             "tenantId": self.tenant_id,
             "clientId": self.client_id,
             **credential,
             "mode": self.mode,
             "apiRoot": api_root,
             "authority": authority,
-            **self.extra,
+            **self.settings_overrides,
         }
 
-    def described(self) -> Json:
-        """Return all that there is to know of it, its local secrets too."""
+    def describe(self) -> Json:
+        """Return the account as `--describe` has it, with its local secrets."""
         proof: Json
         match self.credential:
             case "clientSecret":
@@ -143,7 +149,7 @@ class LocalAccount:
             case "managedIdentity":
                 proof = {}
         return {
-            "cloud": self.cloud,
+            "cloud": self.national_cloud,
             "tenantId": self.tenant_id,
             "clientId": self.client_id,
             "credential": self.credential,
@@ -154,8 +160,8 @@ class LocalAccount:
         }
 
 
-def guid(*parts: str) -> str:
-    """Return the same GUID for the same *parts*, over restarts too."""
+def stable_guid(*parts: str) -> str:
+    """Return a GUID made from *parts*: the same parts give the same GUID, also after a restart."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, "/".join(("local", *parts))))
 
 
@@ -163,55 +169,78 @@ def by_name(*groups: list[LocalAccount]) -> dict[str, LocalAccount]:
     return {account.name: account for group in groups for account in group}
 
 
-def usual(unreachable: str, impostor: str) -> list[LocalAccount]:
-    """Return the accounts of the global cloud with a client secret: one sound, each other with something to it."""
-    no_name = "https://no-such-host.invalid"
+def demonstration_accounts(unreachable_url: str, impostor_url: str) -> list[LocalAccount]:
+    """Return the accounts with a client secret in the global cloud: `default` works, each other shows one behaviour.
+
+    Nothing listens at *unreachable_url*. The server at *impostor_url* has a certificate that nobody trusts.
+    """
+    unknown_name = "https://no-such-host.invalid"
     return [
         LocalAccount("default", "a sandbox"),
         LocalAccount("production", "production: fewer orders can be cancelled", tenant_kind="production"),
-        LocalAccount("rehearsal", "every request is treated as a dry run", mode="dry_run"),
+        LocalAccount("rehearsal", "every request is a dry run", mode="dry_run"),
         LocalAccount("closed", "switched off: 403 account_off", mode="off"),
-        LocalAccount("limited", "one customer only", extra={"customers": [LIMITED_CUSTOMER]}),
+        LocalAccount("limited", "one customer only", settings_overrides={"customers": [LIMITED_CUSTOMER]}),
         LocalAccount("expired", "Entra refuses its secret: 502 credentials_rejected"),
         LocalAccount("no-secret", "its secret is not in Key Vault: 500 misconfigured"),
-        LocalAccount("unreachable", "nothing listens: 503 partner_center_unavailable", extra={"apiRoot": unreachable}),
-        LocalAccount("no-name", "Partner Center's name is not found", extra={"apiRoot": no_name}),
-        LocalAccount("impostor", "Partner Center's certificate is false", extra={"apiRoot": impostor}),
+        LocalAccount(
+            "unreachable",
+            "nothing listens at Partner Center's address: 503 partner_center_unavailable",
+            settings_overrides={"apiRoot": unreachable_url},
+        ),
+        LocalAccount(
+            "no-name", "Partner Center's host name does not exist", settings_overrides={"apiRoot": unknown_name}
+        ),
+        LocalAccount(
+            "impostor", "Partner Center's certificate is not trusted", settings_overrides={"apiRoot": impostor_url}
+        ),
         LocalAccount(
             "entra-unreachable",
-            "Entra ID is not there: 503 credentials_unavailable",
-            extra={"authority": unreachable},
+            "nothing listens at Entra ID's address: 503 credentials_unavailable",
+            settings_overrides={"authority": unreachable_url},
         ),
-        LocalAccount("entra-no-name", "Entra ID's name is not found", extra={"authority": no_name}),
-        LocalAccount("entra-impostor", "Entra ID's certificate is false", extra={"authority": impostor}),
+        LocalAccount(
+            "entra-no-name", "Entra ID's host name does not exist", settings_overrides={"authority": unknown_name}
+        ),
+        LocalAccount(
+            "entra-impostor", "Entra ID's certificate is not trusted", settings_overrides={"authority": impostor_url}
+        ),
     ]
 
 
-def of_every_kind() -> list[LocalAccount]:
-    """Return a live sandbox for each kind of credential on each cloud; `default` is the one not among them."""
-    found = [
-        LocalAccount(f"secret-{cloud}", f"a client secret, {place}", cloud=cloud)
-        for cloud, place in PLACES.items()
-        if cloud != "global"
+def credential_accounts() -> list[LocalAccount]:
+    """Return a live sandbox for each kind of credential in each national cloud.
+
+    The client secret in the global cloud is missing: that account is `default`.
+    """
+    accounts = [
+        LocalAccount(f"secret-{national_cloud}", f"a client secret, {label}", national_cloud=national_cloud)
+        for national_cloud, label in CLOUD_LABELS.items()
+        if national_cloud != "global"
     ]
-    for cloud, place in PLACES.items():
-        kind = PFX if cloud == "china" else PEM
-        form = "PFX" if kind == PFX else "PEM"
-        found += [
+    for national_cloud, label in CLOUD_LABELS.items():
+        certificate_type = PFX if national_cloud == "china" else PEM
+        form = "PFX" if certificate_type == PFX else "PEM"
+        accounts += [
             LocalAccount(
-                f"certificate-{cloud}",
-                f"a certificate ({form}), {place}",
-                cloud=cloud,
+                f"certificate-{national_cloud}",
+                f"a certificate ({form}), {label}",
+                national_cloud=national_cloud,
                 credential="certificate",
-                certificate_type=kind,
+                certificate_type=certificate_type,
                 key_pair=new_key_pair(),
             ),
-            LocalAccount(f"user-{cloud}", f"a user's refresh token, {place}", cloud=cloud, credential="refreshToken"),
             LocalAccount(
-                f"federated-{cloud}", f"the managed identity, {place}", cloud=cloud, credential="managedIdentity"
+                f"user-{national_cloud}",
+                f"a user's refresh token, {label}",
+                national_cloud=national_cloud,
+                credential="refreshToken",
+            ),
+            LocalAccount(
+                f"federated-{national_cloud}",
+                f"the managed identity, {label}",
+                national_cloud=national_cloud,
+                credential="managedIdentity",
             ),
         ]
-    return found
-
-
-PLACES: dict[CloudName, str] = {"global": "global cloud", "china": "21Vianet", "usgov": "US Government"}
+    return accounts

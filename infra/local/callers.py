@@ -1,42 +1,41 @@
-"""Who may call the function where `--callers` asks for a proof: one caller for each way to give one.
+"""The callers of the function with `--callers`: one for each way in which a caller can prove itself.
 
-Keys, signing secrets and client secrets are made at each start; ids stay the same. Zendesk's signing
-secret looks like a real one, base64 of 32 bytes, and is used as text.
+Keys, signing secrets and client secrets are made at each start; ids stay the same. Zendesk's signing secret
+looks like a real one: the base64 of 32 bytes. The signature uses this text as its key; it is not decoded.
 """
 
 import base64
 import hashlib
 import secrets
-from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from infra.local.accounts import LIMITED_CUSTOMER, guid
-from infra.local.clouds import CLOUDS
-from infra.local.entra.registrations import Client, Resource
-from infra.local.functions.app_service_auth import Trust
+from infra.local.accounts import LIMITED_CUSTOMER, stable_guid
+from infra.local.entra.registrations import AppRegistration, Resource
+from infra.local.functions.app_service_auth import TrustedIssuer
+from infra.local.national_clouds import CLOUD_FACTS
+from infra.local.values import Json
 
-ZENDESK_SECRET, WEBHOOK_SECRET = "zendesk-signing", "webhook-signing"
+# The callers that sign, with the names of their signing secrets in the vault.
+SIGNING_SECRET_NAMES = {"zendesk": "zendesk-signing", "standard-webhooks": "webhook-signing"}
 KEY_SYSTEMS = ("jira", "servicenow", "freshservice", "freshdesk", "halo")
 TRAINEE = {"accounts": ["default"], "customers": [LIMITED_CUSTOMER], "dryRunOnly": True}
 ROLE = "Orders.Cancel"
 
-TENANT_ID = guid("home")
-# The function's own app registration; its tokens name audience and issuer as those of version 2 do.
+TENANT_ID = stable_guid("home")
+# The function's own app registration. Its tokens have the audience and the issuer of version 2.
 FUNCTION_APP = Resource(
-    identifier=f"api://{guid('function-app')}",
-    audience=guid("function-app"),
-    issuer=CLOUDS["global"].exchange_issuer,
+    identifier=f"api://{stable_guid('function-app')}",
+    audience=stable_guid("function-app"),
+    issuer=CLOUD_FACTS["global"].exchange_issuer,
     has_roles=True,
 )
 
-type Json = dict[str, Any]
 
-
-def trust(public_key: RSAPublicKey) -> Trust:
-    """Return what App Service Authentication is told: to believe tokens for the function, signed for *public_key*."""
-    return Trust(
+def trusted_issuer(public_key: RSAPublicKey) -> TrustedIssuer:
+    """Return the setup of App Service Authentication: accept tokens for the function that *public_key* verifies."""
+    return TrustedIssuer(
         public_key=public_key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),
         issuer=FUNCTION_APP.issuer.format(tenant=TENANT_ID),
         audiences=[FUNCTION_APP.audience, FUNCTION_APP.identifier],
@@ -44,28 +43,31 @@ def trust(public_key: RSAPublicKey) -> Trust:
 
 
 class LocalCallers:
-    """The callers, and what they prove themselves with. Two apps can ask for tokens; one has the role."""
+    """The callers and their secrets. Two apps can get tokens from Entra: `flow` has the role, `flow-without-role` not.
+
+    Attributes:
+        vault_secrets: the signing secrets, by their names in the vault.
+    """
 
     def __init__(self) -> None:
         self.vault_secrets = {
-            ZENDESK_SECRET: base64.b64encode(secrets.token_bytes(32)).decode(),
-            WEBHOOK_SECRET: f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}",
+            SIGNING_SECRET_NAMES["zendesk"]: base64.b64encode(secrets.token_bytes(32)).decode(),
+            SIGNING_SECRET_NAMES["standard-webhooks"]: f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}",
         }
         self._keys = {name: secrets.token_urlsafe(32) for name in (*KEY_SYSTEMS, "trainee")}
         self._client_secrets = {name: secrets.token_urlsafe(30) for name in ("flow", "flow-without-role")}
 
-    def clients(self) -> dict[str, Client]:
-        """Return the app registrations of the flows, by their client id."""
+    def registrations(self) -> dict[str, AppRegistration]:
+        """Return the app registrations of the two flows, by their client ids."""
         return {
-            guid(name, "client"): Client(TENANT_ID, [secret], roles=(ROLE,) if name == "flow" else ())
+            stable_guid(name, "client"): AppRegistration(TENANT_ID, [secret], roles=(ROLE,) if name == "flow" else ())
             for name, secret in self._client_secrets.items()
         }
 
     def settings(self) -> Json:
-        """Return them as CALLERS has them."""
-        signing = {"zendesk": ("zendesk", ZENDESK_SECRET), "standard-webhooks": ("standard-webhooks", WEBHOOK_SECRET)}
+        """Return the function's setting CALLERS."""
         return {
-            **{name: {"proof": proof, "secrets": [secret]} for name, (proof, secret) in signing.items()},
+            **{name: {"proof": name, "secrets": [secret_name]} for name, secret_name in SIGNING_SECRET_NAMES.items()},
             "flow": {"proof": "entra", "role": ROLE},
             **{
                 name: {"proof": "key", "sha256": hashlib.sha256(key.encode()).hexdigest()}
@@ -74,19 +76,18 @@ class LocalCallers:
             },
         }
 
-    def described(self, entra_url: str) -> Json:
-        """Return what a client needs to prove itself as each of them."""
-        signing = {"zendesk": ZENDESK_SECRET, "standard-webhooks": WEBHOOK_SECRET}
+    def describe(self, entra_url: str) -> Json:
+        """Return `callers` of `--describe`: the secrets with which a client proves itself as each caller."""
         return {
             **{
-                name: {"proof": name, "secretName": secret, "secret": self.vault_secrets[secret]}
-                for name, secret in signing.items()
+                name: {"proof": name, "secretName": secret_name, "secret": self.vault_secrets[secret_name]}
+                for name, secret_name in SIGNING_SECRET_NAMES.items()
             },
             "flow": {
                 "proof": "entra",
                 "role": ROLE,
-                **self._app("flow", entra_url),
-                "withoutRole": self._app("flow-without-role", entra_url),
+                **self._describe_app("flow", entra_url),
+                "withoutRole": self._describe_app("flow-without-role", entra_url),
             },
             **{
                 name: {"proof": "key", "key": key} | (TRAINEE if name == "trainee" else {})
@@ -94,10 +95,10 @@ class LocalCallers:
             },
         }
 
-    def _app(self, name: str, entra_url: str) -> Json:
+    def _describe_app(self, name: str, entra_url: str) -> Json:
         return {
             "tenantId": TENANT_ID,
-            "clientId": guid(name, "client"),
+            "clientId": stable_guid(name, "client"),
             "clientSecret": self._client_secrets[name],
             "scope": f"{FUNCTION_APP.identifier}/.default",
             "tokenUrl": f"{entra_url}/{TENANT_ID}/oauth2/v2.0/token",

@@ -1,9 +1,9 @@
-"""The whole local cloud: every stand-in in this process, the function with its host in another.
+"""The whole local cloud: every stand-in in this process, the function and its host in another process.
 
-Everything listens on loopback, on free ports, over TLS from a throw-away authority where the real
-service does. Entra and Partner Center are there once for each cloud. The function's process gets its
-settings and the authority's certificate through the environment, as in Azure; nothing in the product
-knows that it is not there.
+All servers listen on loopback, on free ports. They use TLS where the real service does, with certificates of an
+authority that is made at each start. Entra and Partner Center are served once for each national cloud. The
+function's process gets its settings and the authority's certificate through the environment, as in Azure;
+nothing in the product knows that the cloud is local.
 """
 
 import asyncio
@@ -17,35 +17,45 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import trustme
 from starlette.applications import Starlette
 
-from infra.local import accounts
-from infra.local.accounts import LocalAccount, guid
-from infra.local.callers import FUNCTION_APP, TENANT_ID, LocalCallers, trust
-from infra.local.clouds import CLOUD_NAMES, CLOUDS, CloudName
-from infra.local.control import Control
-from infra.local.entra.managed_identity import Identity
-from infra.local.entra.registrations import Client
+from infra.local.accounts import LocalAccount, by_name, credential_accounts, demonstration_accounts, stable_guid
+from infra.local.callers import FUNCTION_APP, TENANT_ID, LocalCallers, trusted_issuer
+from infra.local.control import ControlInterface
+from infra.local.entra.managed_identity import ManagedIdentity
+from infra.local.entra.registrations import AppRegistration
 from infra.local.entra.server import Entra
 from infra.local.entra.signing import Signer
+from infra.local.faults import Service
 from infra.local.functions.process import function_process
 from infra.local.key_vault import KeyVault
+from infra.local.national_clouds import CLOUD_FACTS, NATIONAL_CLOUDS, NationalCloud
 from infra.local.partner_center import catalogue
 from infra.local.partner_center.server import PartnerCenter
-from infra.local.traffic import Recorded, Server, Service, Traffic, server
+from infra.local.serving import Server, server_for
+from infra.local.traffic import Recorded, Traffic
+from infra.local.values import Json
 
 HOST = "127.0.0.1"
 
 SERVED_ONCE = ("key_vault", "identity", "control", "impostor")
-SERVED_PER_CLOUD = ("partner_center", "entra")
+SERVED_PER_NATIONAL_CLOUD = ("partner_center", "entra")
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line asks for. *callers*: each must prove who it is."""
+    """The options of the command line.
+
+    Attributes:
+        port: of the Functions host; 0 picks a free one.
+        orders: a folder with more orders.
+        latency_ms: Partner Center answers this much later.
+        requests_per_minute: Partner Center throttles beyond it, per partner tenant; 0 means no limit.
+        replay: whether Partner Center repeats its answer to a repeated MS-RequestId.
+        callers: whether each caller of the function must prove itself.
+    """
 
     port: int = 7071
     orders: Path | None = None
@@ -55,86 +65,103 @@ class Options:
     callers: bool = False
 
 
-class Cloud:
-    """Everything, started; `async with running(options) as cloud`."""
+class LocalCloud:
+    """The stand-ins, their addresses and their contents. Use `async with running(options)` to start everything.
+
+    *directory* takes the certificates.
+    """
 
     def __init__(self, options: Options, directory: Path) -> None:
         self._options = options
         self._directory = directory
         self._sockets = {(name, "global"): _listen() for name in SERVED_ONCE}
-        self._sockets |= {(name, cloud): _listen() for name in SERVED_PER_CLOUD for cloud in CLOUD_NAMES}
+        self._sockets |= {
+            (name, national_cloud): _listen()
+            for name in SERVED_PER_NATIONAL_CLOUD
+            for national_cloud in NATIONAL_CLOUDS
+        }
         self._host_socket = _listen(options.port)
-        self._closed = socket.create_server((HOST, 0))  # closed below, so that nothing answers there
-        unreachable = f"https://{HOST}:{self._closed.getsockname()[1]}"
-        self._closed.close()
+        with socket.create_server((HOST, 0)) as closed:  # nothing answers at this address afterwards
+            unreachable_url = f"https://{HOST}:{closed.getsockname()[1]}"
 
         self.traffic = Traffic()
         self.traffic.latency_s["partner_center"] = options.latency_ms / 1000
-        self.accounts = accounts.by_name(accounts.usual(unreachable, self.url("impostor")), accounts.of_every_kind())
+        self.accounts = by_name(demonstration_accounts(unreachable_url, self.url("impostor")), credential_accounts())
         self.callers = LocalCallers()
         self.function_key = secrets.token_urlsafe(32)
         self._identity_header = secrets.token_urlsafe(24)
-        entries = catalogue.built_in(datetime.now(UTC))
+        self.orders = catalogue.built_in_orders(datetime.now(UTC))
         if options.orders:
-            entries = catalogue.merge(entries, catalogue.from_directory(options.orders))
-        self.entries = entries
+            self.orders = catalogue.merge(self.orders, catalogue.load_orders(options.orders))
         self._make_stand_ins()
 
     def _make_stand_ins(self) -> None:
-        signers: dict[CloudName, Signer] = {cloud: Signer() for cloud in CLOUD_NAMES}
-        home_key = signers["global"].public_key
-        self.identity = Identity(
+        signers: dict[NationalCloud, Signer] = {national_cloud: Signer() for national_cloud in NATIONAL_CLOUDS}
+        public_key = signers["global"].public_key
+        self.identity = ManagedIdentity(
             signers,
-            header=self._identity_header,
-            client_id=guid("identity"),
-            principal_id=guid("identity", "principal"),
+            secret_header=self._identity_header,
+            client_id=stable_guid("identity"),
+            principal_id=stable_guid("identity", "principal"),
             tenant_id=TENANT_ID,
         )
         self.entras = {
-            cloud: Entra(cloud, signers[cloud], self._clients(cloud), [FUNCTION_APP] if cloud == "global" else [])
-            for cloud in CLOUD_NAMES
+            national_cloud: Entra(
+                national_cloud,
+                signer,
+                self._registrations(national_cloud),
+                [FUNCTION_APP] if national_cloud == "global" else [],
+            )
+            for national_cloud, signer in signers.items()
         }
+        self.key_vault = self._make_key_vault(signers["global"])
+        self.trusted_issuer = trusted_issuer(public_key)
+        self.partner_center = PartnerCenter(
+            tenants={account.tenant_id: account.tenant_kind for account in self.accounts.values()},
+            public_key=public_key,
+            audiences={CLOUD_FACTS["global"].audience},
+            orders=self.orders,
+            replay=self._options.replay,
+            requests_per_minute=self._options.requests_per_minute,
+        )
+        self._partner_center_apps = {
+            national_cloud: self.partner_center.app_for(signer.public_key, {CLOUD_FACTS[national_cloud].audience})
+            for national_cloud, signer in signers.items()
+        }
+        registrations = {
+            client_id: app for entra in self.entras.values() for client_id, app in entra.registrations.items()
+        }
+        self.control = ControlInterface(self.traffic, self.partner_center, registrations, self.key_vault)
+
+    def _registrations(self, national_cloud: NationalCloud) -> dict[str, AppRegistration]:
+        federated_credential = self.identity.federated_credential(national_cloud)
+        registrations = {
+            account.client_id: account.registration(federated_credential)
+            for account in self.accounts.values()
+            if account.national_cloud == national_cloud
+        }
+        if expired := registrations.get(self.accounts["expired"].client_id):
+            expired.secrets = [secrets.token_urlsafe(30)]  # not the secret in Key Vault
+        return registrations | (self.callers.registrations() if national_cloud == "global" else {})
+
+    def _make_key_vault(self, signer: Signer) -> KeyVault:
         writable = {
             account.refresh_token_name for account in self.accounts.values() if account.credential == "refreshToken"
         }
         authorization = f"{self.url('entra')}/{TENANT_ID}"
-        self.key_vault = KeyVault(self.url("key_vault"), authorization, home_key, writable)
+        key_vault = KeyVault(self.url("key_vault"), authorization, signer.public_key, writable)
         for account in self.accounts.values():
             if account.name != "no-secret":
-                for name, secret in account.stored().items():
-                    self.key_vault.set(name, **secret)
+                for name, secret in account.vault_secrets().items():
+                    key_vault.set_secret(name, **secret)
         for name, value in self.callers.vault_secrets.items():
-            self.key_vault.set(name, value)
-        self.trust = trust(home_key)
-        self.partner_center = PartnerCenter(
-            tenants={account.tenant_id: account.tenant_kind for account in self.accounts.values()},
-            public_key=home_key,
-            audiences={CLOUDS["global"].audience},
-            orders=self.entries,
-            replay=self._options.replay,
-            requests_per_minute=self._options.requests_per_minute,
-        )
-        self._partner_centers = {
-            cloud: self.partner_center.front(signer.public_key, {CLOUDS[cloud].audience})
-            for cloud, signer in signers.items()
-        }
-        clients = {name: client for entra in self.entras.values() for name, client in entra.clients.items()}
-        self.control = Control(self.traffic, self.partner_center, clients, self.key_vault)
+            key_vault.set_secret(name, value)
+        return key_vault
 
-    def _clients(self, cloud: CloudName) -> dict[str, Client]:
-        federation = self.identity.federation(cloud)
-        found = {
-            account.client_id: account.registration(federation)
-            for account in self.accounts.values()
-            if account.cloud == cloud
-        }
-        if expired := found.get(self.accounts["expired"].client_id):
-            expired.secrets = [secrets.token_urlsafe(30)]  # another than Key Vault's
-        return found | (self.callers.clients() if cloud == "global" else {})
-
-    def url(self, name: str, cloud: CloudName = "global") -> str:
+    def url(self, name: str, national_cloud: NationalCloud = "global") -> str:
+        """Return the address of a stand-in, of the control interface or of the impostor."""
         scheme = "http" if name in {"identity", "control"} else "https"
-        return f"{scheme}://{HOST}:{self._sockets[name, cloud].getsockname()[1]}"
+        return f"{scheme}://{HOST}:{self._sockets[name, national_cloud].getsockname()[1]}"
 
     @property
     def function_url(self) -> str:
@@ -144,16 +171,16 @@ class Cloud:
     def ca_file(self) -> Path:
         return self._directory / "ca.pem"
 
-    def settings(self, account: LocalAccount) -> dict[str, Any]:
-        """Return *account* as the product's settings have it."""
-        api_root, authority = self.url("partner_center", account.cloud), self.url("entra", account.cloud)
-        return account.settings(api_root=api_root, authority=authority)
-
     @property
-    def known_callers(self) -> dict[str, Any]:
-        """What proves each caller, where the callers asked for are those of this cloud."""
+    def known_callers(self) -> Json:
+        """The secrets of each caller; empty if the function's CALLERS are not those of this local cloud."""
         is_ours = self._options.callers and "CALLERS" not in os.environ
-        return self.callers.described(self.url("entra")) if is_ours else {}
+        return self.callers.describe(self.url("entra")) if is_ours else {}
+
+    def settings(self, account: LocalAccount) -> Json:
+        """Return the entry of *account* in PARTNER_CENTER_ACCOUNTS."""
+        api_root = self.url("partner_center", account.national_cloud)
+        return account.settings(api_root=api_root, authority=self.url("entra", account.national_cloud))
 
     def environment(self) -> dict[str, str]:
         """Return the settings that make a function use this cloud: the product's, the SDKs', OpenSSL's."""
@@ -162,19 +189,19 @@ class Cloud:
             "PARTNER_CENTER_ACCOUNTS": json.dumps(
                 {name: self.settings(account) for name, account in self.accounts.items()}
             ),
-            "AZURE_CLIENT_ID": guid("identity"),
+            "AZURE_CLIENT_ID": stable_guid("identity"),
             "IDENTITY_ENDPOINT": f"{self.url('identity')}/msi/token",
             "IDENTITY_HEADER": self._identity_header,
             "SSL_CERT_FILE": str(self.ca_file),
             "REQUESTS_CA_BUNDLE": str(self.ca_file),
             "NO_PROXY": HOST,
-            "no_proxy": HOST,  # where both are set this one wins
+            "no_proxy": HOST,  # if both are set, this one wins
             **({"WEBSITE_AUTH_ENABLED": "True"} if self._options.callers else {}),
             **({"CALLERS": json.dumps(self.callers.settings())} if self.known_callers else {}),
         }
 
-    def describe(self) -> dict[str, Any]:
-        """Return where everything is and what is in it, the local secrets too."""
+    def describe(self) -> Json:
+        """Return the content of `--describe`: every address and everything in the stand-ins, with the local secrets."""
         return {
             "functionUrl": self.function_url,
             "functionKey": self.function_key,
@@ -184,11 +211,14 @@ class Cloud:
             "identityUrl": self.url("identity"),
             "controlUrl": self.url("control"),
             "clouds": {
-                cloud: {"partnerCenterUrl": self.url("partner_center", cloud), "entraUrl": self.url("entra", cloud)}
-                for cloud in CLOUD_NAMES
+                national_cloud: {
+                    "partnerCenterUrl": self.url("partner_center", national_cloud),
+                    "entraUrl": self.url("entra", national_cloud),
+                }
+                for national_cloud in NATIONAL_CLOUDS
             },
             "caFile": str(self.ca_file),
-            "accounts": {name: account.described() for name, account in self.accounts.items()},
+            "accounts": {name: account.describe() for name, account in self.accounts.items()},
             "callers": self.known_callers,
             "orders": [
                 {
@@ -197,56 +227,64 @@ class Cloud:
                     "kind": entry.kind,
                     "note": entry.note,
                 }
-                for entry in self.entries
+                for entry in self.orders
             ],
             "environment": self.environment(),
         }
 
     @asynccontextmanager
     async def stand_ins(self) -> AsyncIterator[None]:
-        """Serve everything but the function, whose socket is closed at the end too."""
+        """Serve everything except the function, and close the function's socket at the end too."""
         authority = trustme.CA()
         authority.cert_pem.write_to_path(self.ca_file)
         certificate = self._directory / "server.pem"
         authority.issue_cert(HOST, "localhost").private_key_and_cert_chain_pem.write_to_path(certificate)
-        false_certificate = self._directory / "impostor.pem"
-        trustme.CA().issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(false_certificate)
+        untrusted_certificate = self._directory / "impostor.pem"
+        trustme.CA().issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(untrusted_certificate)
 
-        def serve(app: Starlette, name: Service, cloud: CloudName = "global") -> tuple[Server, socket.socket]:
-            tls = str(certificate) if self.url(name, cloud).startswith("https") else None
-            return server(Recorded(app, name, self.traffic), certificate=tls), self._sockets[name, cloud]
+        def recorded(
+            app: Starlette, name: Service, national_cloud: NationalCloud = "global"
+        ) -> tuple[Server, socket.socket]:
+            is_tls = self.url(name, national_cloud).startswith("https")
+            server = server_for(Recorded(app, name, self.traffic), certificate=str(certificate) if is_tls else None)
+            return server, self._sockets[name, national_cloud]
 
         servers = [
-            (server(self.control.app), self._sockets["control", "global"]),
-            (server(Starlette(), certificate=str(false_certificate)), self._sockets["impostor", "global"]),
-            serve(self.key_vault.app, "key_vault"),
-            serve(self.identity.app, "identity"),
-            *(serve(entra.app, "entra", cloud) for cloud, entra in self.entras.items()),
-            *(serve(front, "partner_center", cloud) for cloud, front in self._partner_centers.items()),
+            (server_for(self.control.app), self._sockets["control", "global"]),
+            (server_for(Starlette(), certificate=str(untrusted_certificate)), self._sockets["impostor", "global"]),
+            recorded(self.key_vault.app, "key_vault"),
+            recorded(self.identity.app, "identity"),
+            *(recorded(entra.app, "entra", national_cloud) for national_cloud, entra in self.entras.items()),
+            *(
+                recorded(app, "partner_center", national_cloud)
+                for national_cloud, app in self._partner_center_apps.items()
+            ),
         ]
-        tasks = [asyncio.create_task(one.serve(sockets=[listener])) for one, listener in servers]
+        tasks = [asyncio.create_task(server.serve(sockets=[listener])) for server, listener in servers]
         try:
             with self._host_socket:
                 yield
         finally:
-            self.traffic.clear_faults()  # else a request that is held would hold up the end
-            for one, _ in servers:
-                one.should_exit = True
+            self.traffic.clear_faults()  # a request that a fault delays would delay the end too
+            for server, _ in servers:
+                server.should_exit = True
             await asyncio.gather(*tasks)
 
 
 @asynccontextmanager
-async def running(options: Options, log_level: str = "INFO") -> AsyncIterator[tuple[Cloud, asyncio.subprocess.Process]]:
-    """Run a local cloud, and end everything of it at the end. Yields it with the function's process.
+async def running(
+    options: Options, log_level: str = "INFO"
+) -> AsyncIterator[tuple[LocalCloud, asyncio.subprocess.Process]]:
+    """Start a local cloud, yield it with the function's process, and end all of it.
 
-    *log_level* is the least of the function's records that go to stderr.
+    The function's log records from *log_level* on go to stderr.
     """
     with tempfile.TemporaryDirectory(prefix="local-cloud-") as directory:
-        cloud = Cloud(options, Path(directory))
+        cloud = LocalCloud(options, Path(directory))
         environment = cloud.environment() | {
             "LOCAL_FUNCTION_KEY": cloud.function_key,
             "LOCAL_LOG_LEVEL": log_level,
-            "LOCAL_AUTH": cloud.trust.model_dump_json(),
+            "LOCAL_AUTH": cloud.trusted_issuer.model_dump_json(),
         }
         async with (
             cloud.stand_ins(),
@@ -257,7 +295,7 @@ async def running(options: Options, log_level: str = "INFO") -> AsyncIterator[tu
 
 def _listen(port: int = 0) -> socket.socket:
     listener = socket.create_server((HOST, port), backlog=1024)
-    # Inherited by what it accepts; asyncio itself sets it only on sockets that it made, and
-    # without it an answer in two writes waits 40 ms for an acknowledgement.
+    # Accepted connections inherit it. asyncio sets it only on sockets that asyncio itself created; without it
+    # an answer in two writes waits 40 ms for an acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener

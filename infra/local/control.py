@@ -1,7 +1,7 @@
-"""The control interface: what arrived, what shall go wrong, what the stand-ins hold.
+"""The control interface of the local cloud, for tests, benchmarks and programs outside.
 
-For tests, benchmarks and whoever drives the local cloud from outside; plain JSON, no key, on
-loopback. Answers 400 with the reason when something asked for makes no sense.
+It lists the requests that arrived, takes faults, and shows and changes the contents of the stand-ins. Plain JSON
+on loopback, without a key. A request that makes no sense is answered with 400 and the reason.
 """
 
 import asyncio
@@ -14,19 +14,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from infra.local.entra.registrations import Client, Trouble, public_certificates
+from infra.local.entra.registrations import AppRegistration, FailureMode, load_certificates
 from infra.local.entra.signing import new_key_pair
+from infra.local.faults import Fault
 from infra.local.key_vault import KeyVault
 from infra.local.partner_center.server import PartnerCenter
-from infra.local.traffic import Fault, Traffic
+from infra.local.traffic import Traffic
 
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class _Attributes(_Body):
-    """Seconds since 1970. A back-dated *created* and *updated* make a secret as old as a test needs it."""
+class _SecretAttributes(_Body):
+    """Seconds since 1970. A test sets *created* and *updated* to make a secret look old."""
 
     enabled: bool | None = None
     nbf: int | None = None
@@ -35,23 +36,23 @@ class _Attributes(_Body):
     updated: int | None = None
 
 
-class _Secret(_Body):
+class _SecretVersion(_Body):
     value: str
     content_type: str | None = Field(None, alias="contentType")
     tags: dict[str, str] = {}
-    attributes: _Attributes = _Attributes()
+    attributes: _SecretAttributes = _SecretAttributes()
 
 
-def _is_certificate(pem: str) -> str:
-    public_certificates([pem])  # raises ValueError
+def _check_certificate(pem: str) -> str:
+    load_certificates([pem])  # raises ValueError
     return pem
 
 
-type Pem = Annotated[str, AfterValidator(_is_certificate)]
+type Pem = Annotated[str, AfterValidator(_check_certificate)]
 
 
-class _Client(_Body):
-    """Changes to an app registration; what is left out stays as it is. Done in the order of the members."""
+class _RegistrationChange(_Body):
+    """A change to an app registration, made in the order of the members. An absent member changes nothing."""
 
     revoke: bool = False
     expire: bool = False
@@ -61,27 +62,27 @@ class _Client(_Body):
     certificates: list[Pem] | None = Field(None, min_length=1)
     refresh_token: str | None = Field(None, alias="refreshToken", min_length=1)
     token_lifetime_s: float | None = Field(None, alias="tokenLifetime_s", gt=0)
-    trouble: Trouble | None = None
+    trouble: FailureMode | None = None
 
-    def change(self, client: Client) -> None:
+    def apply_to(self, app: AppRegistration) -> None:
         if self.revoke:
-            client.end("revoked")
-            client.keep_newest()
+            app.end_refresh_tokens("revoked")
+            app.keep_newest_credentials()
         if self.expire:
-            client.end("expired")
-        if secrets := self.secrets or _one(self.secret):
-            client.secrets = secrets
-        if certificates := self.certificates or _one(self.certificate):
-            client.certificates = public_certificates(certificates)
+            app.end_refresh_tokens("expired")
+        if secrets := self.secrets or _as_list(self.secret):
+            app.secrets = secrets
+        if certificates := self.certificates or _as_list(self.certificate):
+            app.certificates = load_certificates(certificates)
         if self.refresh_token is not None:
-            client.accept(self.refresh_token)
+            app.accept_refresh_token(self.refresh_token)
         if self.token_lifetime_s is not None:
-            client.token_lifetime_s = self.token_lifetime_s
+            app.token_lifetime_s = self.token_lifetime_s
         if "trouble" in self.model_fields_set:
-            client.trouble = self.trouble
+            app.failure_mode = self.trouble
 
 
-def _one[T](value: T | None) -> list[T]:
+def _as_list[T](value: T | None) -> list[T]:
     return [] if value is None else [value]
 
 
@@ -89,71 +90,74 @@ class _Limits(_Body):
     requests_per_minute: int = Field(alias="requestsPerMinute", ge=0)
 
 
-class Control:
-    """The app under the control URL."""
+class ControlInterface:
+    """The app under `controlUrl`. *registrations* have the client id as their key."""
 
     def __init__(
-        self, traffic: Traffic, partner_center: PartnerCenter, clients: Mapping[str, Client], key_vault: KeyVault
+        self,
+        traffic: Traffic,
+        partner_center: PartnerCenter,
+        registrations: Mapping[str, AppRegistration],
+        key_vault: KeyVault,
     ) -> None:
         self._traffic = traffic
         self._partner_center = partner_center
-        self._clients = clients
+        self._registrations = registrations
         self._key_vault = key_vault
         self.app = Starlette(
             routes=[
-                Route("/requests", self._requests, methods=["GET"]),
-                Route("/requests", self._forget, methods=["DELETE"]),
+                Route("/requests", self._list_requests, methods=["GET"]),
+                Route("/requests", self._clear_requests, methods=["DELETE"]),
                 Route("/faults", self._add_fault, methods=["POST"]),
                 Route("/faults", self._clear_faults, methods=["DELETE"]),
-                Route("/orders/{order_id}", self._order, methods=["GET"]),
-                Route("/secrets/{name}", self._secret, methods=["GET"]),
+                Route("/orders/{order_id}", self._show_order, methods=["GET"]),
+                Route("/secrets/{name}", self._list_secret_versions, methods=["GET"]),
                 Route("/secrets/{name}", self._set_secret, methods=["PUT"]),
-                Route("/certificates", self._new_certificate, methods=["POST"]),
-                Route("/clients/{client_id}", self._set_client, methods=["PUT"]),
+                Route("/certificates", self._make_certificate, methods=["POST"]),
+                Route("/clients/{client_id}", self._change_registration, methods=["PUT"]),
                 Route("/limits", self._set_limits, methods=["PUT"]),
             ],
             exception_handlers={ValidationError: _bad_request},
         )
 
-    async def _requests(self, _: Request) -> Response:
+    async def _list_requests(self, _: Request) -> Response:
         return JSONResponse(list(self._traffic.requests))
 
-    async def _forget(self, _: Request) -> Response:
+    async def _clear_requests(self, _: Request) -> Response:
         self._traffic.requests.clear()
         return JSONResponse({})
 
     async def _add_fault(self, request: Request) -> Response:
-        fault = Fault.model_validate_json(await request.body())
-        self._traffic.faults.append(fault)
+        self._traffic.faults.append(await _read(request, Fault))
         return JSONResponse({}, 201)
 
     async def _clear_faults(self, _: Request) -> Response:
         self._traffic.clear_faults()
         return JSONResponse({})
 
-    async def _order(self, request: Request) -> Response:
+    async def _show_order(self, request: Request) -> Response:
         order = self._partner_center.order(request.path_params["order_id"])
         return JSONResponse({"error": "no such order"}, 404) if order is None else JSONResponse(order)
 
-    async def _secret(self, request: Request) -> Response:
+    async def _list_secret_versions(self, request: Request) -> Response:
         versions = self._key_vault.versions(request.path_params["name"])
         return JSONResponse(versions) if versions else JSONResponse({"error": "no such secret"}, 404)
 
     async def _set_secret(self, request: Request) -> Response:
-        body = await _read(request, _Secret)
-        given = body.model_dump(by_alias=True, exclude_none=True)
-        bundle = self._key_vault.set(request.path_params["name"], **given)
+        version = await _read(request, _SecretVersion)
+        members = version.model_dump(by_alias=True, exclude_none=True)
+        bundle = self._key_vault.set_secret(request.path_params["name"], **members)
         return JSONResponse({"id": bundle["id"]})
 
-    async def _new_certificate(self, _: Request) -> Response:
-        pair = await asyncio.to_thread(new_key_pair)  # so that no request waits for it
+    async def _make_certificate(self, _: Request) -> Response:
+        pair = await asyncio.to_thread(new_key_pair)  # in a thread, because it would block all other requests
         return JSONResponse({"pem": pair.pem, "pfx": pair.pfx})
 
-    async def _set_client(self, request: Request) -> Response:
-        client = self._clients.get(request.path_params["client_id"])
-        if client is None:
+    async def _change_registration(self, request: Request) -> Response:
+        app = self._registrations.get(request.path_params["client_id"])
+        if app is None:
             return JSONResponse({"error": "no such client"}, 404)
-        (await _read(request, _Client)).change(client)
+        (await _read(request, _RegistrationChange)).apply_to(app)
         return JSONResponse({})
 
     async def _set_limits(self, request: Request) -> Response:
@@ -161,11 +165,12 @@ class Control:
         return JSONResponse({})
 
 
-async def _read[Body: BaseModel](request: Request, kind: type[Body]) -> Body:
-    return kind.model_validate_json(await request.body())
+async def _read[Body: BaseModel](request: Request, model: type[Body]) -> Body:
+    """Return the request's body as a *model*. Raises ValidationError, which is answered with 400."""
+    return model.model_validate_json(await request.body())
 
 
 async def _bad_request(_: Request, error: Exception) -> Response:
     assert isinstance(error, ValidationError)  # noqa: S101  (registered for nothing else)
-    faults: list[Any] = [{"field": list(fault["loc"]), "message": fault["msg"]} for fault in error.errors()]
-    return JSONResponse({"error": faults}, 400)
+    reasons: list[Any] = [{"field": list(detail["loc"]), "message": detail["msg"]} for detail in error.errors()]
+    return JSONResponse({"error": reasons}, 400)

@@ -1,8 +1,7 @@
-"""`make demo`: the local cloud stood up, orders cancelled through it, and what happened shown to a person."""
+"""`make demo`: start the local cloud, cancel orders through the function, and show each request with its effects."""
 
 import json
 import time
-from typing import Any
 
 import httpx
 from rich.console import Console
@@ -11,17 +10,18 @@ from rich.padding import Padding
 from rich.syntax import Syntax
 from rich.table import Table
 
-from infra.local.cloud import Cloud, Options, running
-from infra.local.welcome import LINE, WHOLE, curl
+from infra.local.cloud import LocalCloud, Options, running
+from infra.local.values import Json
+from infra.local.welcome import ONE_LINE, WHOLE_ORDER, curl_command
 
-SOFTWARE = "45411344-b09d-47e7-9653-542006bf9766"
-THREE_LINES = {"customerTenantId": SOFTWARE, "orderId": "software-three-lines-000000000001"}
+SOFTWARE_CUSTOMER = "45411344-b09d-47e7-9653-542006bf9766"
+THREE_LINES = {"customerTenantId": SOFTWARE_CUSTOMER, "orderId": "software-three-lines-000000000001"}
 
-# What to show, in this order: what it is, the request, and the outcome or code it must have.
-STEPS: tuple[tuple[str, dict[str, Any], str], ...] = (
-    ("A dry run: what would be cancelled? Nothing is changed", THREE_LINES | {"dryRun": True}, "dry_run"),
+# The tour: a title, the request, and the outcome or code that the answer must have.
+STEPS: tuple[tuple[str, Json, str], ...] = (
+    ("A dry run: shows which lines would be cancelled, and changes nothing", THREE_LINES | {"dryRun": True}, "dry_run"),
     (
-        "Two of its three lines; the order is read first, so that no wrong line is hit",
+        "Two of its three lines; the order is read first, to find the right ones",
         THREE_LINES
         | {
             "lineItems": [{"lineItemNumber": 0}, {"lineItemNumber": 2}],
@@ -30,55 +30,55 @@ STEPS: tuple[tuple[str, dict[str, Any], str], ...] = (
         },
         "partially_cancelled",
     ),
-    ("A whole order: one PATCH, nothing else", WHOLE, "cancelled"),
-    ("The same again, as a webhook delivered twice: no harm, and the truth", WHOLE, "already_cancelled"),
+    ("A whole order: one PATCH and no other request to Partner Center", WHOLE_ORDER, "cancelled"),
+    ("The same request again, as from a webhook delivered twice: no harm", WHOLE_ORDER, "already_cancelled"),
     (
-        "A licence, which is not cancelled as an order: a refusal that says what to do",
+        "A licence cannot be cancelled as an order; the refusal says what to do",
         {"customerTenantId": "f81d98dd-c2f4-499e-a194-5619e260344e", "orderId": "5cf72f146967"},
         "use_subscription_cancel",
     ),
 )
 
 
-async def show(options: Options) -> int:
-    """Run the tour and return the process's exit status: 0 if every step went as it must."""
+async def run_tour(options: Options) -> int:
+    """Run the tour and return the exit status: 0 if each step had its outcome."""
     console = Console(highlight=False)
     began = time.monotonic()
-    async with running(options, log_level="WARNING") as (cloud, _):  # the audit records would run into the tour
+    async with running(options, log_level="WARNING") as (cloud, _):  # audit records would disturb the tour
         _show_parts(console, cloud, time.monotonic() - began)
         async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
-            told = [
+            outcomes = [
                 await _show_step(console, cloud, client, f"{number}. {title}", body)
                 for number, (title, body, _) in enumerate(STEPS, 1)
             ]
         console.rule("[bold]Try it yourself")
         console.print(
-            "[bold]make serve[/] keeps it running, lists every order, and prints lines to paste, like this one:\n"
+            "[bold]make serve[/] keeps the local cloud running, and prints every order and commands like this one:\n"
         )
-        console.print(curl("http://127.0.0.1:7071/api/cancel_order", "KEY", LINE), soft_wrap=True, markup=False)
-    return 0 if told == [expected for _, _, expected in STEPS] else 1
+        console.print(
+            curl_command("http://127.0.0.1:7071/api/cancel_order", "KEY", ONE_LINE), soft_wrap=True, markup=False
+        )
+    return 0 if outcomes == [expected for _, _, expected in STEPS] else 1
 
 
-def _show_parts(console: Console, cloud: Cloud, took_s: float) -> None:
+def _show_parts(console: Console, cloud: LocalCloud, took_s: float) -> None:
     parts = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     function = cloud.function_url.removesuffix("/api/cancel_order")
-    for name, url, what in (
+    for name, url, role in (
         ("Function", function, "this repository on Azure's own runtime"),
         ("Managed identity", cloud.url("identity"), "gives tokens for Key Vault"),
         ("Key Vault", cloud.url("key_vault"), "holds the app's client secret"),
-        ("Entra ID", cloud.url("entra"), "gives tokens for it"),
-        ("Partner Center", cloud.url("partner_center"), f"{len(cloud.entries)} orders"),
+        ("Entra ID", cloud.url("entra"), "gives tokens for Partner Center"),
+        ("Partner Center", cloud.url("partner_center"), f"holds {len(cloud.orders)} orders"),
     ):
-        parts.add_row(f"[bold]{name}[/]", f"[cyan]{url}[/]", what)
+        parts.add_row(f"[bold]{name}[/]", f"[cyan]{url}[/]", role)
     console.rule("[bold]The local cloud")
     console.print(parts)
-    console.print(f"Up after {took_s:.1f} s, all on loopback, over TLS where the real one is.\n")
+    console.print(f"Started in {took_s:.1f} s, on this machine only, over TLS like the real services.\n")
 
 
-async def _show_step(
-    console: Console, cloud: Cloud, client: httpx.AsyncClient, title: str, body: dict[str, Any]
-) -> str:
-    """Send *body*, show what came of it, and return the outcome or code."""
+async def _show_step(console: Console, cloud: LocalCloud, client: httpx.AsyncClient, title: str, body: Json) -> str:
+    """Send *body*, show the answer and the requests that it caused, and return the outcome or code."""
     cloud.traffic.requests.clear()
     began = time.monotonic()
     response = await client.post(cloud.function_url, json=body, headers={"x-functions-key": cloud.function_key})
@@ -91,28 +91,28 @@ async def _show_step(
     )
     colour = "green" if response.is_success else "yellow"
     console.print(f"[bold {colour}]{response.status_code}[/] in {took_ms:.0f} ms")
-    console.print(Padding(Syntax(_shown(response.json()), "json", background_color="default", word_wrap=True), (0, 2)))
-    calls = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-    calls.add_column(style="bold")
-    calls.add_column()
-    calls.add_column(overflow="fold", style="cyan")
-    for call in cloud.traffic.requests:
-        took = f"{call['took_s'] * 1000:.1f} ms"
-        calls.add_row(call["service"], call["method"], escape(call["path"]), str(call["status"]), took)
-    console.print("It caused:" if calls.row_count else "It caused no call.")
-    console.print(Padding(calls, (0, 2)))
+    console.print(
+        Padding(Syntax(_format_answer(response.json()), "json", background_color="default", word_wrap=True), (0, 2))
+    )
+    requests = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    requests.add_column(style="bold")
+    requests.add_column()
+    requests.add_column(overflow="fold", style="cyan")
+    for request in cloud.traffic.requests:
+        took = f"{request['took_s'] * 1000:.1f} ms"
+        requests.add_row(request["service"], request["method"], escape(request["path"]), str(request["status"]), took)
+    console.print("The function sent:" if requests.row_count else "The function sent no request.")
+    console.print(Padding(requests, (0, 2)))
     console.print()
     answer = response.json()
     return str(answer.get("outcome") or answer.get("code"))
 
 
-def _shown(answer: dict[str, Any]) -> str:
-    """Return *answer* as JSON, a line of the order on a line of its own."""
+def _format_answer(answer: Json) -> str:
+    """Return *answer* as indented JSON, with each line item of the order on one line."""
     lines = [json.dumps(line) for line in answer.get("lineItems", [])]
-    slots = {f'"@{number}"': line for number, line in enumerate(lines)}
-    text = json.dumps(
-        answer | ({"lineItems": [f"@{number}" for number in range(len(lines))]} if lines else {}), indent=2
-    )
-    for slot, line in slots.items():
-        text = text.replace(slot, line)
+    placeholders = [f"@{number}" for number in range(len(lines))]
+    text = json.dumps(answer | ({"lineItems": placeholders} if lines else {}), indent=2)
+    for placeholder, line in zip(placeholders, lines, strict=True):
+        text = text.replace(f'"{placeholder}"', line)
     return text

@@ -1,28 +1,27 @@
-"""What every stand-in shares on the wire: the log of requests, faults on demand, and serving over TLS.
+"""The record of the requests to every stand-in, and the application of faults.
 
-A stand-in is a plain ASGI app; `Recorded` wraps it. The app never knows of faults: `Recorded`
-holds its answer back, replaces it or drops the connection, before or after the app has acted.
+A stand-in is a plain ASGI app; `Recorded` wraps it. The app does not know about faults: `Recorded` delays or
+replaces its answer, or drops the connection, before or after the app has carried out the request.
 """
 
 import asyncio
 import json
-import re
 import time
-import zlib
 from collections import deque
-from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
-from typing import Any, Literal
+from collections.abc import MutableMapping
+from typing import Any
 
-import uvicorn
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from infra.local.faults import Fault, Service
+from infra.local.serving import read_body
+from infra.local.values import HttpAnswer, Json
 
 MASK = "…"
 PIECE_BYTES = 64 * 1024
 SLOW_PIECES = 10
 KEPT_REQUESTS = 20_000
+STATUSES_WITHOUT_BODY = {204, 304}
 SECRET_HEADERS = frozenset({"x-identity-header", "x-functions-key", "x-caller-key", "cookie"})
 SECRET_FIELDS = frozenset(
     {
@@ -31,97 +30,21 @@ SECRET_FIELDS = frozenset(
     }
 )
 
-type Service = Literal["partner_center", "entra", "key_vault", "identity"]
-
-
-class Fault(BaseModel):
-    """One thing to go wrong, as `POST /faults` takes it.
-
-    With *status* the change is not made and this is the answer. Without, the request is carried
-    out and *headers* and *body* replace what was answered. *delay_s* comes first in any case.
-    *hang_up* halfway drops the connection in the middle of the body. *body_bytes* answers with as
-    many spaces, packed where *headers* say `Content-Encoding: gzip`. *slow_s* spreads the body.
-    """
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    service: Service
-    method: str | None = None
-    path: str = ""
-    times: int = Field(1, ge=1)
-    status: int | None = Field(None, ge=200, le=599)
-    headers: dict[str, str] = {}
-    body: Any = None
-    delay_s: float = Field(0.0, ge=0)
-    hang_up: Literal["before", "after", "halfway"] | None = None
-    body_bytes: int | None = Field(None, ge=0, le=1_000_000_000)
-    slow_s: float = Field(0.0, ge=0)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_left_out(cls, fault: Any) -> Any:  # noqa: ANN401  (JSON)
-        """Clients that write out what they leave out send null; only a *body* can mean it."""
-        if not isinstance(fault, dict):
-            return fault
-        given = {name: value for name, value in fault.items() if value is not None or name == "body"}
-        if isinstance(headers := given.get("headers"), dict):
-            numbers = {name: str(value) for name, value in headers.items() if type(value) in (int, float)}
-            given["headers"] = headers | numbers
-        return given
-
-    @field_validator("path")
-    @classmethod
-    def _is_regex(cls, path: str) -> str:
-        try:
-            re.compile(path)
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from None
-        return path
-
-    @field_validator("headers")
-    @classmethod
-    def _can_be_sent(cls, headers: dict[str, str]) -> dict[str, str]:
-        for name, value in headers.items():
-            if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not re.fullmatch(r"[\t -~\x80-\xff]*", value):
-                raise ValueError("a header cannot be sent so")
-        return headers
-
-    def matches(self, service: str, method: str, path: str) -> bool:
-        return (
-            self.service == service
-            and (self.method is None or self.method.upper() == method)
-            and re.search(self.path, path) is not None
-        )
-
-    def payload(self) -> bytes | None:
-        """Return the bytes to answer with, or None where none were asked for."""
-        if self.body_bytes is not None:
-            is_packed = any(
-                value == "gzip" for name, value in self.headers.items() if name.lower() == "content-encoding"
-            )
-            return _packed_spaces(self.body_bytes) if is_packed else b" " * self.body_bytes
-        if "body" not in self.model_fields_set:
-            return None
-        return self.body.encode() if isinstance(self.body, str) else json.dumps(self.body).encode()
-
-
-def _packed_spaces(count: int) -> bytes:
-    packer = zlib.compressobj(9, wbits=zlib.MAX_WBITS | 16)
-    block = b" " * 1_000_000
-    return (
-        b"".join(packer.compress(block[: min(len(block), left)]) for left in range(count, 0, -len(block)))
-        + packer.flush()
-    )
-
 
 class Traffic:
-    """The requests that have arrived and the faults still to come, over all stand-ins."""
+    """The requests that have arrived at all stand-ins, and the faults that are still to come.
+
+    Attributes:
+        requests: the newest requests, as `GET /requests` lists them.
+        faults: first in, first out.
+        latency_s: the seconds by which a stand-in's answers are delayed, by service.
+    """
 
     def __init__(self) -> None:
-        self.requests: deque[dict[str, Any]] = deque(maxlen=KEPT_REQUESTS)
+        self.requests: deque[Json] = deque(maxlen=KEPT_REQUESTS)
         self.faults: list[Fault] = []
         self.latency_s: dict[str, float] = {}
-        self._let_go = asyncio.Event()
+        self._faults_cleared = asyncio.Event()
 
     def take_fault(self, service: str, method: str, path: str) -> Fault | None:
         """Return the first fault that matches and count it as used."""
@@ -134,22 +57,22 @@ class Traffic:
         return None
 
     def clear_faults(self) -> None:
-        """Remove all faults and let the requests that are being delayed go on."""
+        """Remove all faults and release the requests that are being delayed."""
         self.faults.clear()
-        self._let_go.set()
-        self._let_go = asyncio.Event()
+        self._faults_cleared.set()
+        self._faults_cleared = asyncio.Event()
 
-    async def hold(self, delay_s: float) -> None:
+    async def delay(self, delay_s: float) -> None:
         """Wait for *delay_s*, or until the faults are cleared."""
         try:
             async with asyncio.timeout(delay_s):
-                await self._let_go.wait()
+                await self._faults_cleared.wait()
         except TimeoutError:
             pass
 
 
 class Recorded:
-    """An ASGI app that logs each request to *app*, and applies the faults that were asked for."""
+    """An ASGI app that records each request to *app* and applies faults to it."""
 
     def __init__(self, app: ASGIApp, service: Service, traffic: Traffic) -> None:
         self._app = app
@@ -157,18 +80,18 @@ class Recorded:
         self._traffic = traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await _read(receive)
-        if body is None:  # no request
+        body = await read_body(receive)
+        if body is None:  # the request never became whole
             return
         query = scope["query_string"].decode("latin-1")
-        path = scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        raw_path = scope["raw_path"].decode("latin-1")
+        path = raw_path + (f"?{query}" if query else "")
         entry = {
             "service": self._service,
             "method": scope["method"],
-            "path": scope["raw_path"].decode("latin-1") + (f"?{_masked_form(query)}" if query else ""),
-            "headers": _masked_headers(headers),
-            "body": _masked_body(body),
+            "path": raw_path + (f"?{_mask_form(query)}" if query else ""),
+            "headers": _mask_headers(_decode_headers(scope["headers"])),
+            "body": _mask_body(body),
             "status": None,
             "cut_status": None,
             "time": time.time(),
@@ -180,85 +103,74 @@ class Recorded:
             await asyncio.sleep(latency_s)
         fault = self._traffic.take_fault(self._service, scope["method"], path)
         if fault is None:
-            await _answer(send, await _run(self._app, scope, body), entry)
+            await _send_answer(send, await _call(self._app, scope, body), entry)
             return
-
         if fault.delay_s:
-            await self._traffic.hold(fault.delay_s)
+            await self._traffic.delay(fault.delay_s)
         if fault.hang_up == "before":
             await _hang_up(scope, receive)
             return
-        if fault.status is not None:
-            headers = {"content-type": "application/json"} | {k.lower(): v for k, v in fault.headers.items()}
-            answer = Answer(fault.status, headers, fault.payload() or b"")
-        else:
-            answer = await _run(self._app, scope, body)
-            answer.headers |= {name.lower(): value for name, value in fault.headers.items()}
-            payload = fault.payload()
-            answer.body = answer.body if payload is None else payload
+        answer = await self._answer_with(fault, scope, body)
         if fault.hang_up == "after":
             await _hang_up(scope, receive)
             return
         is_cut = fault.hang_up == "halfway"
-        await _answer(send, answer, entry, slow_s=fault.slow_s, is_cut=is_cut)
+        await _send_answer(send, answer, entry, slow_s=fault.slow_s, is_cut=is_cut)
         if is_cut:
             await _hang_up(scope, receive)
 
-
-class Answer:
-    """A whole HTTP answer: the stand-ins' are small enough to hold."""
-
-    def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
-
-
-async def _read(receive: Receive) -> bytes | None:
-    """Return the body, None if the client hung up before its end."""
-    body, more = b"", True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-    return body
+    async def _answer_with(self, fault: Fault, scope: Scope, body: bytes) -> HttpAnswer:
+        """Return the answer that *fault* gives. Carry the request out if the fault has no status."""
+        payload = fault.payload()
+        fault_headers = {name.lower(): value for name, value in fault.headers.items()}
+        if fault.status is not None:
+            headers = {"content-type": "application/json"} | fault_headers
+            return HttpAnswer(fault.status, headers, payload or b"")
+        answer = await _call(self._app, scope, body)
+        headers = {**answer.headers, **fault_headers}
+        return HttpAnswer(answer.status, headers, answer.body if payload is None else payload)
 
 
-async def _run(app: ASGIApp, scope: Scope, body: bytes) -> Answer:
+def _decode_headers(raw_headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in raw_headers}
+
+
+async def _call(app: ASGIApp, scope: Scope, body: bytes) -> HttpAnswer:
     """Run *app* to its end and return its answer instead of sending it."""
-    answer = Answer(500, {}, b"")
+    status, headers, sent = 500, {}, bytearray()
 
     async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: MutableMapping[str, Any]) -> None:
+        nonlocal status, headers
         if message["type"] == "http.response.start":
-            answer.status = message["status"]
-            answer.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in message["headers"]}
+            status, headers = message["status"], _decode_headers(message["headers"])
         else:
-            answer.body += message.get("body", b"")
+            sent.extend(message.get("body", b""))
 
     await app(scope, receive, send)
-    return answer
+    return HttpAnswer(status, headers, bytes(sent))
 
 
-async def _answer(
-    send: Send, answer: Answer, entry: dict[str, Any], *, slow_s: float = 0.0, is_cut: bool = False
+async def _send_answer(
+    send: Send, answer: HttpAnswer, entry: Json, *, slow_s: float = 0.0, is_cut: bool = False
 ) -> None:
-    """Send *answer*, over *slow_s*; if *is_cut* only the first half of its body."""
-    # Before the answer leaves: whoever has it finds its request marked so.
+    """Send *answer*, its body over *slow_s*; with *is_cut* send only the first half of the body."""
+    # Recorded before the answer leaves: a client that has its answer must find the status in the record.
     entry["cut_status" if is_cut else "status"] = answer.status
     if not is_cut:
         entry["took_s"] = round(time.time() - entry["time"], 6)
-    headers = answer.headers | ({} if answer.status in {204, 304} else {"content-length": str(len(answer.body))})
+    has_body = answer.status not in STATUSES_WITHOUT_BODY
+    headers = {**answer.headers} | ({"content-length": str(len(answer.body))} if has_body else {})
     raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": raw_headers})
-    body = b"" if answer.status in {204, 304} else answer.body[: len(answer.body) // 2] if is_cut else answer.body
-    step = max(1, min(PIECE_BYTES, len(body) // SLOW_PIECES if slow_s else PIECE_BYTES))
-    for start in range(0, len(body), step):
-        await send({"type": "http.response.body", "body": body[start : start + step], "more_body": True})
+    body = answer.body if has_body else b""
+    if is_cut:
+        body = body[: len(body) // 2]
+    piece_bytes = max(1, min(PIECE_BYTES, len(body) // SLOW_PIECES if slow_s else PIECE_BYTES))
+    for start in range(0, len(body), piece_bytes):
+        await send({"type": "http.response.body", "body": body[start : start + piece_bytes], "more_body": True})
         if slow_s:
             await asyncio.sleep(slow_s / SLOW_PIECES)
     if not is_cut:
@@ -271,7 +183,7 @@ async def _hang_up(scope: Scope, receive: Receive) -> None:
         pass
 
 
-def _masked_headers(headers: dict[str, str]) -> dict[str, str]:
+def _mask_headers(headers: dict[str, str]) -> dict[str, str]:
     masked = {name: MASK if name in SECRET_HEADERS else value for name, value in headers.items()}
     if "authorization" in masked:
         scheme, space, _ = masked["authorization"].partition(" ")
@@ -279,61 +191,21 @@ def _masked_headers(headers: dict[str, str]) -> dict[str, str]:
     return masked
 
 
-def _masked_body(body: bytes) -> Any:  # noqa: ANN401  (JSON, or text)
-    """Return JSON as JSON, anything else as text, None for nothing; secrets masked."""
+def _mask_body(body: bytes) -> Any:  # noqa: ANN401  (JSON, or text)
+    """Return JSON as JSON, other content as text, and None for an empty body; secrets are masked."""
     text = body.decode("utf-8", "replace")
     try:
         parsed = json.loads(text) if text else None
     except (ValueError, RecursionError):
-        return _masked_form(text)
+        return _mask_form(text)
     if isinstance(parsed, dict):
         return {name: MASK if name in SECRET_FIELDS else value for name, value in parsed.items()}
     return parsed
 
 
-def _masked_form(text: str) -> str:
-    """Return form fields, or a query, with the secret ones masked and all else as it came."""
+def _mask_form(text: str) -> str:
+    """Return form fields or a query with the secret fields masked and the rest unchanged."""
     fields = (field.partition("=") for field in text.split("&"))
     return "&".join(
         f"{name}={MASK}" if sign and name in SECRET_FIELDS else name + sign + value for name, sign, value in fields
-    )
-
-
-class _Protocol(H11Protocol):
-    """uvicorn's own, which also hands the transport to the app so that it can hang up."""
-
-    def connection_made(self, transport: Any) -> None:  # noqa: ANN401  (uvicorn's signature)
-        super().connection_made(transport)
-        inner = self.app
-
-        async def with_transport(scope: Scope, receive: Receive, send: Send) -> None:
-            await inner({**scope, "transport": transport}, receive, send)
-
-        self.app = with_transport
-
-
-class Server(uvicorn.Server):
-    """A uvicorn server that leaves signals to whoever runs several of them in one loop."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def server(app: ASGIApp, *, certificate: str | None = None) -> Server:
-    """Return a server for *app*, over TLS where *certificate* (a PEM file with its key) is given."""
-    return Server(
-        uvicorn.Config(
-            app,
-            http=_Protocol,
-            loop="asyncio",
-            lifespan="off",
-            log_level="warning",
-            access_log=False,
-            log_config=None,  # the root handler's form for all
-            server_header=False,
-            timeout_keep_alive=130,  # longer than any client here keeps a connection
-            timeout_graceful_shutdown=1,
-            ssl_certfile=certificate,
-        )
     )

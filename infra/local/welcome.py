@@ -1,4 +1,4 @@
-"""What `make serve` tells whoever started it: what there is, and lines to paste."""
+"""The text that `make serve` prints: the orders, the accounts, the callers, and commands to paste."""
 
 import json
 import sys
@@ -7,67 +7,72 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from infra.local.cloud import Cloud
+from infra.local.cloud import LocalCloud
 
-WHOLE = {"customerTenantId": "bd59b416-37f9-4d8f-8df3-5750111fc615", "orderId": "UKXASSO1dezh3HdxClHxSp5UEFXGbAnt1"}
-LINE = {
+WHOLE_ORDER = {
+    "customerTenantId": "bd59b416-37f9-4d8f-8df3-5750111fc615",
+    "orderId": "UKXASSO1dezh3HdxClHxSp5UEFXGbAnt1",
+}
+ONE_LINE = {
     "customerTenantId": "45411344-b09d-47e7-9653-542006bf9766",
     "orderId": "2y6dF_rVgDAXMxypQPPnTquuXhKVK_3N1",
     "lineItems": [{"lineItemNumber": 0}],
 }
 
 
-def curl(url: str, key: str, body: Mapping[str, Any], *, caller_key: str | None = None) -> str:
-    """Return a command line that sends *body* to the function, as the caller with *caller_key* where there is one."""
+def curl_command(url: str, key: str, body: Mapping[str, Any], *, caller_key: str | None = None) -> str:
+    """Return a command line that sends *body* to the function; with *caller_key* it sends the caller's proof too."""
     proof = f" -H 'X-Caller-Key: {caller_key}'" if caller_key else ""
-    sent = json.dumps(body)
-    return f"curl -si {url} -H 'x-functions-key: {key}'{proof} -H 'Content-Type: application/json' -d '{sent}'"
+    content = json.dumps(body)
+    return f"curl -si {url} -H 'x-functions-key: {key}'{proof} -H 'Content-Type: application/json' -d '{content}'"
 
 
-def welcome(cloud: Cloud) -> str:
+def welcome(cloud: LocalCloud) -> str:
     callers = cloud.known_callers
     caller_key = callers["jira"]["key"] if callers else None
-    paste = partial(curl, cloud.function_url, cloud.function_key, caller_key=caller_key)
-    accounts = "\n".join(f"  {name:<18} {account.note}" for name, account in cloud.accounts.items())
-    width = max(len(entry.order_id) for entry in cloud.entries)
+    command = partial(curl_command, cloud.function_url, cloud.function_key, caller_key=caller_key)
+    name_width = max(len(name) for name in cloud.accounts)
+    accounts = "\n".join(f"  {name:<{name_width}}  {account.note}" for name, account in cloud.accounts.items())
+    id_width = max(len(entry.order_id) for entry in cloud.orders)
     orders = "\n".join(
-        f"  {entry.customer_tenant_id}  {entry.order_id:<{width}}  {entry.kind}: {entry.note}"
-        for entry in cloud.entries
+        f"  {entry.customer_tenant_id}  {entry.order_id:<{id_width}}  {entry.kind}: {entry.note}"
+        for entry in cloud.orders
     )
     return f"""\
-Orders (customerTenantId, orderId, what it is):
+Orders (customerTenantId, orderId, kind: note):
 {orders}
 
-Accounts (account in the request; default if left out):
+Accounts ("account" in the request; "default" if it is absent):
 {accounts}
 
-Look first, change nothing:
-  {paste(LINE | {"dryRun": True})}
+A dry run, which changes nothing:
+  {command(ONE_LINE | {"dryRun": True})}
 Cancel one of two lines:
-  {paste(LINE)}
+  {command(ONE_LINE)}
 Cancel a whole order:
-  {paste(WHOLE)}
-{_callers(callers) if callers else ""}What reached Partner Center, Entra ID, Key Vault and the managed identity:
+  {command(WHOLE_ORDER)}
+{_describe_callers(callers) if callers else ""}See what the function sent to the stand-ins:
   curl -s {cloud.url("control")}/requests
 
-The function listens at {cloud.function_url}; Ctrl-C ends everything.
+The function listens at {cloud.function_url}. Press Ctrl-C to end everything.
 """
 
 
-def _callers(callers: Mapping[str, Any]) -> str:
-    """Return who may call, how each proves it, and how to play one of them."""
+def _describe_callers(callers: Mapping[str, Any]) -> str:
+    """Return who may call the function, how each caller proves itself, and a command that acts as one of them."""
     proofs = {
-        "zendesk": "its signature",
-        "standard-webhooks": "its signature",
-        "entra": "a token of the app {clientId} from Entra ID",
+        "zendesk": "a signature",
+        "standard-webhooks": "a signature",
+        "entra": "a token from Entra ID for the app {clientId}",
         "key": "X-Caller-Key: {key}",
     }
-    lines = "\n".join(f"  {name:<18} {proofs[one['proof']].format_map(one)}" for name, one in callers.items())
+    lines = "\n".join(f"  {name:<18} {proofs[caller['proof']].format_map(caller)}" for name, caller in callers.items())
     python = Path(sys.executable)
-    shown = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
+    python = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
     return f"""\
-Callers (the lines above call as jira; trainee may ask for dry runs of {callers["trainee"]["customers"][0]} only):
+Callers and their proofs (the commands above call as jira; trainee may only make dry runs for customer
+{callers["trainee"]["customers"][0]}):
 {lines}
-Play one of them, from this folder (all but trainee):
-  {shown} -m infra.local send zendesk --order {WHOLE["orderId"]}
+Send a request as one of them, from this folder (not as trainee):
+  {python} -m infra.local send zendesk --order {WHOLE_ORDER["orderId"]}
 """

@@ -1,6 +1,6 @@
 """The Functions host over real sockets, with Microsoft's runtime inside it.
 
-The runtime holds one app per process, so each app here is a small one, served by a process of its own.
+The runtime holds one app per process, so each small app here is served by a process of its own.
 """
 
 import http.client
@@ -44,7 +44,7 @@ import json
 import azure.functions as func
 
 async def main(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
-    seen = {
+    received = {
         "method": req.method,
         "url": req.url,
         "headers": dict(req.headers),
@@ -53,18 +53,18 @@ async def main(req: func.HttpRequest, context: func.Context) -> func.HttpRespons
         "body": req.get_body().decode(),
         "trace_parent": context.trace_context.trace_parent,
     }
-    return func.HttpResponse(json.dumps(seen), status_code=201, mimetype="application/json")
+    return func.HttpResponse(json.dumps(received), status_code=201, mimetype="application/json")
 """
 
-SURROUNDINGS = """
+ENVIRONMENT = """
 import json, os, sys
 import azure.functions as func
 import tests
 from shared import OWNER
 
 def main(req: func.HttpRequest) -> func.HttpResponse:
-    seen = [__name__, OWNER, tests.OWNER, sys.path[-1], "LOCAL_FUNCTION_KEY" in os.environ]
-    return func.HttpResponse(json.dumps(seen))
+    found = [__name__, OWNER, tests.OWNER, sys.path[-1], "LOCAL_FUNCTION_KEY" in os.environ]
+    return func.HttpResponse(json.dumps(found))
 """
 
 FAILS = """
@@ -89,7 +89,7 @@ def write_function(app_root: Path, name: str, code: str, **trigger: Any) -> None
 
 @contextmanager
 def host_process(app_root: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """Start the host on a free port; yield the process and its address. It is killed at the end."""
+    """Start the host on a free port and yield the process and its address. Kill it at the end."""
     (app_root / "host.json").write_text(json.dumps(HOST_JSON))
     with socket.create_server(("127.0.0.1", 0)) as listener, (app_root / LOG).open("w") as log:
         address = f"127.0.0.1:{listener.getsockname()[1]}"
@@ -116,7 +116,7 @@ def app_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (app_root / package / "__init__.py").write_text("OWNER = 'the app'\n")
     write_function(app_root, "echo", ECHO, route="echo/{customer}/orders/{order}", methods=["get", "post"])
     write_function(app_root, "anyone", ECHO, authLevel="anonymous")
-    write_function(app_root, "surroundings", SURROUNDINGS, authLevel="anonymous")
+    write_function(app_root, "environment", ENVIRONMENT, authLevel="anonymous")
     write_function(app_root, "raises", FAILS.format(error="ValueError('our bug')"), authLevel="anonymous")
     write_function(app_root, "cancelled", FAILS.format(error="asyncio.CancelledError"), authLevel="anonymous")
     return app_root
@@ -134,14 +134,14 @@ def test_route_parameters_reach_the_function(host: httpx.Client) -> None:
 
     assert response.status_code == 201
     assert response.headers["content-type"] == "application/json"
-    seen = response.json()
-    assert seen["method"] == "POST"
-    assert seen["params"] == {"customer": "contoso", "order": "a b"}
-    assert seen["body"] == "hello"
-    assert seen["url"] == f"{host.base_url}/api/echo/contoso/orders/a%20b"
+    received = response.json()
+    assert received["method"] == "POST"
+    assert received["params"] == {"customer": "contoso", "order": "a b"}
+    assert received["body"] == "hello"
+    assert received["url"] == f"{host.base_url}/api/echo/contoso/orders/a%20b"
 
 
-def test_a_function_without_route_and_methods_has_its_folders_name_and_takes_all(host: httpx.Client) -> None:
+def test_a_function_without_route_and_methods_has_its_folders_name_and_accepts_every_method(host: httpx.Client) -> None:
     assert host.put("/api/Anyone/").json()["method"] == "PUT"
 
 
@@ -156,7 +156,7 @@ def test_a_function_without_route_and_methods_has_its_folders_name_and_takes_all
     ],
 )
 def test_an_unknown_route_or_method_is_404_and_empty(host: httpx.Client, method: str, path: str) -> None:
-    """Not 405: the method is part of the route there, and callers must not learn to expect better."""
+    """Not 405: in the real host the method is part of the route, and callers must not rely on a better answer."""
     response = host.request(method, path, headers=KEY)
 
     assert (response.status_code, response.content) == (404, b"")
@@ -176,7 +176,9 @@ def test_an_unknown_route_or_method_is_404_and_empty(host: httpx.Client, method:
         pytest.param("wrong", "right", 401, id="wrong header before code"),
     ],
 )
-def test_keys(host: httpx.Client, header: str | None, code: str | None, status: int) -> None:
+def test_a_key_comes_in_the_header_or_in_code(
+    host: httpx.Client, header: str | None, code: str | None, status: int
+) -> None:
     headers = [] if header is None else [(b"x-functions-key", header.encode())]
     response = host.get("/api/echo/c/orders/1", headers=headers, params={} if code is None else {"code": code})
 
@@ -185,37 +187,37 @@ def test_keys(host: httpx.Client, header: str | None, code: str | None, status: 
 
 
 def test_the_function_sees_its_key(host: httpx.Client) -> None:
-    """Azure strips nothing, so code that logs headers, query or url leaks the key, and has to show here."""
-    seen = host.get("/api/echo/c/orders/1?code=right", headers=KEY).json()
+    """Azure does not remove it, so code that logs headers, query or url leaks the key. Such a leak must show here."""
+    received = host.get("/api/echo/c/orders/1?code=right", headers=KEY).json()
 
-    assert seen["headers"]["x-functions-key"] == "right"
-    assert seen["query"] == {"code": "right"}
-    assert seen["url"].endswith("?code=right")
+    assert received["headers"]["x-functions-key"] == "right"
+    assert received["query"] == {"code": "right"}
+    assert received["url"].endswith("?code=right")
 
 
 def test_header_names_are_lower_case_and_repeats_joined(host: httpx.Client) -> None:
-    seen = host.get("/api/anyone", headers=[(b"X-Tag", b"a"), (b"x-tag", b"b"), (b"X-Name", "ü".encode())]).json()
+    received = host.get("/api/anyone", headers=[(b"X-Tag", b"a"), (b"x-tag", b"b"), (b"X-Name", "ü".encode())]).json()
 
-    assert seen["headers"]["x-tag"] == "a,b"
-    assert seen["headers"]["x-name"] == "ü"
-    assert "X-Tag" not in seen["headers"]
+    assert received["headers"]["x-tag"] == "a,b"
+    assert received["headers"]["x-name"] == "ü"
+    assert "X-Tag" not in received["headers"]
 
 
 def test_empty_query_values_are_dropped_and_repeats_joined(host: httpx.Client) -> None:
-    seen = host.get("/api/anyone?a=1&b=&a=2&c=x+y%2B&d&a=").json()
+    received = host.get("/api/anyone?a=1&b=&a=2&c=x+y%2B&d&a=").json()
 
-    assert seen["query"] == {"a": "1,2", "c": "x y+"}
+    assert received["query"] == {"a": "1,2", "c": "x y+"}
 
 
 def test_a_chunked_body_arrives_empty(host: httpx.Client) -> None:
-    """The real host loses it, so the function must not take an empty body for a valid request."""
+    """The real host loses it, so the function must not accept an empty body as a valid request."""
     response = host.post("/api/anyone", content=iter([b"lost"]))
 
     assert response.request.headers["transfer-encoding"] == "chunked"
     assert response.json()["body"] == ""
 
 
-def test_a_body_at_the_limit_is_served(host: httpx.Client) -> None:
+def test_a_body_at_the_limit_is_accepted(host: httpx.Client) -> None:
     assert len(host.post("/api/anyone", content=b"x" * BODY_LIMIT).json()["body"]) == BODY_LIMIT
 
 
@@ -223,14 +225,14 @@ def test_a_body_over_the_limit_is_413_before_it_is_read(host: httpx.Client) -> N
     with closing(http.client.HTTPConnection(host.base_url.host, host.base_url.port, timeout=5)) as connection:
         connection.putrequest("POST", "/api/anyone")
         connection.putheader("content-length", str(BODY_LIMIT + 1))
-        connection.endheaders()  # and no body: a host that waits for it never answers
+        connection.endheaders()  # without a body: a host that waits for it never answers
 
         response = connection.getresponse()
 
         assert (response.status, response.read()) == (413, b"")
 
 
-def test_an_exception_is_500_and_empty_and_logged(host: httpx.Client, app_root: Path) -> None:
+def test_an_exception_is_500_without_a_body_and_logged(host: httpx.Client, app_root: Path) -> None:
     response = host.get("/api/raises")
 
     assert (response.status_code, response.content) == (500, b"")
@@ -238,7 +240,7 @@ def test_an_exception_is_500_and_empty_and_logged(host: httpx.Client, app_root: 
 
 
 def test_an_escaped_cancelled_error_is_not_answered_before_function_timeout(host: httpx.Client) -> None:
-    """In Azure the caller hangs. A host that answers at once would let that bug through."""
+    """In Azure the caller hangs. A host that answers at once would hide that bug."""
     started = time.monotonic()
 
     response = host.get("/api/cancelled")
@@ -247,7 +249,7 @@ def test_an_escaped_cancelled_error_is_not_answered_before_function_timeout(host
     assert time.monotonic() - started >= 1.0
 
 
-def test_a_trace_is_begun_where_there_is_none(host: httpx.Client) -> None:
+def test_a_request_without_a_trace_starts_one(host: httpx.Client) -> None:
     first, second = (host.get("/api/anyone").json()["trace_parent"] for _ in range(2))
 
     assert re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-00", first)
@@ -257,10 +259,10 @@ def test_a_trace_is_begun_where_there_is_none(host: httpx.Client) -> None:
 def test_the_callers_trace_is_continued_with_a_new_span(host: httpx.Client) -> None:
     trace_id, span_id = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
-    seen = host.get("/api/anyone", headers={"traceparent": f"00-{trace_id}-{span_id}-01"}).json()
+    received = host.get("/api/anyone", headers={"traceparent": f"00-{trace_id}-{span_id}-01"}).json()
 
-    assert re.fullmatch(f"00-{trace_id}-[0-9a-f]{{16}}-01", seen["trace_parent"])
-    assert span_id not in seen["trace_parent"]
+    assert re.fullmatch(f"00-{trace_id}-[0-9a-f]{{16}}-01", received["trace_parent"])
+    assert span_id not in received["trace_parent"]
 
 
 @pytest.mark.parametrize("path", ["/api/anyone", "/api/echo/c/orders/1", "/api/nowhere", "/api/raises"])
@@ -271,11 +273,11 @@ def test_host_jsons_headers_are_on_every_answer(host: httpx.Client, path: str) -
     assert headers["strict-transport-security"] == "max-age=31536000"
 
 
-def test_the_function_finds_the_surroundings_it_has_in_azure(host: httpx.Client) -> None:
-    """Above all the app's own `shared` and `tests`: the runtime's wheel installs a `tests` of its own."""
-    name, shared, tests, last_on_path, has_key = host.get("/api/surroundings").json()
+def test_the_function_finds_the_environment_that_it_has_in_azure(host: httpx.Client) -> None:
+    """Above all the app's own `shared` and `tests`, because the runtime's wheel installs a package `tests`, too."""
+    name, shared, tests, last_on_path, has_key = host.get("/api/environment").json()
 
-    assert name == "__app__.surroundings"
+    assert name == "__app__.environment"
     assert (shared, tests) == ("the app", "the app")
     assert Path(last_on_path, "host.json").is_file()
     assert not has_key
@@ -305,8 +307,8 @@ def test_a_function_that_azure_would_not_load_ends_the_host_with_the_reason(
     assert message in log
 
 
-def test_end_of_stdin_ends_it(tmp_path: Path) -> None:
-    """A parent that was killed cannot end its children, but its pipes close."""
+def test_the_end_of_stdin_ends_the_host(tmp_path: Path) -> None:
+    """A parent that is killed cannot end its children, but its pipes close."""
     with host_process(tmp_path) as (process, address):
         httpx.get(f"http://{address}/admin/host/ping", timeout=10)
         assert process.stdin
@@ -315,7 +317,7 @@ def test_end_of_stdin_ends_it(tmp_path: Path) -> None:
         assert process.wait(STOPS_WITHIN_S) == 0
 
 
-def test_sigterm_ends_it_with_a_request_under_way(tmp_path: Path) -> None:
+def test_sigterm_ends_the_host_while_a_request_runs(tmp_path: Path) -> None:
     write_function(tmp_path, "slow", "import time\ndef main(req): time.sleep(60)", authLevel="anonymous")
 
     with host_process(tmp_path) as (process, address):
@@ -328,7 +330,7 @@ def test_sigterm_ends_it_with_a_request_under_way(tmp_path: Path) -> None:
 
 
 def test_the_runtime_has_what_the_host_relies_on() -> None:
-    """None of it is documented. When a new version of the pinned runtime moves it, this says so first."""
+    """None of it is documented. This test fails first when a new version of the pinned runtime moves it."""
     files = [file.as_posix() for file in importlib.metadata.files("azure-functions-runtime-v1") or []]
 
     assert {

@@ -79,7 +79,7 @@ def signed(
         caller = cloud.description["callers"][name]
         signed_body = body + b" " if other_body else body
         known = {**caller, "secret": secret or caller["secret"]}
-        return SENDERS[name].prove(signed_body, known, Delivery(), datetime.now(UTC) - age)
+        return SENDERS[name].sign(signed_body, known, Delivery(), datetime.now(UTC) - age)
 
     return present
 

@@ -214,13 +214,13 @@ def test_servicenow_s_script_does_nothing_without_a_choice() -> None:
     ],
 )
 def test_who_repeats_what(system: str, status: int, retry_after_s: int | None, repeats: bool) -> None:
-    assert SENDERS[system].follow(status, retry_after_s).repeats == repeats
+    assert SENDERS[system].react(status, retry_after_s).repeats == repeats
 
 
 def test_zendesk_repeats_what_may_be_repeated_and_nothing_else() -> None:
     """Of what the function answers: the retryable ones carry a Retry-After of 59 at most."""
     for _, status in all_codes():
-        assert SENDERS["zendesk"].follow(status, 59 if status in {429, 503} else None).repeats == (status in {429, 503})
+        assert SENDERS["zendesk"].react(status, 59 if status in {429, 503} else None).repeats == (status in {429, 503})
 
 
 def test_of_a_proof_only_the_beginning_is_shown() -> None:

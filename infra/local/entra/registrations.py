@@ -1,4 +1,4 @@
-"""App registrations: what Entra accepts from an app, and what an operator can do to one."""
+"""App registrations: the credentials that Entra accepts from an app, and an operator's changes to them."""
 
 import secrets
 from collections.abc import Iterable
@@ -10,15 +10,15 @@ from cryptography import x509
 from infra.local.entra.aadsts import TokenRefused
 from infra.local.entra.signing import TOKEN_LIFETIME_S
 
-# What can be wrong on demand. The last two concern users only: an app-only token is given all the same.
-type Trouble = Literal["secret_expired", "disabled", "conditional_access", "mfa_missing", "interaction_required"]
+# The control interface sets these. The last two concern users only: an app-only token is given all the same.
+type FailureMode = Literal["secret_expired", "disabled", "conditional_access", "mfa_missing", "interaction_required"]
 
-type Fate = Literal["valid", "expired", "revoked"]
+type TokenState = Literal["valid", "expired", "revoked"]
 
 
 @dataclass(frozen=True)
-class Federation:
-    """A federated credential: the assertion that stands for the app."""
+class FederatedCredential:
+    """The claims of another issuer's token that Entra accepts as proof of an app."""
 
     issuer: str
     subject: str
@@ -27,9 +27,9 @@ class Federation:
 
 @dataclass(frozen=True)
 class Resource:
-    """What a token can be for. A scope names it by *identifier*, the token by *audience* and *issuer* (`{tenant}`).
+    """An API that a token can be for. A scope names its *identifier*; the token has its *audience* and *issuer*.
 
-    Only where it *has_roles* are a client's app roles in the token.
+    *issuer* has `{tenant}` for the tenant's id. Tokens have the app's roles only if the resource *has_roles*.
     """
 
     identifier: str
@@ -40,62 +40,65 @@ class Resource:
 
 @dataclass
 class RefreshToken:
+    """A refresh token of the user *upn*."""
+
     upn: str
-    fate: Fate = "valid"
+    state: TokenState = "valid"
 
 
 @dataclass
-class Client:
-    """An app registration. *secrets* and *certificates*: several during a rotation, the newest last.
+class AppRegistration:
+    """An app as Entra knows it.
 
-    *roles* are its app roles at a resource that has some, as an app and for its made-up user.
+    *secrets* and *certificates* hold several during a rotation, the newest last. *roles* are its app roles
+    at a resource that has roles; both the app and its made-up user have them.
     """
 
     tenant_id: str
     secrets: list[str] = field(default_factory=list, repr=False)
     certificates: list[x509.Certificate] = field(default_factory=list)
-    federation: Federation | None = None
+    federated_credential: FederatedCredential | None = None
     token_lifetime_s: float = TOKEN_LIFETIME_S
-    trouble: Trouble | None = None
+    failure_mode: FailureMode | None = None
     refresh_tokens: dict[str, RefreshToken] = field(default_factory=dict, repr=False)
     roles: tuple[str, ...] = ()
 
     @property
-    def user(self) -> str:
+    def default_upn(self) -> str:
         """The made-up user who signs in to this app."""
         return f"admin-agent@{self.tenant_id[:8]}.onmicrosoft.example"
 
-    def accept(self, refresh_token: str) -> None:
-        """Take *refresh_token* from now on, whatever became of it before."""
-        self.refresh_tokens[refresh_token] = RefreshToken(self.user)
+    def accept_refresh_token(self, token: str) -> None:
+        """Make *token* valid, even if it was expired or revoked."""
+        self.refresh_tokens[token] = RefreshToken(self.default_upn)
 
     def new_refresh_token(self, upn: str) -> str:
-        """Return one more; those before it stay valid, as at Entra."""
+        """Return a new refresh token of the user *upn*. The older ones stay valid, as at Entra."""
         token = f"1.{secrets.token_urlsafe(96)}"
         self.refresh_tokens[token] = RefreshToken(upn)
         return token
 
-    def use(self, refresh_token: str) -> str:
-        """Return the upn of the user that *refresh_token* stands for, or raise TokenRefused."""
-        found = self.refresh_tokens.get(refresh_token)
+    def read_refresh_token(self, token: str) -> str:
+        """Return the upn of the user of *token*. Raises TokenRefused."""
+        found = self.refresh_tokens.get(token)
         if found is None:
             raise TokenRefused(9002313, "Invalid request. Request is malformed or invalid.")
-        if found.fate == "expired":
+        if found.state == "expired":
             raise TokenRefused(700082, "The refresh token has expired due to inactivity.")
-        if found.fate == "revoked":
+        if found.state == "revoked":
             raise TokenRefused(50173, "The provided grant has expired due to it being revoked.")
         return found.upn
 
-    def end(self, fate: Fate) -> None:
-        """Let every refresh token so far be *fate*."""
+    def end_refresh_tokens(self, state: TokenState) -> None:
+        """Set every refresh token given so far to *state*."""
         for token in self.refresh_tokens.values():
-            token.fate = fate
+            token.state = state
 
-    def keep_newest(self) -> None:
-        """Refuse every secret and certificate but the newest of each from now on."""
+    def keep_newest_credentials(self) -> None:
+        """Refuse from now on every secret and certificate except the newest of each."""
         del self.secrets[:-1], self.certificates[:-1]
 
 
-def public_certificates(pems: Iterable[str]) -> list[x509.Certificate]:
-    """Return the certificate in each of *pems*, whether a key is beside it or not. Raises ValueError."""
+def load_certificates(pems: Iterable[str]) -> list[x509.Certificate]:
+    """Return the certificate in each of *pems*, which may hold its key too. Raises ValueError."""
     return [x509.load_pem_x509_certificate(pem.encode()) for pem in pems]

@@ -1,4 +1,4 @@
-"""The keys of the local cloud: the one that signs a cloud's tokens, and the certificates of its apps."""
+"""The local cloud's keys: one signs the tokens of a national cloud, others belong to the apps' certificates."""
 
 import base64
 import math
@@ -20,13 +20,13 @@ TOKEN_LIFETIME_S = 3599
 
 
 class Signer:
-    """What signs a cloud's tokens, Entra's and the managed identity's."""
+    """Signs the tokens of one national cloud, those of Entra and those of the managed identity."""
 
     def __init__(self) -> None:
         self._key = _new_key()
         self.public_key = self._key.public_key()
 
-    def token(
+    def new_token(
         self,
         *,
         audience: str,
@@ -36,24 +36,24 @@ class Signer:
         lifetime_s: float = TOKEN_LIFETIME_S,
         claims: Mapping[str, object] = MappingProxyType({}),
     ) -> str:
-        """Return a JWT signed with RS256; *claims* are added to those that every token has."""
+        """Return a JWT signed with RS256. *claims* come in addition to the claims that every token has."""
         now = time.time()
-        every = {
+        standard_claims = {
             "aud": audience,
             "iss": issuer,
             "tid": tenant_id,
             "appid": app_id,
             "iat": int(now),
             "nbf": int(now),
-            "exp": math.ceil(now + lifetime_s),  # never before the client believes it
-            "uti": uuid.uuid4().hex,  # makes each token another one, as in reality
+            "exp": math.ceil(now + lifetime_s),  # rounded up: it must not end before the client expects
+            "uti": uuid.uuid4().hex,  # differs in each token, as at Entra
         }
-        return jwt.encode({**every, **claims}, self._key, algorithm="RS256")
+        return jwt.encode({**standard_claims, **claims}, self._key, algorithm="RS256")
 
 
 @dataclass(frozen=True)
 class KeyPair:
-    """A certificate with its key, in both forms in which Key Vault gives one as a secret.
+    """A certificate with its key, in both forms in which Key Vault gives a certificate as a secret.
 
     *pem* is the key in PKCS#8 and then the certificate, *pfx* a PFX without password in base64
     (learn.microsoft.com/azure/key-vault/certificates/about-certificates, read 2026-11-21).
@@ -63,10 +63,10 @@ class KeyPair:
     pfx: str
 
 
-def new_key_pair(*, life: timedelta = timedelta(days=365)) -> KeyPair:
-    """Return a self-signed certificate that began yesterday and ends after *life* (negative: has ended).
+def new_key_pair(*, lifetime: timedelta = timedelta(days=365)) -> KeyPair:
+    """Return a self-signed certificate, valid since yesterday, that ends after *lifetime* (negative: has ended).
 
-    RSA, since azure-identity takes nothing else.
+    The key is RSA, because azure-identity accepts no other kind.
     """
     key, now = _new_key(), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "local-cloud-app")])
@@ -77,7 +77,7 @@ def new_key_pair(*, life: timedelta = timedelta(days=365)) -> KeyPair:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + life)
+        .not_valid_after(now + lifetime)
         .sign(key, hashes.SHA256())
     )
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

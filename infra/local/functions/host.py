@@ -1,16 +1,15 @@
-"""The Functions host: an ASGI app in front of the runtime that Azure itself loads on Python 3.13.
+"""The Functions host: an ASGI app in front of the runtime that Azure loads on Python 3.13.
 
-The runtime is Microsoft's own (functions_worker). Ours: everything the .NET host does before the
-worker sees a request (routes, keys, header and query rules, body limit) and after its answer. This
-follows the host's source of 2024-10 (GrpcMessageConversionExtensions, HttpRequestBodySizeMiddleware,
-HttpMethodRouteConstraint) and the documentation of host.json and the HTTP trigger; it was never
-compared with a running host.
+The runtime is Microsoft's (`worker`). This module does the work of the .NET host: before the worker sees a request
+(routes, keys, rules for headers and query, limit of the body) and after its answer. It follows the host's source
+of October 2024 (GrpcMessageConversionExtensions, HttpRequestBodySizeMiddleware, HttpMethodRouteConstraint) and
+the documentation of host.json and the HTTP trigger. Nobody compared it with a running host.
 
-Not imitated: bindings other than HTTP, cookies, route constraints, throttling (429), the load
-balancer's 230 s, and functionTimeout but for the one case that would otherwise never end.
+Left out: bindings other than HTTP, cookies, route constraints, throttling (429), the load balancer's 230 s, and
+functionTimeout except in the one case that would otherwise never end.
 
-One key stands for every kind of key that Azure has: function, host and master. In front of it all is
-App Service Authentication (app_service_auth) where the environment turns that on.
+One key stands for every kind of key in Azure: function, host and master. If the environment turns it on, App
+Service Authentication (`app_service_auth`) comes before everything.
 """
 
 import argparse
@@ -31,82 +30,85 @@ from urllib.parse import parse_qsl, urlunsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from infra.local import traffic
-from infra.local.functions.app_service_auth import Trust, authenticated
-from infra.local.functions.worker import Answer, Function, FunctionRaised, LoadFailed, Worker
+from infra.local.functions.app_service_auth import TrustedIssuer, with_authentication
+from infra.local.functions.worker import Function, FunctionRaised, LoadFailed, Worker
+from infra.local.serving import read_body, server_for
+from infra.local.values import HttpAnswer
 
 BODY_LIMIT = 104_857_600  # bytes (ScriptConstants.DefaultMaxRequestBodySize)
 FUNCTION_TIMEOUT = "00:30:00"  # host.json's default on every plan but Consumption
-READY_PATH = "/admin/host/ping"  # the real host has it too
+READY_PATH = "/admin/host/ping"  # the real host has the same path
 TRACE_PARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})")  # W3C Trace Context
 
 log = logging.getLogger("functions_host")
 
 
-def app(worker: Worker, *, function_key: str, body_limit: int = BODY_LIMIT) -> ASGIApp:
+def host_app(worker: Worker, *, function_key: str, body_limit: int = BODY_LIMIT) -> ASGIApp:
     """Return the host in front of *worker*. *body_limit* is in bytes."""
-    on_every_answer = _headers_on_every_answer(worker.http)
+    common_headers = _common_headers(worker.http)
     timeout_s = _seconds(worker.host_json.get("functionTimeout", FUNCTION_TIMEOUT))
 
-    async def respond(scope: Scope, receive: Receive) -> Answer | None:
-        """Return the answer, or None where the caller left before the request was whole."""
+    async def respond(scope: Scope, receive: Receive) -> HttpAnswer | None:
+        """Return the answer, or None if the caller disconnected before the request was whole."""
         if scope["path"] == READY_PATH:
-            return 200, {}, b""
-        found = _find(worker, scope["method"], scope["path"])
-        if found is None:
-            return 404, {}, b""  # for a wrong method too, which is a constraint of the route
-        function, params = found
-        headers = _joined((name.decode("ascii"), value.decode("utf-8", "replace")) for name, value in scope["headers"])
+            return HttpAnswer(200, {}, b"")
+        match = _find_function(worker, scope["method"], scope["path"])
+        if match is None:
+            return HttpAnswer(404, {}, b"")  # also for a wrong method, because the method is part of the route
+        function, params = match
+        headers = _join_repeats(
+            (name.decode("ascii"), value.decode("utf-8", "replace")) for name, value in scope["headers"]
+        )
         query_string = scope["query_string"].decode("latin-1")
-        query = _joined(parse_qsl(query_string))  # leaves empty values out, as the host does
+        query = _join_repeats(parse_qsl(query_string))  # drops empty values, as the host does
         key = headers.get("x-functions-key", query.get("code", ""))
         if not function.is_anonymous and not hmac.compare_digest(key.encode(), function_key.encode()):
-            return 401, {}, b""
-        # The host copies a body only where it has a Content-Length (GrpcMessageConversionExtensions).
+            return HttpAnswer(401, {}, b"")
+        # The host copies a body only if it has a Content-Length (GrpcMessageConversionExtensions).
         length = 0 if "transfer-encoding" in headers else int(headers.get("content-length", "0"))
         if length > body_limit:
-            return 413, {"connection": "close"}, b""  # else the server reads on to the body's end
-        body = await _read(receive) if length else b""
+            return HttpAnswer(413, {"connection": "close"}, b"")  # otherwise the server reads on to the end of the body
+        body = await read_body(receive) if length else b""
         if body is None:
             return None
         invocation = worker.invoke(
             function.name,
             method=scope["method"],
             url=urlunsplit((scope["scheme"], headers.get("host", ""), scope["raw_path"].decode(), query_string, "")),
-            headers=headers,  # with the key, which Azure does not strip either
+            headers=headers,  # with the key: Azure does not remove it either
             query=query,
             params=params,
             body=body,
             trace_parent=_trace_parent(headers.get("traceparent", "")),
         )
-        return await _outcome(invocation, function.name, timeout_s)
+        return await _finish(invocation, function.name, timeout_s)
 
     async def host(scope: Scope, receive: Receive, send: Send) -> None:
         answer = await respond(scope, receive)
         if answer is not None:
-            status, headers, body = answer
-            await _send(send, status, on_every_answer | {name.lower(): value for name, value in headers.items()}, body)
+            headers = common_headers | {name.lower(): value for name, value in answer.headers.items()}
+            await _send(send, HttpAnswer(answer.status, headers, answer.body))
 
     return host
 
 
-async def _outcome(invocation: Awaitable[Answer], name: str, timeout_s: float) -> Answer:
+async def _finish(invocation: Awaitable[HttpAnswer], name: str, timeout_s: float) -> HttpAnswer:
     try:
         return await invocation
     except FunctionRaised as error:
-        log.error("%s raised\n%s", name, error)  # noqa: TRY400  (its text is the traceback that matters)
+        log.error("%s raised\n%s", name, error)  # noqa: TRY400  (the text is the function's traceback)
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task and task.cancelling():
             raise  # the server is stopping
-        # The worker then sends the host nothing, so in Azure the caller hangs until functionTimeout
-        # ends the invocation. To answer at once would hide that bug.
+        # The worker then sends the host no answer, so in Azure the caller hangs until functionTimeout ends
+        # the invocation. An immediate answer would hide this bug.
         log.exception("%s let a CancelledError escape: in Azure the caller gets no answer", name)
         await asyncio.sleep(timeout_s)
-    return 500, {}, b""
+    return HttpAnswer(500, {}, b"")
 
 
-def _find(worker: Worker, method: str, path: str) -> tuple[Function, dict[str, str]] | None:
+def _find_function(worker: Worker, method: str, path: str) -> tuple[Function, dict[str, str]] | None:
     for function in worker.functions.values():
         match = function.route.fullmatch(path)
         if match and (not function.methods or method in function.methods):
@@ -114,37 +116,25 @@ def _find(worker: Worker, method: str, path: str) -> tuple[Function, dict[str, s
     return None
 
 
-def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return one value per name, repeats joined as StringValues.ToString joins them."""
+def _join_repeats(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return one value for each name. Repeated values are joined as by StringValues.ToString."""
     values: dict[str, str] = {}
     for name, value in pairs:
         values[name] = f"{values[name]},{value}" if name in values else value
     return values
 
 
-async def _read(receive: Receive) -> bytes | None:
-    """Return the whole body, or None where the caller left before its end."""
-    body, more = bytearray(), True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-    return bytes(body)
-
-
-def _trace_parent(given: str) -> str:
-    """Return a new span in the trace of *given*, or in a new trace: ASP.NET Core starts one per request."""
-    match = TRACE_PARENT.fullmatch(given)
+def _trace_parent(header: str) -> str:
+    """Return a new span in the trace of *header*, or in a new trace, as ASP.NET Core starts one for each request."""
+    match = TRACE_PARENT.fullmatch(header)
     trace_id, flags = match.groups() if match else (secrets.token_hex(16), "00")
     return f"00-{trace_id}-{secrets.token_hex(8)}-{flags}"
 
 
-def _headers_on_every_answer(http: Mapping[str, Any]) -> dict[str, str]:
+def _common_headers(http: Mapping[str, Any]) -> dict[str, str]:
     """Return host.json's customHeaders and hsts, whose maxAge is in days.
 
-    ASP.NET leaves hsts out on loopback and without TLS; here it is sent, to show what Azure answers.
+    ASP.NET omits hsts on loopback and without TLS. It is sent here, so that answers look as in Azure.
     """
     headers = {name.lower(): value for name, value in http.get("customHeaders", {}).items()}
     hsts = http.get("hsts", {})
@@ -158,20 +148,21 @@ def _seconds(timespan: str) -> float:
     return hours * 3600 + minutes * 60 + seconds
 
 
-async def _send(send: Send, status: int, headers: dict[str, str], body: bytes) -> None:
-    if status not in (204, 304):
-        headers["content-length"] = str(len(body))
+async def _send(send: Send, answer: HttpAnswer) -> None:
+    status, headers, body = answer
+    if status not in {204, 304}:
+        headers = {**headers, "content-length": str(len(body))}
     raw_headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": raw_headers})
     await send({"type": "http.response.body", "body": body})
 
 
 async def _serve(
-    app_root: Path, listener: socket.socket, function_key: str, body_limit: int, trust: Trust | None
+    app_root: Path, listener: socket.socket, function_key: str, body_limit: int, trusted: TrustedIssuer | None
 ) -> None:
     worker = await Worker.start(app_root)
-    host = app(worker, function_key=function_key, body_limit=body_limit)
-    server = traffic.server(authenticated(host, trust) if trust else host)
+    app = host_app(worker, function_key=function_key, body_limit=body_limit)
+    server = server_for(with_authentication(app, trusted) if trusted else app)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, setattr, server, "should_exit", True)
     await server.serve(sockets=[listener])
@@ -185,9 +176,9 @@ def _end_with_parent() -> None:
 
 
 def _end() -> None:
-    """End without atexit or shutdown hooks: the host kills its worker too (WorkerProcess.Dispose).
+    """End without atexit and shutdown hooks, as the host kills its worker (WorkerProcess.Dispose).
 
-    It also keeps a thread of the function that still runs from holding up the end.
+    A thread of the function that still runs cannot delay the end either.
     """
     sys.stdout.flush()
     os._exit(0)
@@ -196,26 +187,31 @@ def _end() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="infra.local.functions.host", description="Serve a function app.")
     parser.add_argument("--app-root", type=Path, required=True, help="the folder with host.json")
-    parser.add_argument("--fd", type=int, required=True, help="a listening socket, inherited; ends when stdin does")
+    parser.add_argument(
+        "--fd", type=int, required=True, help="an inherited listening socket; the host ends when its stdin closes"
+    )
     arguments = parser.parse_args()
-    # Taken out of the environment because the function would not find its key there in Azure.
+    # Removed from the environment, because in Azure the function does not find its key there.
     function_key = os.environ.pop("LOCAL_FUNCTION_KEY", "")
     if not function_key:
         parser.error("LOCAL_FUNCTION_KEY is not set")
     body_limit = int(os.environ.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT") or BODY_LIMIT)
-    auth = os.environ.pop("LOCAL_AUTH", "")  # on Azure this is no app setting either
+    trusted_json = os.environ.pop("LOCAL_AUTH", "")  # in Azure this is not an app setting either
     is_auth_on = os.environ.get("WEBSITE_AUTH_ENABLED") == "True"
-    trust = Trust.model_validate_json(auth) if is_auth_on else None
+    trusted = TrustedIssuer.model_validate_json(trusted_json) if is_auth_on else None
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger().handlers[0].setLevel(os.environ.pop("LOCAL_LOG_LEVEL", "INFO"))
-    for name in ("azure.functions", "azure_functions_runtime_v1"):  # the runtime's own: system logs in Azure
+    for name in (
+        "azure.functions",
+        "azure_functions_runtime_v1",
+    ):  # the runtime's loggers, which are system logs in Azure
         logging.getLogger(name).setLevel(logging.WARNING)
-    # `python -m` put the working directory first; the worker has the app root last and nothing of the kind.
+    # `python -m` puts the working directory first. The worker does not have it; it has the app root last.
     sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != Path.cwd()]
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        asyncio.run(_serve(arguments.app_root, socket.socket(fileno=arguments.fd), function_key, body_limit, trust))
+        asyncio.run(_serve(arguments.app_root, socket.socket(fileno=arguments.fd), function_key, body_limit, trusted))
     except LoadFailed as error:
         sys.exit(str(error))
 

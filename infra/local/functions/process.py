@@ -1,4 +1,4 @@
-"""The function with its host, in a process of its own, until the local cloud ends."""
+"""Runs the function and its host in a process of their own, until the local cloud ends."""
 
 import asyncio
 import os
@@ -19,14 +19,14 @@ STOP_LIMIT_S = 3.0
 async def function_process(
     listener: socket, url: str, environment: Mapping[str, str]
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run the function on *listener*, and yield its process once *url*'s host answers."""
+    """Run the function on *listener*, and yield its process once the host at *url* answers."""
     command = ["-m", "infra.local.functions.host", "--app-root", str(ROOT), "--fd", str(listener.fileno())]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *command,
         cwd=ROOT,
         env={**os.environ, **environment},
-        stdin=asyncio.subprocess.PIPE,  # its end tells the process that this one is gone
+        stdin=asyncio.subprocess.PIPE,  # closes if this process is killed; then the function's process ends too
         pass_fds=[listener.fileno()],
     )
     try:
@@ -53,4 +53,4 @@ async def _wait_until_up(process: asyncio.subprocess.Process, url: str) -> None:
             except httpx.TransportError:
                 pass
             await asyncio.sleep(0.02)
-    raise RuntimeError(f"the Functions host ended with status {process.returncode} while it started")
+    raise RuntimeError(f"the Functions host ended with status {process.returncode} before it was up")

@@ -1,8 +1,8 @@
-"""The runtime that Azure itself loads on Python 3.13, with one function app in it.
+"""Runs the runtime that Azure loads on Python 3.13, with one function app in it.
 
-azure-functions-runtime-v1 and azure-functions, pinned in requirements.txt, import the function, check
-it against function.json and convert requests and answers. They run in this process, called in the
-order in which the 3.13 worker calls them (python/proxyV4 of the worker's source).
+azure-functions-runtime-v1 and azure-functions, pinned in requirements.txt, import the function, check it against
+function.json, and convert requests and answers. They run in this process. They are called in the same order as
+the 3.13 worker calls them (python/proxyV4 of the worker's source).
 """
 
 import importlib
@@ -20,22 +20,22 @@ from typing import Any, Self
 
 import azure_functions_runtime_v1 as runtime
 
-PACKAGES = ".python_packages/lib/site-packages"  # of an app that is shipped with them
+from infra.local.values import HttpAnswer, Json
 
-type Answer = tuple[int, dict[str, str], bytes]  # status, headers, body
+PACKAGES = ".python_packages/lib/site-packages"  # where a deployed app has its packages
 
 
 class LoadFailed(Exception):
-    """A function cannot be served; the text is the runtime's own traceback where it has one."""
+    """A function cannot be served. The text is the runtime's traceback if there is one."""
 
 
 class FunctionRaised(Exception):
-    """An exception came out of main, or main returned what no answer can be made of; the text is its traceback."""
+    """main raised an exception, or returned a value that is no answer. The text is the traceback."""
 
 
 @dataclass(frozen=True)
 class Function:
-    """What the host needs to know of a function.json. No *methods* means every one."""
+    """The parts of a function.json that the host needs. Empty *methods* mean every method."""
 
     name: str
     id: str
@@ -48,13 +48,14 @@ class Function:
 class Worker:
     """The runtime with one app loaded.
 
-    One per process: the runtime keeps functions in module globals and the app's code in sys.modules.
+    A process can have only one: the runtime keeps the functions in module globals, and the app's code is in
+    sys.modules.
     """
 
     def __init__(self, app_root: Path) -> None:
         self.app_root = app_root.resolve()
-        self.host_json: dict[str, Any] = json.loads((self.app_root / "host.json").read_bytes())
-        self.http: dict[str, Any] = self.host_json.get("extensions", {}).get("http", {})
+        self.host_json: Json = json.loads((self.app_root / "host.json").read_bytes())
+        self.http: Json = self.host_json.get("extensions", {}).get("http", {})
         self.functions: dict[str, Function] = {}
         self._rpc: Any = _load_rpc()
 
@@ -63,8 +64,8 @@ class Worker:
         """Load every function below *app_root*. Raises LoadFailed."""
         worker = cls(app_root)
         root = str(worker.app_root)
-        _leave_the_apps_packages_only(worker.app_root / PACKAGES)
-        sys.path.append(root)  # last, as the worker does: a folder of the app never hides a package
+        _hide_other_packages(worker.app_root / PACKAGES)
+        sys.path.append(root)  # last, as in the worker: a folder of the app must not hide a package
         os.environ["AzureWebJobsScriptRoot"] = root  # noqa: SIM112  (Azure's spelling)
         runtime.start_threadpool_executor()
 
@@ -72,7 +73,7 @@ class Worker:
         await runtime.worker_init_request(worker._request("WorkerInitRequest", worker_init_request=init))
         indexed = await runtime.functions_metadata_request(worker._request("WorkerMetadataRequest"))
         if not indexed.use_default_metadata_indexing:
-            raise LoadFailed("the runtime wants to index the functions itself; this host reads function.json")
+            raise LoadFailed("the runtime wants to index the functions itself, but this host reads function.json")
         for path in sorted(worker.app_root.glob("*/function.json")):
             await worker._load(path.parent, json.loads(path.read_bytes()))
         return worker
@@ -88,10 +89,10 @@ class Worker:
         params: Mapping[str, str] | None = None,
         body: bytes = b"",
         trace_parent: str = "",
-    ) -> Answer:
-        """Run function *name* once and return its answer. *params* are the route's.
+    ) -> HttpAnswer:
+        """Run the function *name* once and return its answer. *params* are the parameters of the route.
 
-        Raises FunctionRaised. A CancelledError out of main comes through: the runtime catches only Exception.
+        Raises FunctionRaised. Raises CancelledError if main does, because the runtime catches only Exception.
         """
         rpc = self._rpc
         function = self.functions[name]
@@ -115,18 +116,19 @@ class Worker:
         match reply.return_value.WhichOneof("data"):
             case "http":
                 answer = reply.return_value.http
-                return int(answer.status_code), dict(answer.headers), answer.body.bytes
+                return HttpAnswer(int(answer.status_code), dict(answer.headers), answer.body.bytes)
             case "string":
-                return 200, {"content-type": "text/plain; charset=utf-8"}, reply.return_value.string.encode()
+                text = reply.return_value.string.encode()
+                return HttpAnswer(200, {"content-type": "text/plain; charset=utf-8"}, text)
             case _:  # no $return binding (functions-bindings-http-webhook-output: 204 since 2.x)
-                return 204, {}, b""
+                return HttpAnswer(204, {}, b"")
 
-    async def _load(self, folder: Path, definition: dict[str, Any]) -> None:
+    async def _load(self, folder: Path, definition: Json) -> None:
         rpc = self._rpc
         name, bindings = folder.name, definition["bindings"]
         trigger = next((binding for binding in bindings if binding["type"] == "httpTrigger"), None)
         if trigger is None:
-            raise LoadFailed(f"{name}: function.json has no httpTrigger, the only trigger served here")
+            raise LoadFailed(f"{name}: function.json has no httpTrigger, the only trigger supported here")
         function = Function(
             name=name,
             id=str(uuid.uuid4()),
@@ -144,9 +146,10 @@ class Worker:
             script_file=str(folder / definition.get("scriptFile", "__init__.py")),
             entry_point=definition.get("entryPoint", ""),
             bindings={
-                b["name"]: rpc.BindingInfo(type=b["type"], direction=direction(b["direction"])) for b in bindings
+                binding["name"]: rpc.BindingInfo(type=binding["type"], direction=direction(binding["direction"]))
+                for binding in bindings
             },
-            raw_bindings=[json.dumps(b) for b in bindings],
+            raw_bindings=[json.dumps(binding) for binding in bindings],
         )
         load = rpc.FunctionLoadRequest(function_id=function.id, metadata=metadata)
         reply = await runtime.function_load_request(self._request("FunctionLoadRequest", function_load_request=load))
@@ -159,11 +162,11 @@ class Worker:
         return SimpleNamespace(name=name, request=self._rpc.StreamingMessage(**message), properties=properties)
 
 
-def _leave_the_apps_packages_only(packages: Path) -> None:
-    """Where *packages* are on PYTHONPATH, as the worker puts them first there, hide this machine's from the app.
+def _hide_other_packages(packages: Path) -> None:
+    """If the app's *packages* are on PYTHONPATH, where the worker puts them, hide this machine's packages from the app.
 
-    Else a package that was not shipped would be found after all, and be missed in Azure for the first
-    time. What the host itself needs is imported by now.
+    Otherwise the app would find a package that is not shipped with it, and miss it only in Azure. The host has
+    imported its own packages before.
     """
     if str(packages) in sys.path:
         others = {"site-packages", "dist-packages"}
@@ -173,9 +176,9 @@ def _leave_the_apps_packages_only(packages: Path) -> None:
 def _load_rpc() -> ModuleType:
     """Return the messages between host and worker, compiled from FunctionRpc.proto.
 
-    They are nowhere but in the runtime's wheel, below a top-level `tests` package that would meet
-    the project's own. So they load from their path under another name, and one by one: the
-    package's __init__ imports grpc, which nothing here needs.
+    Only the runtime's wheel has them, in a top-level package `tests` whose name collides with the project's own.
+    So they are loaded from their path under another name. Their package's __init__ is not run, because it
+    imports grpc, which nothing here needs.
     """
     package = ModuleType("functions_rpc")
     package.__path__ = [str(importlib.metadata.distribution("azure-functions-runtime-v1").locate_file("tests/protos"))]
@@ -184,9 +187,9 @@ def _load_rpc() -> ModuleType:
 
 
 def _route(prefix: str, route: str) -> re.Pattern[str]:
-    """Return a pattern for whole paths. ASP.NET's routes ignore case and a slash at the end."""
+    """Return a pattern for whole paths. ASP.NET ignores upper and lower case and a slash at the end."""
     template = "/".join(part for part in (prefix.strip("/"), route.strip("/")) if part)
     pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(template))
     if r"\{" in pattern:
-        raise LoadFailed(f"route {route!r}: parameters with a constraint or a default are not served here")
+        raise LoadFailed(f"route {route!r}: parameters with a constraint or a default are not supported here")
     return re.compile(f"/{pattern}/?", re.IGNORECASE)

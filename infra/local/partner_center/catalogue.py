@@ -1,8 +1,8 @@
-"""The orders that the Partner Center stand-in starts with: one for each thing worth seeing.
+"""The orders that exist at the start: one for each behaviour of Partner Center.
 
-They cover every kind of product, every state, and every refusal of Microsoft's error table. Their
-ids say what they show and stay the same over restarts; their dates move with *now*. The JSON of
-any order can be put beside them or in their place (`from_directory`).
+They cover every kind of product, every state, and every refusal of Microsoft's error table. An order's id says
+what it shows and stays the same over restarts; its dates are relative to the start. `load_orders` reads more
+orders from files; one with the id of an order here replaces it.
 
 Source: learn.microsoft.com/partner-center/developer/ order-resources, error-codes,
 cancel-an-order-from-the-integration-sandbox, cancel-software-purchases (read 2026-11-21).
@@ -21,50 +21,53 @@ from typing import Any
 from uuid import UUID
 
 from infra.local.partner_center.refusals import ODD_REFUSALS, REFUSALS, Refusal
+from infra.local.values import Json
 
-ALL_ELSE = "45411344-b09d-47e7-9653-542006bf9766"  # the customer of most orders here
-IDENTITY = "bd59b416-37f9-4d8f-8df3-5750111fc615"
-AZURE = "b0d70a69-4c42-4b27-b17b-91a835d8686a"
-MARKETPLACE = "28045616-f6b9-462f-9701-0d89b5e65c44"
-LICENCES = "f81d98dd-c2f4-499e-a194-5619e260344e"
-STRANGER = "4d3cf487-70f4-4e1e-9ff1-b2bfce8d9f04"  # no relationship with this partner
-
-type Json = dict[str, Any]
+# The customers, by their orders.
+SOFTWARE_CUSTOMER = "45411344-b09d-47e7-9653-542006bf9766"  # has most of the orders
+ONE_LINE_CUSTOMER = "bd59b416-37f9-4d8f-8df3-5750111fc615"
+AZURE_CUSTOMER = "b0d70a69-4c42-4b27-b17b-91a835d8686a"
+MARKETPLACE_CUSTOMER = "28045616-f6b9-462f-9701-0d89b5e65c44"
+LICENCE_CUSTOMER = "f81d98dd-c2f4-499e-a194-5619e260344e"
+UNRELATED_CUSTOMER = "4d3cf487-70f4-4e1e-9ff1-b2bfce8d9f04"  # has no relationship with this partner
 
 log = logging.getLogger("infra.local")
 
 
-class Kind(StrEnum):
+class ProductKind(StrEnum):
     SOFTWARE = "software"
     SOFTWARE_SUBSCRIPTION = "software subscription"
     RESERVATION = "reservation"
     SAAS = "SaaS"
-    SAAS_2021 = "SaaS (2021)"  # as the documents said before the product table of 2022
+    SAAS_2021 = "SaaS (2021)"  # as documented before the product table of 2022
     LICENCE = "licence"
     LEGACY_LICENCE = "legacy licence"
     AZURE_PLAN = "Azure plan"
     SAVINGS_PLAN = "savings plan"
 
 
-class Condition(StrEnum):
-    NONE = ""
+class Behaviour(StrEnum):
+    NORMAL = ""
     NO_LIMITS = "no limits"  # can be cancelled at any age
-    NO_RELATIONSHIP = "no relationship"  # the whole customer is out of this partner's reach
-    SHOWS_LATER = "shows later"  # PATCH answers with the order unchanged, the change follows
-    ACCEPTED = "accepted"  # likewise, with 202 and no body
-    NEVER_CHANGES = "never changes"  # PATCH answers 200, and nothing follows
+    NO_RELATIONSHIP = "no relationship"  # this partner cannot reach the customer
+    SHOWS_LATER = "shows later"  # PATCH answers with the unchanged order; the change shows after a while
+    ACCEPTED = "accepted"  # the same, but PATCH answers 202 without a body
+    NEVER_CHANGES = "never changes"  # PATCH answers 200, but the order stays unchanged
     BOM = "BOM"  # answers start with a byte order mark
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An order and how it takes a cancellation; *refusal*, where there is one, comes before all rules."""
+    """An order and its reaction to a cancellation. A *refusal* comes before all rules.
+
+    `--describe` shows *kind* and *note* to people.
+    """
 
     order: Json
     customer_tenant_id: str
     kind: str
     note: str
-    condition: str = Condition.NONE
+    behaviour: str = Behaviour.NORMAL
     refusal: Refusal | None = None
 
     @property
@@ -72,8 +75,8 @@ class Entry:
         return str(member(self.order, "id"))
 
 
-def built_in(now: datetime) -> list[Entry]:
-    """Return an order of each kind and condition, as they stand at *now* (aware)."""
+def built_in_orders(now: datetime) -> list[Entry]:
+    """Return an order for each kind of product and each behaviour, with dates relative to *now* (aware)."""
     recent = now - timedelta(days=2)
     refusals = {refusal.code: refusal for refusal in REFUSALS} | ODD_REFUSALS
     return [
@@ -83,34 +86,36 @@ def built_in(now: datetime) -> list[Entry]:
         _legacy(),
         *_unusual(recent),
         *(
-            _entry(f"refused-with-{name}", recent, [SQL], f"{refusal.status} {refusal.words}".strip(), refusal=refusal)
+            _entry(
+                f"refused-with-{name}", recent, [SQL], f"{refusal.status} {refusal.message}".strip(), refusal=refusal
+            )
             for name, refusal in refusals.items()
         ),
     ]
 
 
-def from_directory(path: Path) -> list[Entry]:
+def load_orders(path: Path) -> list[Entry]:
     """Return the orders in *path*/*.json as software that can be cancelled at any age.
 
-    What is JSON and no order is left out, with a warning: folders of samples hold other things too.
-    Raises ValueError naming the file that is no JSON, or *path* where there is no such folder.
+    JSON that is not an order is skipped with a warning, because folders of samples hold other files too.
+    Raises ValueError that names the file if it is not JSON, or *path* if there is no such folder.
     """
     if not path.is_dir():
         raise ValueError(f"{path}: no such folder")
-    return [entry for file in sorted(path.glob("*.json")) if (entry := _loaded(file))]
+    return [entry for file in sorted(path.glob("*.json")) if (entry := _load_order(file))]
 
 
 def merge(entries: Iterable[Entry], loaded: Iterable[Entry]) -> list[Entry]:
-    """Return *entries* and *loaded*; of two orders with one id the later one stays."""
+    """Return *entries* and *loaded*. If two orders have the same id, only the later one is kept."""
     return list({member(entry.order, "id"): entry for entry in [*entries, *loaded]}.values())
 
 
-def member(thing: Json, name: str) -> Any:  # noqa: ANN401  (JSON)
-    """Return the member called *name* in any casing, None where there is none."""
-    return next((value for key, value in thing.items() if key.lower() == name.lower()), None)
+def member(json_object: Json, name: str) -> Any:  # noqa: ANN401  (JSON)
+    """Return the member called *name* in upper or lower case, or None if there is none."""
+    return next((value for key, value in json_object.items() if key.lower() == name.lower()), None)
 
 
-def _loaded(file: Path) -> Entry | None:
+def _load_order(file: Path) -> Entry | None:
     try:
         order = json.loads(file.read_bytes())
     except (ValueError, RecursionError) as error:
@@ -123,9 +128,9 @@ def _loaded(file: Path) -> Entry | None:
     lines = members.get("lineItems")
     are_lines = lines is None or (isinstance(lines, list) and all(isinstance(line, dict) for line in lines))
     if not isinstance(members.get("id"), str) or not members["id"] or customer is None or not are_lines:
-        log.warning("%s is left out: an order has id, referenceCustomerId (a GUID) and lineItems (a list)", file)
+        log.warning("%s is left out: an order needs id, referenceCustomerId (a GUID) and lineItems (a list)", file)
         return None
-    return Entry(order, customer, Kind.SOFTWARE, f"loaded from {file.name}", Condition.NO_LIMITS)
+    return Entry(order, customer, ProductKind.SOFTWARE, f"loaded from {file.name}", Behaviour.NO_LIMITS)
 
 
 def _line(number: int, offer_id: str, name: str, term: str, **members: object) -> Json:
@@ -136,8 +141,8 @@ def _line(number: int, offer_id: str, name: str, term: str, **members: object) -
         "sku": _link(f"{uri}/skus/{sku}?country=US"),
         "availability": _link(f"{uri}/skus/{sku}/availabilities/{availability}?country=US"),
     }
-    head = {"lineItemNumber": number, "offerId": offer_id, "termDuration": term, "transactionType": "New"}
-    return head | {"friendlyName": name, "quantity": 1} | members | {"links": links}
+    line = {"lineItemNumber": number, "offerId": offer_id, "termDuration": term, "transactionType": "New"}
+    return line | {"friendlyName": name, "quantity": 1} | members | {"links": links}
 
 
 def _link(uri: str, method: str = "GET") -> Json:
@@ -150,7 +155,7 @@ SUSE = _line(0, "DG7GMGF0D7HX:0002:DG7GMGF0FL55", "SUSE Linux Enterprise Server 
 
 
 def _order(order_id: str, customer: str, created: datetime, lines: list[Json]) -> Json:
-    """Return an order as Microsoft's pages show them."""
+    """Return an order in the form of Microsoft's pages."""
     uri = f"/customers/{customer}/orders/{order_id}"
     return {
         "id": order_id,
@@ -183,34 +188,47 @@ def _entry(
     lines: list[Json],
     note: str,
     *,
-    kind: Kind = Kind.SOFTWARE,
-    customer: str = ALL_ELSE,
-    condition: Condition = Condition.NONE,
+    kind: ProductKind = ProductKind.SOFTWARE,
+    customer: str = SOFTWARE_CUSTOMER,
+    behaviour: Behaviour = Behaviour.NORMAL,
     refusal: Refusal | None = None,
     members: Json | None = None,
 ) -> Entry:
-    """Return an order under *name*, its id filled up to 33 characters that end in 1, like real ones.
+    """Return an order whose id is *name*, filled up to 33 characters and ending in 1, like a real id.
 
-    *members* replace those of the order, or add to them.
+    *members* replace members of the order or add to them.
     """
     members = members or {}
     order_id = members.get("id") or f"{name}-".ljust(32, "0") + "1"
-    return Entry(_order(order_id, customer, created, lines) | members, customer, kind, note, condition, refusal)
+    return Entry(_order(order_id, customer, created, lines) | members, customer, kind, note, behaviour, refusal)
 
 
 def _software(recent: datetime) -> list[Entry]:
-    """The two orders of Microsoft's pages, not cancelled yet, then others like them."""
-    identity = _line(0, "DG7GMGF0DWT0:0001:DG7GMGF0DSQR", "Microsoft Identity Manager 2016 - 1 User CAL", "")
+    """Return the two orders of Microsoft's pages, before their cancellation, and others like them."""
+    identity_manager = _line(0, "DG7GMGF0DWT0:0001:DG7GMGF0DSQR", "Microsoft Identity Manager 2016 - 1 User CAL", "")
     desktop = _line(2, "DG7GMGF0DVSV:0009:DG7GMGF0FVM1", "Windows Server Remote Desktop CAL - 3 year", "P3Y")
-    one = {"id": "UKXASSO1dezh3HdxClHxSp5UEFXGbAnt1", "alternateId": "11fc4bdfd47a"}
-    two = {"id": "2y6dF_rVgDAXMxypQPPnTquuXhKVK_3N1", "alternateId": "c403d91b21d2"}
+    one_line = {"id": "UKXASSO1dezh3HdxClHxSp5UEFXGbAnt1", "alternateId": "11fc4bdfd47a"}
+    two_lines = {"id": "2y6dF_rVgDAXMxypQPPnTquuXhKVK_3N1", "alternateId": "c403d91b21d2"}
     return [
-        _entry("one", recent, [identity], "perpetual software, one line", customer=IDENTITY, members=one),
-        _entry("two", recent, [SQL, CAL], "perpetual software, two lines", members=two),
+        _entry(
+            "one-line",
+            recent,
+            [identity_manager],
+            "perpetual software, one line",
+            customer=ONE_LINE_CUSTOMER,
+            members=one_line,
+        ),
+        _entry("two-lines", recent, [SQL, CAL], "perpetual software, two lines", members=two_lines),
         _entry("software-three-lines", recent, [SQL, CAL, desktop], "perpetual software, three lines"),
-        _entry("software-subscription", recent, [SUSE], "software subscription", kind=Kind.SOFTWARE_SUBSCRIPTION),
-        _entry("cancelled-already", recent, [SQL], "cancelled already", members={"status": "cancelled"}),
-        _entry("line-0-cancelled-already", recent, [SQL | {"quantity": 0}, CAL], "one line of two cancelled already"),
+        _entry(
+            "software-subscription",
+            recent,
+            [SUSE],
+            "one line, ends after a year",
+            kind=ProductKind.SOFTWARE_SUBSCRIPTION,
+        ),
+        _entry("cancelled-already", recent, [SQL], "already cancelled", members={"status": "cancelled"}),
+        _entry("line-0-cancelled-already", recent, [SQL | {"quantity": 0}, CAL], "one of two lines already cancelled"),
     ]
 
 
@@ -219,7 +237,9 @@ def _too_old(now: datetime) -> list[Entry]:
     return [
         _entry("software-40-days-old", days_40, [SQL], "too old in production"),
         _entry("software-70-days-old", days_70, [SQL], "too old everywhere"),
-        _entry("subscription-10-days-old", days_10, [SUSE], "too old in production", kind=Kind.SOFTWARE_SUBSCRIPTION),
+        _entry(
+            "subscription-10-days-old", days_10, [SUSE], "too old in production", kind=ProductKind.SOFTWARE_SUBSCRIPTION
+        ),
     ]
 
 
@@ -234,27 +254,43 @@ def _other_products(recent: datetime) -> list[Entry]:
     monthly = {"billingCycle": "monthly"}
     short = {"id": "5cf72f146967", "alternateId": "5cf72f146967"} | monthly
     plan = {"id": "a68736758d9c", "alternateId": "a68736758d9c"}
-    by_azure = partial(_entry, created=recent, customer=AZURE)
-    by_marketplace = partial(_entry, created=recent, customer=MARKETPLACE, lines=[saas], members=monthly)
+    by_azure = partial(_entry, created=recent, customer=AZURE_CUSTOMER)
+    by_marketplace = partial(_entry, created=recent, customer=MARKETPLACE_CUSTOMER, lines=[saas], members=monthly)
     return [
-        by_azure("reservation", lines=[reserved], note="cancelled in the sandbox only", kind=Kind.RESERVATION),
-        by_azure("savings-plan", lines=[savings], note="in Azure only", kind=Kind.SAVINGS_PLAN),
-        by_azure("azure-plan", lines=[azure_plan], note="by subscription only", kind=Kind.AZURE_PLAN, members=plan),
-        by_marketplace("saas", note="refused, as since 2022", kind=Kind.SAAS),
-        by_marketplace("saas-2021", note="cancelled in the sandbox, as until 2022", kind=Kind.SAAS_2021),
+        by_azure(
+            "reservation", lines=[reserved], note="can be cancelled in the sandbox only", kind=ProductKind.RESERVATION
+        ),
+        by_azure("savings-plan", lines=[savings], note="managed in Azure only", kind=ProductKind.SAVINGS_PLAN),
+        by_azure(
+            "azure-plan",
+            lines=[azure_plan],
+            note="cancelled by its subscription only",
+            kind=ProductKind.AZURE_PLAN,
+            members=plan,
+        ),
+        by_marketplace("saas", note="refused, as documented since 2022", kind=ProductKind.SAAS),
+        by_marketplace(
+            "saas-2021", note="can be cancelled in the sandbox, as documented until 2022", kind=ProductKind.SAAS_2021
+        ),
         _entry(
-            "licence", recent, [licence], "by subscription only", kind=Kind.LICENCE, customer=LICENCES, members=short
+            "licence",
+            recent,
+            [licence],
+            "cancelled by its subscription only",
+            kind=ProductKind.LICENCE,
+            customer=LICENCE_CUSTOMER,
+            members=short,
         ),
     ]
 
 
 def _legacy() -> Entry:
-    """The licence order of 2018 that Microsoft's pages show: a GUID, an ETag, and little else."""
+    """Return the licence order of 2018 on Microsoft's pages: its id is a GUID, and it has an ETag and few members."""
     order_id = "eeba9d00-7b46-443a-917e-22887a8fc993"
     subscription = "DB8C695B-1C3C-4C55-B697-771503DD46BF"
     order = {
         "id": order_id,
-        "referenceCustomerId": AZURE,
+        "referenceCustomerId": AZURE_CUSTOMER,
         "billingCycle": "monthly",
         "currencyCode": "USD",
         "lineItems": [
@@ -264,34 +300,43 @@ def _legacy() -> Entry:
                 "subscriptionId": subscription,
                 "friendlyName": "Azure Active Directory Premium P2",
                 "quantity": 1,
-                "links": {"subscription": _link(f"/customers/{AZURE}/subscriptions/{subscription}")},
+                "links": {"subscription": _link(f"/customers/{AZURE_CUSTOMER}/subscriptions/{subscription}")},
             }
         ],
         "creationDate": "2018-03-06T17:37:05.253-08:00",
         "status": "completed",
-        "links": {"self": _link(f"/customers/{AZURE}/orders/{order_id}")},
+        "links": {"self": _link(f"/customers/{AZURE_CUSTOMER}/orders/{order_id}")},
         "attributes": {
             "etag": "eyJpZCI6ImVlYmE5ZDAwLTdiNDYtNDQzYS05MTdlLTIyODg3YThmYzk5MyIsInZlcnNpb24iOjF9",
             "objectType": "Order",
         },
     }
-    return Entry(order, AZURE, Kind.LEGACY_LICENCE, "by its subscription only")
+    return Entry(order, AZURE_CUSTOMER, ProductKind.LEGACY_LICENCE, "cancelled by its subscription only")
 
 
 def _unusual(recent: datetime) -> list[Entry]:
-    """Orders that Partner Center carries out, or seems to, in ways that surprise a client."""
-    bare = _entry("no-status-no-lines", recent, [], "neither status nor lines")
+    """Return orders whose answers can surprise a client."""
+    bare = _entry("no-status-no-lines", recent, [], "has neither status nor lines")
     del bare.order["status"], bare.order["lineItems"]
-    pascal = _entry("pascal-case", recent, [SQL, CAL], "names in PascalCase")
-    later, accepted, never = Condition.SHOWS_LATER, Condition.ACCEPTED, Condition.NEVER_CHANGES
+    pascal = _entry("pascal-case", recent, [SQL, CAL], "member names in PascalCase")
+    later, accepted, never = Behaviour.SHOWS_LATER, Behaviour.ACCEPTED, Behaviour.NEVER_CHANGES
     return [
         bare,
         replace(pascal, order=_pascal_case(pascal.order)),
-        _entry("begins-with-a-bom", recent, [SQL, CAL], "answers begin with a BOM", condition=Condition.BOM),
-        _entry("shows-later", recent, [SQL, CAL], "200 at once, the change later", condition=later),
-        _entry("accepted", recent, [SQL, CAL], "202 without a body, the change later", condition=accepted),
-        _entry("never-changes", recent, [SQL, CAL], "200, but the change never comes", condition=never),
-        _entry("stranger", recent, [SQL], "no relationship", customer=STRANGER, condition=Condition.NO_RELATIONSHIP),
+        _entry(
+            "begins-with-a-bom", recent, [SQL, CAL], "answers begin with a byte order mark", behaviour=Behaviour.BOM
+        ),
+        _entry("shows-later", recent, [SQL, CAL], "answers 200 at once and changes later", behaviour=later),
+        _entry("accepted", recent, [SQL, CAL], "answers 202 without a body and changes later", behaviour=accepted),
+        _entry("never-changes", recent, [SQL, CAL], "answers 200 and never changes", behaviour=never),
+        _entry(
+            "stranger",
+            recent,
+            [SQL],
+            "its customer has no relationship with the partner",
+            customer=UNRELATED_CUSTOMER,
+            behaviour=Behaviour.NO_RELATIONSHIP,
+        ),
     ]
 
 

@@ -1,7 +1,8 @@
-"""The error answers that an order's PATCH can meet at Partner Center, one order of the catalogue each.
+"""The error answers of Partner Center to the PATCH of an order. The catalogue has one order for each of them.
 
-Source: learn.microsoft.com/partner-center/developer/error-codes (read 2026-11-21); codes and status
-are Microsoft's, the words are ours.
+Codes and statuses are Microsoft's; the descriptions are ours.
+
+Source: learn.microsoft.com/partner-center/developer/error-codes (read 2026-11-21).
 """
 
 from dataclasses import dataclass
@@ -10,15 +11,15 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Refusal:
-    """One error answer; *form* is how its body looks."""
+    """One error answer. *form* is the form of its body."""
 
     status: int
     code: str | int
-    words: str = ""
+    message: str = ""
     form: Literal["json", "bom", "gateway", "text", "empty"] = "json"
 
 
-# Microsoft's table, without what the stand-in's own rules answer.
+# Microsoft's table, without the answers that follow from the rules in `order_rules` and `server`.
 REFUSALS = (
     Refusal(400, "900213", "The 72-hour cancellation window has passed."),
     Refusal(400, "800061", "The order cannot be cancelled."),
@@ -75,6 +76,7 @@ REFUSALS = (
     Refusal(501, "0", "An undefined exception."),
     Refusal(400, "999999", "A code that no published table lists."),
 )
+# Answers in forms that a client may not expect.
 ODD_REFUSALS = {
     "a-code-of-0": Refusal(400, 0, "The provided value is not a valid OrderStatus."),
     "a-numeric-code": Refusal(400, 900213, "The 72-hour cancellation window has passed."),

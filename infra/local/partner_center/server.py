@@ -1,8 +1,8 @@
 """Partner Center's stand-in: orders in memory, read with GET and cancelled with PATCH.
 
-This module is its front: tokens, throttling, replay, finding the order, the shape of answers.
-What a cancellation does is in `order_rules`. Where nobody could tell what Microsoft does, the
-likeliest is done and "guess" said on the spot.
+This module checks tokens, throttles, repeats answers, finds the order and gives answers their form. The effect
+of a cancellation is in `order_rules`. "Guess" marks the places that no document describes; there the stand-in
+does the likeliest.
 
 Source: learn.microsoft.com/partner-center/developer/ headers, error-codes, order-resources,
 api-throttling-guidance, deprecate-azure-active-directory-graph-token, partner-center-authentication
@@ -14,7 +14,7 @@ import math
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Literal
@@ -28,15 +28,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from infra.local.partner_center.catalogue import Condition, Entry, Json, member
-from infra.local.partner_center.order_rules import GUID, Change, Refused, cancel, order_key, read_change, why_not
+from infra.local.partner_center.catalogue import Behaviour, Entry, member
+from infra.local.partner_center.order_rules import (
+    GUID,
+    Cancellation,
+    Refused,
+    cancel,
+    order_key,
+    read_cancellation,
+    refusal_for,
+)
 from infra.local.partner_center.refusals import Refusal
+from infra.local.values import HttpAnswer, Json
 
 BOM = b"\xef\xbb\xbf"
 KEPT_ANSWERS = 20_000
-LATER_S = 1.5  # how long the orders take that show their change later
+SHOWS_LATER_S = 1.5  # the delay of orders that show their change later
 
-# Dead since 2025-08-31, though Microsoft's own SDKs still ask for them.
+# Partner Center has refused them since 2025-08-31, though Microsoft's own SDKs still request them.
 GRAPH_AUDIENCES = frozenset(
     {"https://graph.windows.net", "https://graph.chinacloudapi.cn", "https://graph.cloudapi.de"}
 )
@@ -45,38 +54,31 @@ MFA_MISSING = Refusal(401, "900421", "The token has no MFA claim.")
 
 
 @dataclass(frozen=True)
-class Trust:
-    """Whose tokens are taken, and for what."""
+class TokenPolicy:
+    """Which tokens are accepted: *public_key* verifies them, and they are for one of *audiences*."""
 
     public_key: RSAPublicKey
     audiences: frozenset[str]
 
 
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
 @dataclass
-class Held:
-    """An order as it is now, and the *change* that does not show before *shows_at*."""
+class StoredOrder:
+    """The present state of an order, and a cancellation that does not show before *shows_at*."""
 
     entry: Entry
     order: Json
-    change: Change | None = None
+    pending: Cancellation | None = None
     shows_at: float = 0.0
 
 
 class PartnerCenter:
-    """The stand-in, as the ASGI app *app*. All partner tenants see the same orders.
+    """The orders and the ASGI app in front of them. All partner tenants see the same orders.
 
-    *app* takes tokens for *audiences* that *public_key* verifies; `front` makes another app on the
-    same orders for the tokens of another cloud.
+    *app* accepts tokens for *audiences* that *public_key* verifies. `app_for` makes another app in front of the
+    same orders, for the tokens of another national cloud.
 
-    *requests_per_minute* (0: no limit) and *replay* may be set at any time. *clock* gives seconds
-    since 1970; only the expiry of tokens goes by the real time.
+    *requests_per_minute* (0: no limit) and *replay* can be changed at any time. *clock* gives seconds since 1970;
+    only the expiry of tokens is checked against the real time.
     """
 
     def __init__(
@@ -95,37 +97,39 @@ class PartnerCenter:
         self._tenants = {tenant.lower(): kind for tenant, kind in tenants.items()}
         self._clock = clock
         self._windows: dict[str, tuple[float, int]] = {}
-        self._answers: dict[tuple[str, str, str, str], Answer] = {}
-        held = [Held(entry, deepcopy(entry.order)) for entry in orders]
-        self._held = {order_key(member(one.order, "id")): one for one in held}
-        self._by_alternate_id = {member(one.order, "alternateId"): one for one in held}
+        self._answers: dict[tuple[str, str, str, str], HttpAnswer] = {}
+        stored_orders = [StoredOrder(entry, deepcopy(entry.order)) for entry in orders]
+        self._orders = {order_key(member(stored.order, "id")): stored for stored in stored_orders}
+        self._orders_by_alternate_id = {member(stored.order, "alternateId"): stored for stored in stored_orders}
         self._customers = {
-            one.entry.customer_tenant_id.lower() for one in held if one.entry.condition != Condition.NO_RELATIONSHIP
+            stored.entry.customer_tenant_id.lower()
+            for stored in stored_orders
+            if stored.entry.behaviour != Behaviour.NO_RELATIONSHIP
         }
-        self.app = self.front(public_key, audiences)
+        self.app = self.app_for(public_key, audiences)
 
-    def front(self, public_key: RSAPublicKey, audiences: Collection[str]) -> Starlette:
-        """Return an app that takes the tokens of one cloud."""
-        trust = Trust(public_key, frozenset(audience.rstrip("/") for audience in audiences))
+    def app_for(self, public_key: RSAPublicKey, audiences: Collection[str]) -> Starlette:
+        """Return an app that accepts the tokens of one national cloud."""
+        policy = TokenPolicy(public_key, frozenset(audience.rstrip("/") for audience in audiences))
         route = "/v1/customers/{customer_id}/orders/{order_id}"
-        return Starlette(routes=[Route(route, partial(self._respond, trust), methods=["GET", "PATCH"])])
+        return Starlette(routes=[Route(route, partial(self._respond, policy), methods=["GET", "PATCH"])])
 
     def order(self, order_id: str) -> Json | None:
-        """Return a copy of the order with this id or alternateId, as it is now."""
-        held = self._find(order_id)
-        return deepcopy(held.order) if held else None
+        """Return a copy of the order with this id or alternateId in its present state, or None."""
+        stored = self._find(order_id)
+        return deepcopy(stored.order) if stored else None
 
-    def _find(self, order_id: str) -> Held | None:
-        # Guess: an order answers to its alternateId too, as the newest sample of Microsoft's has it.
-        held = self._held.get(order_key(order_id)) or self._by_alternate_id.get(order_id)
-        if held and held.change and self._clock() >= held.shows_at:
-            cancel(held.order, held.change)
-            held.change = None
-        return held
+    def _find(self, order_id: str) -> StoredOrder | None:
+        # Guess: an order is found by its alternateId too, as in Microsoft's newest sample.
+        stored = self._orders.get(order_key(order_id)) or self._orders_by_alternate_id.get(order_id)
+        if stored and stored.pending and self._clock() >= stored.shows_at:
+            cancel(stored.order, stored.pending)
+            stored.pending = None
+        return stored
 
-    async def _respond(self, trust: Trust, request: Request) -> Response:
+    async def _respond(self, policy: TokenPolicy, request: Request) -> Response:
         try:
-            answer = self._admit(trust, request, await request.body())
+            answer = self._admit(policy, request, await request.body())
         except Refused as refused:
             answer = _refusal_answer(refused.refusal)
         headers = {**_trace_headers(request.headers), **answer.headers}
@@ -133,12 +137,12 @@ class PartnerCenter:
             headers["WWW-Authenticate"] = "Bearer"
         return Response(answer.body, answer.status, headers)
 
-    def _admit(self, trust: Trust, request: Request, body: bytes) -> Answer:
-        """Check token and rate, then answer, or repeat the answer that this MS-RequestId had."""
-        tenant = _read_tenant(request.headers.get("authorization"), trust)
+    def _admit(self, policy: TokenPolicy, request: Request, body: bytes) -> HttpAnswer:
+        """Check the token and the rate. Then answer, or repeat the earlier answer to the same MS-RequestId."""
+        tenant = _read_tenant(request.headers.get("authorization"), policy)
         if tenant not in self._tenants:
             raise Refused(Refusal(403, "1002", "Authorization failed."))  # Guess: the code.
-        if wait_s := self._wait_s(tenant):
+        if wait_s := self._count_request(tenant):
             return _throttled_answer(wait_s)
 
         request_id = request.headers.get("ms-requestid", "").lower()
@@ -149,16 +153,16 @@ class PartnerCenter:
             answer = self._answer(request, body, production=self._tenants[tenant] == "production")
         except Refused as refused:
             answer = _refusal_answer(refused.refusal)
-        # Guess: MS-RequestId is called the key of idempotency, and no more is said. That refusals
-        # are repeated too is the harder case for a client.
+        # Guess: the documents call MS-RequestId an idempotency key and say no more. Refusals are repeated too,
+        # because that is harder for a client.
         if request_id and answer.status != 401:
             self._answers[key] = answer
             if len(self._answers) > KEPT_ANSWERS:
                 del self._answers[next(iter(self._answers))]
         return answer
 
-    def _wait_s(self, tenant: str) -> int:
-        """Count a request, refused ones too, and return the seconds its tenant has to wait, or 0."""
+    def _count_request(self, tenant: str) -> int:
+        """Count a request, also a refused one. Return the seconds that its tenant must wait, or 0."""
         if not self.requests_per_minute:
             self._windows.clear()
             return 0
@@ -169,90 +173,92 @@ class PartnerCenter:
         self._windows[tenant] = (started, count + 1)
         return math.ceil(started + 60 - now) if count >= self.requests_per_minute else 0
 
-    def _answer(self, request: Request, body: bytes, *, production: bool) -> Answer:
+    def _answer(self, request: Request, body: bytes, *, production: bool) -> HttpAnswer:
         customer = request.path_params["customer_id"].lower()
         if not GUID.fullmatch(customer):
             raise Refused(Refusal(400, "800002", "The customer id is not a GUID."))
         if customer not in self._customers:
             raise Refused(Refusal(403, "20002", "No commerce relationship with the customer."))
-        held = self._find(request.path_params["order_id"])
-        if held is None or held.entry.customer_tenant_id.lower() != customer:
+        stored = self._find(request.path_params["order_id"])
+        if stored is None or stored.entry.customer_tenant_id.lower() != customer:
             raise Refused(Refusal(404, "20000", "The order was not found."))
 
-        if request.method == "PATCH" and (change := read_change(body, held.order)):
-            self._cancel(held, change, production=production)
-            if held.entry.condition == Condition.ACCEPTED:
-                return Answer(202, b"", {"location": request.url.path})
-        start = BOM if held.entry.condition == Condition.BOM else b""
-        return _json_answer(200, held.order, start)
+        if request.method == "PATCH" and (cancellation := read_cancellation(body, stored.order)):
+            self._cancel(stored, cancellation, production=production)
+            if stored.entry.behaviour == Behaviour.ACCEPTED:
+                return HttpAnswer(202, {"location": request.url.path}, b"")
+        prefix = BOM if stored.entry.behaviour == Behaviour.BOM else b""
+        return _json_answer(200, stored.order, prefix)
 
-    def _cancel(self, held: Held, change: Change, *, production: bool) -> None:
+    def _cancel(self, stored: StoredOrder, cancellation: Cancellation, *, production: bool) -> None:
         now = self._clock()
-        if held.change:
-            raise Refused(Refusal(409, "800060", "The order is in progress."))  # Guess: no document tells.
-        if refusal := why_not(held.entry, held.order, production=production, now=datetime.fromtimestamp(now, UTC)):
+        if stored.pending:
+            raise Refused(Refusal(409, "800060", "The order is in progress."))  # Guess: no document says.
+        at = datetime.fromtimestamp(now, UTC)
+        if refusal := refusal_for(stored.entry, stored.order, production=production, now=at):
             raise Refused(refusal)
-        match held.entry.condition:
-            case Condition.NEVER_CHANGES:
+        match stored.entry.behaviour:
+            case Behaviour.NEVER_CHANGES:
                 pass
-            case Condition.SHOWS_LATER | Condition.ACCEPTED:
-                held.change, held.shows_at = change, now + LATER_S
+            case Behaviour.SHOWS_LATER | Behaviour.ACCEPTED:
+                stored.pending, stored.shows_at = cancellation, now + SHOWS_LATER_S
             case _:
-                cancel(held.order, change)
+                cancel(stored.order, cancellation)
 
 
-def _read_tenant(authorization: str | None, trust: Trust) -> str:
-    """Return the partner tenant that the bearer token is of, in lower case. Raises Refused."""
+def _read_tenant(authorization: str | None, policy: TokenPolicy) -> str:
+    """Return the partner tenant in the bearer token, in lower case. Raises Refused."""
     scheme, _, token = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise Refused(Refusal(401, "800001", "The partner token is missing."))
     required = ["aud", "tid", "appid", "exp"]
     try:
         claims = jwt.decode(
-            token.strip(), trust.public_key, algorithms=["RS256"], options={"verify_aud": False, "require": required}
+            token.strip(), policy.public_key, algorithms=["RS256"], options={"verify_aud": False, "require": required}
         )
     except jwt.PyJWTError:
-        raise Refused(ACCESS_DENIED) from None  # Guess: one code for all that is wrong with a token.
+        raise Refused(ACCESS_DENIED) from None  # Guess: one code for everything that is wrong with a token.
     audience = str(claims["aud"]).rstrip("/")
     if audience in GRAPH_AUDIENCES:
-        raise Refused(Refusal(401, "900420", "Tokens for the old graph are no longer taken."))
-    if audience not in trust.audiences:
+        raise Refused(Refusal(401, "900420", "Tokens for Azure AD Graph are no longer accepted."))
+    if audience not in policy.audiences:
         raise Refused(ACCESS_DENIED)
-    if "scp" in claims and "mfa" not in claims.get("amr", ()):  # App+User; app-only is exempt
+    if "scp" in claims and "mfa" not in claims.get("amr", ()):  # App+User; app-only tokens need no MFA
         raise Refused(MFA_MISSING)
     return str(claims["tid"]).lower()
 
 
-def _trace_headers(sent: Headers) -> dict[str, str]:
+def _trace_headers(request_headers: Headers) -> dict[str, str]:
     return {
-        "MS-RequestId": sent.get("ms-requestid") or str(uuid4()),
-        "MS-CorrelationId": sent.get("ms-correlationid") or str(uuid4()),
-        "MS-CV": sent.get("ms-cv") or f"{uuid4().hex[:16]}.0",
+        "MS-RequestId": request_headers.get("ms-requestid") or str(uuid4()),
+        "MS-CorrelationId": request_headers.get("ms-correlationid") or str(uuid4()),
+        "MS-CV": request_headers.get("ms-cv") or f"{uuid4().hex[:16]}.0",
         "MS-ServerId": "LOCAL0001",
-        "X-Locale": sent.get("x-locale") or "en-US",
+        "X-Locale": request_headers.get("x-locale") or "en-US",
     }
 
 
-def _json_answer(status: int, content: Json, start: bytes = b"") -> Answer:
-    body = start + json.dumps(content).encode()
-    return Answer(status, body, {"content-type": "application/json; charset=utf-8"})
+def _json_answer(status: int, content: Json, prefix: bytes = b"") -> HttpAnswer:
+    body = prefix + json.dumps(content).encode()
+    return HttpAnswer(status, {"content-type": "application/json; charset=utf-8"}, body)
 
 
-def _throttled_answer(wait_s: int) -> Answer:
-    """Answer as the gateway does that stands before Partner Center (api-throttling-guidance)."""
+def _throttled_answer(wait_s: int) -> HttpAnswer:
+    """Return the answer of the gateway in front of Partner Center (api-throttling-guidance)."""
     message = f"Rate limit is exceeded. Try again in {wait_s} seconds."
     answer = _json_answer(429, {"statusCode": 429, "message": message})
-    return Answer(429, answer.body, {**answer.headers, "retry-after": str(wait_s)})
+    return answer._replace(headers={**answer.headers, "retry-after": str(wait_s)})
 
 
-def _refusal_answer(refusal: Refusal) -> Answer:
+def _refusal_answer(refusal: Refusal) -> HttpAnswer:
     match refusal.form:
         case "empty":
-            return Answer(refusal.status, b"")
+            return HttpAnswer(refusal.status, {}, b"")
         case "text":
-            return Answer(refusal.status, refusal.words.encode(), {"content-type": "text/plain; charset=utf-8"})
+            headers = {"content-type": "text/plain; charset=utf-8"}
+            return HttpAnswer(refusal.status, headers, refusal.message.encode())
         case "gateway":
-            return _json_answer(refusal.status, {"statusCode": refusal.status, "message": refusal.words})
+            return _json_answer(refusal.status, {"statusCode": refusal.status, "message": refusal.message})
         case "json" | "bom":
-            content: Json = {"code": refusal.code, "description": refusal.words, "data": [], "source": "PartnerFD"}
+            content: Json = {"code": refusal.code, "description": refusal.message, "data": [], "source": "PartnerFD"}
             return _json_answer(refusal.status, content, BOM if refusal.form == "bom" else b"")

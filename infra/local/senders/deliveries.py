@@ -1,9 +1,10 @@
-"""What each ticketing system, and a flow, puts around a body, and what it does with the answer.
+"""The headers that each ticketing system, and a flow, adds to a body, and its reaction to the answer.
 
-Source: infra/ticketing, a page for each system with its own sources; Standard Webhooks' own library
-signs for it. What a Power Automate flow sends: requests of flows that are public, and
-learn.microsoft.com/power-automate/error-handling for what it repeats (read 2026-11-21). Guesses: that Zendesk
-signs each attempt anew, and that the ids of a flow's run look as here.
+Source: infra/ticketing, with a page for each system that names its sources. Standard Webhooks' own library makes
+their signature. For a Power Automate flow: requests of public flows, and learn.microsoft.com/power-automate/
+error-handling for its repeats (read 2026-11-21).
+
+Guesses: Zendesk signs each attempt anew; the form of the ids of a flow's run.
 """
 
 import base64
@@ -23,47 +24,57 @@ SECRET_HEADERS = {FUNCTION_KEY, CALLER_KEY, "authorization", "x-zendesk-webhook-
 
 @dataclass(frozen=True)
 class Delivery:
-    """One event, however often it is sent: the ids that stay the same over its repeats."""
+    """One event in a ticketing system. All its attempts have the same ids."""
 
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     source_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
 @dataclass(frozen=True)
-class Next:
-    """What a system does after an answer: whether it sends the same again by itself, and in words."""
+class Reaction:
+    """A system's reaction to an answer: whether it repeats the request by itself, and a description for people.
+
+    The description continues a sentence that begins with the system's name.
+    """
 
     repeats: bool
-    words: str
+    description: str
 
 
 @dataclass(frozen=True)
 class Sender:
-    """A system: *prove* gives the headers of one attempt, *follow* what comes after status and Retry-After."""
+    """A ticketing system or a flow.
+
+    Attributes:
+        name: for people.
+        sign: returns the system's own headers for one attempt, with the proof of the caller. It gets the body, the
+            caller from the local cloud's description, the delivery and the time.
+        react: returns the reaction to an answer with this status and these seconds in Retry-After.
+    """
 
     name: str
-    prove: Callable[[bytes, Mapping[str, Any], Delivery, datetime], dict[str, str]]
-    follow: Callable[[int, int | None], Next]
+    sign: Callable[[bytes, Mapping[str, Any], Delivery, datetime], dict[str, str]]
+    react: Callable[[int, int | None], Reaction]
 
 
 def headers_of(
     system: str, body: bytes, description: Mapping[str, Any], delivery: Delivery, at: datetime | None = None
 ) -> dict[str, str]:
-    """Return the headers of one attempt of *delivery*, sent *at* that time (aware; None: now).
+    """Return the headers of one attempt of *delivery*, sent at the time *at* (aware; None means now).
 
-    *description* is the local cloud's: it has the function key and what proves each caller.
+    *description* is that of the local cloud. It has the function key and the secrets of each caller.
     """
     caller = description["callers"][system]
     common = {"content-type": "application/json", FUNCTION_KEY: description["functionKey"]}
-    return common | SENDERS[system].prove(body, caller, delivery, at or datetime.now(UTC))
+    return common | SENDERS[system].sign(body, caller, delivery, at or datetime.now(UTC))
 
 
 def zendesk_signature(secret: str, timestamp: str, body: bytes) -> str:
-    """Return the signature: over the timestamp and then the body, keyed with the secret's text."""
+    """Return the signature of the timestamp followed by the body. The key is the text of the secret."""
     return base64.b64encode(hmac.digest(secret.encode(), timestamp.encode() + body, "sha256")).decode()
 
 
-def _zendesk(body: bytes, caller: Mapping[str, Any], delivery: Delivery, at: datetime) -> dict[str, str]:
+def _sign_zendesk(body: bytes, caller: Mapping[str, Any], delivery: Delivery, at: datetime) -> dict[str, str]:
     timestamp = at.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "user-agent": "Zendesk Webhook",
@@ -75,7 +86,7 @@ def _zendesk(body: bytes, caller: Mapping[str, Any], delivery: Delivery, at: dat
     }
 
 
-def _standard(body: bytes, caller: Mapping[str, Any], delivery: Delivery, at: datetime) -> dict[str, str]:
+def _sign_standard(body: bytes, caller: Mapping[str, Any], delivery: Delivery, at: datetime) -> dict[str, str]:
     message_id = f"msg_{delivery.id}"
     return {
         "webhook-id": message_id,
@@ -84,13 +95,13 @@ def _standard(body: bytes, caller: Mapping[str, Any], delivery: Delivery, at: da
     }
 
 
-def _with_key(**more: str) -> Callable[[bytes, Mapping[str, Any], Delivery, datetime], dict[str, str]]:
-    given = {name.replace("_", "-"): value for name, value in more.items()}
-    return lambda _body, caller, _delivery, _at: {CALLER_KEY: caller["key"]} | given
+def _sign_with_key(**own_headers: str) -> Callable[[bytes, Mapping[str, Any], Delivery, datetime], dict[str, str]]:
+    headers = {name.replace("_", "-"): value for name, value in own_headers.items()}
+    return lambda _body, caller, _delivery, _at: {CALLER_KEY: caller["key"]} | headers
 
 
-def _flow(_body: bytes, caller: Mapping[str, Any], delivery: Delivery, _at: datetime) -> dict[str, str]:
-    """Return what the HTTP action and the connector send; *caller* has the `token` that Entra gave."""
+def _sign_flow(_body: bytes, caller: Mapping[str, Any], delivery: Delivery, _at: datetime) -> dict[str, str]:
+    """Return the headers of the HTTP action and the connector. *caller* has a `token` from Entra."""
     run_id, attempt_id = f"0858{int(delivery.id[:12], 16):018}CU82", str(uuid.uuid4())
     return {
         "authorization": f"Bearer {caller['token']}",
@@ -107,60 +118,70 @@ def _flow(_body: bytes, caller: Mapping[str, Any], delivery: Delivery, _at: date
     }
 
 
-def _after_zendesk(status: int, retry_after_s: int | None) -> Next:
+def _react_zendesk(status: int, retry_after_s: int | None) -> Reaction:
     if status == 409 or (status in {429, 503} and retry_after_s is not None and retry_after_s < 60):
-        return Next(True, "repeats it after Retry-After; its id stays the same")
+        return Reaction(True, "repeats it after Retry-After, with the same id")
     if status < 300:
-        return Next(False, "notes it in the webhook's activity; the ticket does not change by it")
-    return Next(False, "does not repeat it; the webhook's activity shows the answer, the ticket does not")
+        return Reaction(False, "shows the answer in the webhook's activity; the ticket does not change")
+    return Reaction(False, "does not repeat the request; the webhook's activity shows the answer, the ticket does not")
 
 
-def _after_standard(status: int, _retry_after_s: int | None) -> Next:
+def _react_standard(status: int, _retry_after_s: int | None) -> Reaction:
     if status < 300:
-        return Next(False, "counts it as delivered")
-    return Next(True, "repeats it later by its own schedule, with the same webhook-id and a new signature")
+        return Reaction(False, "counts the webhook as delivered")
+    return Reaction(True, "repeats the webhook later by its own schedule, with the same webhook-id and a new signature")
 
 
-def _after_freshdesk(status: int, _retry_after_s: int | None) -> Next:
+def _react_freshdesk(status: int, _retry_after_s: int | None) -> Reaction:
     if status < 300:
-        return Next(False, "is done; a webhook does not change the ticket")
-    return Next(True, "repeats it after 5, 30 and 60 minutes, then sends a mail to the administrators")
+        return Reaction(False, "does nothing more; a webhook does not change the ticket")
+    return Reaction(True, "repeats the request after 5, 30 and 60 minutes, then sends a mail to the administrators")
 
 
-def _after_flow(status: int, _retry_after_s: int | None) -> Next:
+def _react_flow(status: int, _retry_after_s: int | None) -> Reaction:
     if status < 300:
-        return Next(False, "goes on; branch on outcome")
+        return Reaction(False, "continues the flow, which can branch on outcome")
     if status in {408, 429} or status >= 500:
-        return Next(True, "repeats it by the action's retry policy, then the action has failed; branch on code")
-    return Next(False, "has a failed action; with 'run after: has failed' it branches on code")
+        return Reaction(
+            True,
+            "repeats the request by the action's retry policy; after that the flow can branch on code",
+        )
+    return Reaction(False, "marks the action as failed; with 'run after: has failed' the flow can branch on code")
 
 
-def _once(words: str) -> Callable[[int, int | None], Next]:
-    return lambda _status, _retry_after_s: Next(False, words)
+def _never_repeats(description: str) -> Callable[[int, int | None], Reaction]:
+    return lambda _status, _retry_after_s: Reaction(False, description)
 
 
 SENDERS = {
-    "zendesk": Sender("Zendesk", _zendesk, _after_zendesk),
-    "standard-webhooks": Sender("The sender", _standard, _after_standard),
+    "zendesk": Sender("Zendesk", _sign_zendesk, _react_zendesk),
+    "standard-webhooks": Sender("The sender", _sign_standard, _react_standard),
     "jira": Sender(
         "Jira",
-        _with_key(),
-        _once("does not repeat it; the rule's audit log shows it, and {{webhookResponse.body.outcome}} if it waited"),
+        _sign_with_key(),
+        _never_repeats(
+            "does not repeat the request; the rule's audit log shows the answer, and a rule that waits for it has"
+            " {{webhookResponse.body.outcome}}"
+        ),
     ),
     "servicenow": Sender(
         "ServiceNow",
-        _with_key(user_agent="ServiceNow/1.0", prefer="wait=25"),
-        _once("does not repeat it; the business rule writes it into the record's work notes"),
+        _sign_with_key(user_agent="ServiceNow/1.0", prefer="wait=25"),
+        _never_repeats("does not repeat the request; the business rule writes the answer into the record's work notes"),
     ),
-    "freshservice": Sender("Freshservice", _with_key(), _once("publishes no rule for repeats")),
-    "freshdesk": Sender("Freshdesk", _with_key(), _after_freshdesk),
-    "halo": Sender("HaloPSA", _with_key(), _once("goes on in the runbook, by its step for success or for failure")),
-    "flow": Sender("Power Automate", _flow, _after_flow),
+    "freshservice": Sender(
+        "Freshservice", _sign_with_key(), _never_repeats("does not publish whether it repeats a request")
+    ),
+    "freshdesk": Sender("Freshdesk", _sign_with_key(), _react_freshdesk),
+    "halo": Sender(
+        "HaloPSA", _sign_with_key(), _never_repeats("continues the runbook with its step for success or for failure")
+    ),
+    "flow": Sender("Power Automate", _sign_flow, _react_flow),
 }
 
 
 def masked(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return *headers* for people: of a proof only its beginning."""
+    """Return *headers* for people, with only the beginning of each secret."""
     return {
         name: f"{value[: 11 if name == 'authorization' else 5]}…" if name in SECRET_HEADERS else value
         for name, value in headers.items()

@@ -1,7 +1,7 @@
-"""`python -m infra.local send SYSTEM --order ID`: a delivery and its repeat, as that system sends them.
+"""`python -m infra.local send SYSTEM --order ID`: send a request and its repeat, as that system sends them.
 
-For whoever sets a webhook up: what is sent, what comes back, and what the system makes of it, before
-touching the real one. The ticket is made up; the body is the system's own template from infra/ticketing.
+Shows an administrator the request, the answer, and the system's reaction to it, before the real system is set up.
+The ticket is made up; the body is the system's template from infra/ticketing.
 """
 
 import argparse
@@ -11,38 +11,37 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import httpx
 
 from infra.local.senders.deliveries import SENDERS, Delivery, headers_of, masked
 from infra.local.senders.templates import SYSTEMS, Ticket, render
+from infra.local.values import Json
 
 DEFAULT_FILE = Path(".local-cloud.json")
 LONGEST_WAIT_S = 59
 
-type Json = dict[str, Any]
-
 
 class CannotSend(Exception):
-    """There is nothing to send, or nobody to send it to; the text says what to do."""
+    """The request cannot be sent. The text says what to do."""
 
 
 def main(argv: list[str], *, wait: Callable[[float], None] = time.sleep) -> int:
-    """Return 0 if the last answer was a success. *wait* passes the seconds before a repeat."""
+    """Return 0 if the last answer was a success. *wait* waits for the given seconds before a repeat."""
     arguments = _parser().parse_args(argv)
     try:
-        description = _description(arguments.cloud)
-        ticket = _ticket(arguments, description)
+        description = _read_description(arguments.cloud)
+        ticket = _make_ticket(arguments, description)
         status = 0
-        *asked_first, last = _bodies(arguments, ticket)
-        for (title, body), repeats in [*((one, 0) for one in asked_first), (last, arguments.repeat)]:
+        requests = _requests(arguments, ticket)
+        for number, (title, body) in enumerate(requests, 1):
             print(f"== {SENDERS[arguments.system].name}: {title}\n")
+            repeats = arguments.repeat if number == len(requests) else 0
             status = _deliver(arguments.system, body, description, repeats, wait)
     except CannotSend as error:
         print(f"infra.local send: {error}", file=sys.stderr)
         return 1
-    except (httpx.HTTPError, OSError) as error:  # with its process the local cloud's certificate is gone too
+    except (httpx.HTTPError, OSError) as error:  # OSError: the certificate is gone if the local cloud has ended
         print(f"infra.local send: no answer ({error}). Does `make serve` still run?", file=sys.stderr)
         return 1
     return 0 if status < 300 else 1
@@ -51,21 +50,32 @@ def main(argv: list[str], *, wait: Callable[[float], None] = time.sleep) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m infra.local send",
-        description="Send what a ticketing system or a flow sends, to the local cloud that `make serve` started.",
+        description="Send a request as a ticketing system or a flow would. The local cloud of `make serve` must run."
+        " Shows the request, the answer, and the system's reaction.",
     )
-    parser.add_argument("system", choices=SENDERS)
-    parser.add_argument("--order", required=True, metavar="ID")
-    parser.add_argument("--customer", metavar="GUID", help="left out: whose order it is in the local cloud")
-    parser.add_argument("--line", type=int, action="append", metavar="N", help="this line only; may be repeated")
-    parser.add_argument("--dry-run", action="store_true")
-    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="send the same delivery N times more (1)")
+    parser.add_argument("system", choices=SENDERS, help="the system to play")
+    parser.add_argument("--order", required=True, metavar="ID", help="the order to cancel")
     parser.add_argument(
-        "--cloud", type=Path, default=DEFAULT_FILE, metavar="FILE", help=f"its --describe file ({DEFAULT_FILE})"
+        "--customer", metavar="GUID", help="the customer of the order (default: as the local cloud has it)"
+    )
+    parser.add_argument(
+        "--line", type=int, action="append", metavar="N", help="cancel this line only; can be given several times"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="ask for a dry run, which changes nothing")
+    parser.add_argument(
+        "--repeat", type=int, default=1, metavar="N", help="then send the same request N more times (1)"
+    )
+    parser.add_argument(
+        "--cloud",
+        type=Path,
+        default=DEFAULT_FILE,
+        metavar="FILE",
+        help=f"the file that the local cloud wrote with --describe ({DEFAULT_FILE})",
     )
     return parser
 
 
-def _description(file: Path) -> Json:
+def _read_description(file: Path) -> Json:
     try:
         description: Json = json.loads(file.read_bytes())
     except FileNotFoundError:
@@ -73,24 +83,24 @@ def _description(file: Path) -> Json:
     except ValueError:
         raise CannotSend(f"{file} is not what the local cloud writes with --describe.") from None
     if not description.get("callers"):
-        raise CannotSend("the local cloud runs without callers of its own. Start it with `make serve`.")
+        raise CannotSend("the local cloud runs without its own callers. Start it with `make serve`.")
     return description
 
 
-def _ticket(arguments: argparse.Namespace, description: Json) -> Ticket:
+def _make_ticket(arguments: argparse.Namespace, description: Json) -> Ticket:
     customers = {order["orderId"]: order["customerTenantId"] for order in description["orders"]}
     customer = arguments.customer or customers.get(arguments.order)
     if customer is None:
-        raise CannotSend(f"the local cloud has no order {arguments.order}; whose is it? Add --customer GUID.")
+        raise CannotSend(f"the local cloud has no order {arguments.order}. Name its customer with --customer GUID.")
     lines = arguments.line or []
     template = SYSTEMS.get(arguments.system)
     if len(lines) > 1 and template and not template.takes_lines:
-        raise CannotSend(f"the {arguments.system} template has one line in a field; send one --line at a time.")
+        raise CannotSend(f"the {arguments.system} template takes only one line; send one --line at a time.")
     return Ticket(customer, arguments.order, ",".join(map(str, lines)))
 
 
-def _bodies(arguments: argparse.Namespace, ticket: Ticket) -> list[tuple[str, bytes]]:
-    """Return what is sent, one after the other: a flow first asks what would be cancelled."""
+def _requests(arguments: argparse.Namespace, ticket: Ticket) -> list[tuple[str, bytes]]:
+    """Return title and body of each request, in order. A flow asks for a dry run before the real cancellation."""
     if arguments.system in SYSTEMS:
         return [("a ticket", render(arguments.system, ticket, dry_run=arguments.dry_run))]
     request: Json = {"customerTenantId": ticket.customer_tenant_id, "orderId": ticket.order_id}
@@ -98,14 +108,16 @@ def _bodies(arguments: argparse.Namespace, ticket: Ticket) -> list[tuple[str, by
         request["lineItems"] = [{"lineItemNumber": int(line)} for line in ticket.lines.split(",")]
     request |= {"ticketId": ticket.key, "reason": ticket.subject}
     dry_run = ("a dry run", json.dumps(request | {"dryRun": True}, indent=2).encode())
-    real = ("a cancellation", json.dumps(request | {"dryRun": False}, indent=2).encode())
+    cancellation = json.dumps(request | {"dryRun": False}, indent=2).encode()
     if arguments.dry_run:
         return [dry_run]
-    return [dry_run, ("approved, so for real", real[1])] if arguments.system == "flow" else [real]
+    if arguments.system == "flow":
+        return [dry_run, ("the cancellation, after somebody has approved it", cancellation)]
+    return [("a cancellation", cancellation)]
 
 
 def _deliver(system: str, body: bytes, description: Json, repeats: int, wait: Callable[[float], None]) -> int:
-    """Send *body* and its *repeats*, show what happens, and return the last status."""
+    """Send *body* and its *repeats*, print requests and answers, and return the last status."""
     sender, delivery, status = SENDERS[system], Delivery(), 0
     with httpx.Client(trust_env=False, timeout=120) as client:
         if system == "flow":
@@ -119,20 +131,19 @@ def _deliver(system: str, body: bytes, description: Json, repeats: int, wait: Ca
             _show_answer(answer, time.monotonic() - began)
             retry_after = answer.headers.get("retry-after", "")
             retry_after_s = int(retry_after) if retry_after.isdecimal() else None
-            follows = sender.follow(status, retry_after_s)
-            print(f"{sender.name} {follows.words}.\n")
-            if number < repeats and not follows.repeats:
-                print("-- The same delivery again, as when its answer got lost:\n")
+            reaction = sender.react(status, retry_after_s)
+            print(f"{sender.name} {reaction.description}.\n")
+            if number < repeats and not reaction.repeats:
+                print("-- The same request again, as if its answer had got lost:\n")
             elif number < repeats:
-                print(
-                    f"-- The repeat, {f'after {retry_after_s} s' if retry_after_s else 'here at once'}:\n", flush=True
-                )
+                delay = f"after {retry_after_s} s" if retry_after_s else "here at once"
+                print(f"-- The repeat, {delay}:\n", flush=True)
                 wait(min(retry_after_s or 0, LONGEST_WAIT_S))
     return status
 
 
 def _with_token(description: Json) -> Json:
-    """Return *description* with a token from Entra for the flow's app, asked for as a connection does."""
+    """Return *description* with a token from Entra for the flow's app, which a connection would get."""
     app = description["callers"]["flow"]
     form = {
         "grant_type": "client_credentials",
@@ -161,5 +172,5 @@ def _show_answer(answer: httpx.Response, took_s: float) -> None:
     try:
         print(json.dumps(answer.json(), indent=2, ensure_ascii=False))
     except ValueError:
-        print(answer.text or "(no body: the host's own answer)")
+        print(answer.text or "(no body: the answer is the host's, not the function's)")
     print()

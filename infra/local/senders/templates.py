@@ -1,10 +1,10 @@
-"""The bodies in infra/ticketing, filled in as each ticketing system fills in its own.
+"""Fills in the bodies of infra/ticketing as each ticketing system does.
 
-Liquid for Zendesk, Freshservice and Freshdesk (python-liquid), smart values for Jira, variables for
-HaloPSA, and for ServiceNow its script, run in a JavaScript engine of the same age (ES5). A
-placeholder that the made-up ticket has nothing for is an error here, so that no template goes astray.
+Zendesk, Freshservice and Freshdesk use Liquid (python-liquid), Jira smart values, HaloPSA variables, and
+ServiceNow a script, which runs here in a JavaScript engine of the same age (ES5). A placeholder for which the
+made-up ticket has no value is an error here, so that a mistake in a template shows.
 
-Nobody could ask the real systems; the pages in infra/ticketing say for each what is known of its escaping.
+Nobody could ask the real systems. Each page in infra/ticketing says what is known about the system's escaping.
 """
 
 import json
@@ -17,12 +17,14 @@ from typing import Any
 import dukpy
 from liquid import Environment, StrictUndefined
 
+from infra.local.values import Json
+
 TEMPLATES = Path(__file__).resolve().parents[2] / "ticketing"
 
 
 @dataclass(frozen=True)
 class Ticket:
-    """What stands in a ticket. *subject* is free text, *reason* chosen from a list, *lines* as `0,2`."""
+    """The fields of a ticket. *subject* is free text, *reason* is from a list, *lines* are numbers like `0,2`."""
 
     customer_tenant_id: str
     order_id: str
@@ -38,7 +40,13 @@ class Ticket:
 
 @dataclass(frozen=True)
 class Template:
-    """How a system makes a body. *takes_lines*: several in one field, not just one."""
+    """A system's way to make a body.
+
+    Attributes:
+        takes_lines: whether a field of the ticket can hold several line numbers.
+        text: returns the template for lines (True) or for the whole order (False).
+        fill: fills in a template from a ticket.
+    """
 
     takes_lines: bool
     text: Callable[[bool], str]
@@ -46,21 +54,21 @@ class Template:
 
 
 def render(system: str, ticket: Ticket, *, dry_run: bool = False) -> bytes:
-    """Return the body that *system* sends for *ticket*: the whole order, or the lines where it has some.
+    """Return the body that *system* sends for *ticket*: for its lines, or for the whole order if it has none.
 
-    *dry_run* is what the pages tell whoever tries it out to write in the template.
+    With *dry_run* the template says `dryRun: true`, as the pages ask for a first try.
     """
     template = SYSTEMS[system]
     text = template.text(bool(ticket.lines))
     if dry_run:
         text, count = re.subn(r'("?dryRun"?): false', r"\1: true", text)
         if count != 1:
-            raise ValueError(f"{system}: the template says dryRun {count} times")
+            raise ValueError(f"{system}: the template has dryRun {count} times")
     return template.fill(text, ticket).encode()
 
 
-def _from_file(folder: str, for_lines: str) -> Callable[[bool], str]:
-    return lambda lines: (TEMPLATES / folder / (for_lines if lines else "order.txt")).read_text()
+def _from_file(folder: str, lines_file: str) -> Callable[[bool], str]:
+    return lambda lines: (TEMPLATES / folder / (lines_file if lines else "order.txt")).read_text()
 
 
 def _from_zendesk_trigger(lines: bool) -> str:
@@ -89,18 +97,19 @@ def _jira(text: str, ticket: Ticket) -> str:
         "issue.customfield_10003": ticket.lines,
     }
 
-    def filled(match: re.Match[str]) -> str:
+    def fill(match: re.Match[str]) -> str:
         if match["list"]:
-            return match["between"].join(
-                match["each"].replace("{{.}}", one) for one in values[match["list"]].split(",")
-            )
-        text = values[match["name"]]
-        return json.dumps(text) if match["json"] else text
+            items = values[match["list"]].split(",")
+            return match["between"].join(match["each"].replace("{{.}}", item) for item in items)
+        value = values[match["name"]]
+        return json.dumps(value) if match["json"] else value
 
-    section = r'\{\{#(?P<list>[\w.]+)\.split\(","\)\}\}(?P<each>.*?)\{\{\^last\}\}(?P<between>.*?)\{\{/\}\}\{\{/\}\}'
-    value = r"\{\{(?P<name>[\w.]+?)(?P<json>\.asJsonString)?\}\}"
-    # In one pass, so that what stands in a field is never taken for a placeholder.
-    return re.sub(f"{section}|{value}", filled, text)
+    list_section = (
+        r'\{\{#(?P<list>[\w.]+)\.split\(","\)\}\}(?P<each>.*?)\{\{\^last\}\}(?P<between>.*?)\{\{/\}\}\{\{/\}\}'
+    )
+    smart_value = r"\{\{(?P<name>[\w.]+?)(?P<json>\.asJsonString)?\}\}"
+    # In one pass, so that the content of a field is never taken for a placeholder.
+    return re.sub(f"{list_section}|{smart_value}", fill, text)
 
 
 def _halo(text: str, ticket: Ticket) -> str:
@@ -126,9 +135,12 @@ def _servicenow(text: str, ticket: Ticket) -> str:
     return str(run_business_rule(text, record, {"status": 200, "body": "{}"})["body"])
 
 
-def run_business_rule(script: str, record: Mapping[str, str], answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Run a ServiceNow business rule on *record* and return what it sent and noted: `body`, `notes`."""
-    surroundings = """
+def run_business_rule(script: str, record: Mapping[str, str], answer: Mapping[str, Any]) -> Json:
+    """Run a ServiceNow business rule on *record*. Return the `body` that it sent and the work `notes` that it wrote.
+
+    *answer* has the `status` and `body` that the rule gets; the status None means a time-out.
+    """
+    servicenow_api = """
         var sent = { body: null, notes: null };
         var current = {
             getValue: function (name) {
@@ -152,12 +164,12 @@ def run_business_rule(script: str, record: Mapping[str, str], answer: Mapping[st
             };
         } };
     """
-    sent: dict[str, Any] = dukpy.evaljs([surroundings, script, "sent"], record=dict(record), answer=dict(answer))
+    sent: Json = dukpy.evaljs([servicenow_api, script, "sent"], record=dict(record), answer=dict(answer))
     return sent
 
 
 def _freshworks(system: str, prefix: str) -> Template:
-    """Return the template of *system*, whose custom fields are named with *prefix*."""
+    """Return the template of *system*. The names of its custom fields begin with *prefix*."""
     fill = _liquid(
         lambda ticket: {
             "id": ticket.number,

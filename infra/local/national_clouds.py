@@ -1,26 +1,34 @@
-"""The clouds that the local cloud imitates, and what tells their tokens apart.
+"""Microsoft's national clouds that the local cloud imitates, and how their tokens differ.
 
-Kept beside the product's own table instead of read from it: a stand-in that takes its audience
-from the product would agree with any mistake there.
+This table repeats the product's own on purpose: a stand-in that took its audience from the product would agree
+with any mistake there.
 
 Source: Partner Center's "partner-center-rest-urls" and "deprecate-azure-active-directory-graph-token"
 for the audiences; learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-
 managed-identity for the exchange audiences; learn.microsoft.com/entra/identity-platform/
-access-token-claims-reference for the issuers (read 2026-11-21). That US Government's v1 tokens name
-sts.windows.net too is a community's answer, not a document's.
+access-token-claims-reference for the issuers (read 2026-11-21).
+
+Guess: v1 tokens of US Government name sts.windows.net too. A community's answer says so, no document does.
 """
 
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-type CloudName = Literal["global", "china", "usgov"]
+type NationalCloud = Literal["global", "china", "usgov"]
 
-CLOUD_NAMES: tuple[CloudName, ...] = get_args(CloudName.__value__)
+NATIONAL_CLOUDS: tuple[NationalCloud, ...] = get_args(NationalCloud.__value__)
 
 
 @dataclass(frozen=True)
-class Facts:
-    """*issuer* is of access tokens, *exchange_issuer* of a managed identity's tokens for *exchange_audience*."""
+class CloudFacts:
+    """How the tokens of one national cloud look.
+
+    Attributes:
+        audience: of access tokens for Partner Center.
+        issuer: of access tokens, with `{tenant}` for the tenant's id.
+        exchange_audience: of a managed identity's token that proves an app.
+        exchange_issuer: of such a token, with `{tenant}`.
+    """
 
     audience: str
     issuer: str
@@ -28,20 +36,20 @@ class Facts:
     exchange_issuer: str
 
 
-CLOUDS: dict[CloudName, Facts] = {
-    "global": Facts(
+CLOUD_FACTS: dict[NationalCloud, CloudFacts] = {
+    "global": CloudFacts(
         "https://api.partnercenter.microsoft.com",
         "https://sts.windows.net/{tenant}/",
         "api://AzureADTokenExchange",
         "https://login.microsoftonline.com/{tenant}/v2.0",
     ),
-    "china": Facts(
+    "china": CloudFacts(
         "https://partner.partnercenterapi.microsoftonline.cn",
         "https://sts.chinacloudapi.cn/{tenant}/",
         "api://AzureADTokenExchangeChina",
         "https://login.partner.microsoftonline.cn/{tenant}/v2.0",
     ),
-    "usgov": Facts(
+    "usgov": CloudFacts(
         "https://api.partnercenter.microsoft.com",
         "https://sts.windows.net/{tenant}/",
         "api://AzureADTokenExchangeUSGov",

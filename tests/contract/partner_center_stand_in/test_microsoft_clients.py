@@ -1,0 +1,119 @@
+"""Clients that nobody here wrote.
+
+They are `partnercenterservices`, generated from Microsoft's own description of the API, and requests recorded from
+Microsoft's .NET and Java SDKs.
+"""
+
+import json
+import warnings
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from infra.local.partner_center.server import PartnerCenter
+from tests.support.partner_center import (
+    CAL,
+    CUSTOMER,
+    NOW,
+    ONE_LINE,
+    ONE_LINE_CUSTOMER,
+    SAMPLES,
+    SQL,
+    TWO_LINES,
+    OpenPartnerCenter,
+    bearer,
+    load_two_lines,
+    quantities,
+    token_for,
+)
+
+with warnings.catch_warnings():
+    # These packages still use the namespace packages of setuptools.
+    warnings.filterwarnings("ignore", "pkg_resources is deprecated", DeprecationWarning)
+    warnings.filterwarnings("ignore", "Deprecated call to `pkg_resources.declare_namespace", DeprecationWarning)
+    from microsoft.store.partnercenterservices import MicrosoftPartnerStoreApis
+    from microsoft.store.partnercenterservices.models import (
+        MicrosoftPartnerSdkContractsV1Order,
+        MicrosoftPartnerSdkContractsV1OrderLineItem,
+    )
+    from msrest.authentication import BasicTokenAuthentication
+
+
+@pytest.fixture
+def generated_client(tls_server: Any) -> Any:
+    client = MicrosoftPartnerStoreApis(BasicTokenAuthentication({"access_token": token_for()}), tls_server.url)
+    client.config.connection.verify = tls_server.ca_file
+    client.config.retry_policy.retries = 0
+    return client
+
+
+@pytest.mark.usefixtures("partner_center")
+def test_the_generated_client_reads_an_order(generated_client: Any) -> None:
+    order = generated_client.getvversioncustomerscustomer.id5(CUSTOMER, TWO_LINES, version="1")
+
+    assert (order.id, order.reference_customer_id, order.status) == (TWO_LINES, CUSTOMER, "completed")
+    assert [(line.line_item_number, line.offer_id, line.quantity) for line in order.line_items] == [
+        (0, SQL, 1),
+        (1, CAL, 1),
+    ]
+    assert order.creation_date.date() == (NOW - timedelta(days=2)).date()
+
+
+def test_the_generated_client_cancels_an_order(partner_center: PartnerCenter, generated_client: Any) -> None:
+    order = MicrosoftPartnerSdkContractsV1Order(id=ONE_LINE, status="cancelled")
+
+    answer = generated_client.patchvversioncustomerscustomer.id3(ONE_LINE_CUSTOMER, ONE_LINE, order, version="1")
+
+    assert answer.status == "cancelled"
+    assert [line.quantity for line in answer.line_items] == [1]
+    stored = partner_center.order(ONE_LINE)
+    assert stored
+    assert stored["status"] == "cancelled"
+
+
+def test_the_generated_client_cancels_one_line(partner_center: PartnerCenter, generated_client: Any) -> None:
+    line = MicrosoftPartnerSdkContractsV1OrderLineItem(line_item_number=0, offer_id=SQL)
+    order = MicrosoftPartnerSdkContractsV1Order(id=TWO_LINES, status="cancelled", line_items=[line])
+
+    answer = generated_client.patchvversioncustomerscustomer.id3(CUSTOMER, TWO_LINES, order, version="1")
+
+    assert (answer.status, [line.quantity for line in answer.line_items]) == ("completed", [0, 1])
+    assert quantities(partner_center.order(TWO_LINES)) == [0, 1]
+
+
+def test_the_generated_client_cancels_by_sending_the_whole_order_back(
+    partner_center: PartnerCenter, generated_client: Any
+) -> None:
+    order = generated_client.getvversioncustomerscustomer.id5(CUSTOMER, TWO_LINES, version="1")
+    order.status = "cancelled"
+
+    answer = generated_client.patchvversioncustomerscustomer.id3(CUSTOMER, TWO_LINES, order, version="1")
+
+    assert (answer.status, [line.quantity for line in answer.line_items]) == ("cancelled", [0, 0])
+    assert quantities(partner_center.order(TWO_LINES)) == [0, 0]
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in (SAMPLES / "sdk-requests").glob("*.json")))
+def test_a_recorded_request_of_microsofts_sdks_cancels_the_right_lines(
+    http: httpx.Client, open_partner_center: OpenPartnerCenter, tmp_path: Path, name: str
+) -> None:
+    recorded = json.loads((SAMPLES / f"sdk-requests/{name}.json").read_bytes())
+    order_id = recorded[-1]["path"].rpartition("/")[2]
+    partner_center = open_partner_center(load_two_lines(tmp_path, order_id))
+
+    for request in recorded:
+        response = http.request(
+            request["method"],
+            request["path"],
+            headers=request["headers"] | bearer(),
+            content=json.dumps(request["body"]) if request["body"] else None,
+        )
+        assert response.status_code == 200
+
+    expected = ("completed", [0, 1]) if "one_line" in name else ("cancelled", [0, 0])
+    answer = response.json()
+    assert (answer["status"], quantities(answer)) == expected
+    assert answer == partner_center.order(order_id)

@@ -1,0 +1,117 @@
+"""The end of a local cloud: by a signal, or killed."""
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.support.local_cloud import ROOT, START_LIMIT_S, STOP_LIMIT_S, LocalCloud
+from tests.support.stand_in_clients import LIMIT_S, LONG_S, methods_and_statuses, request_for, wait_until
+
+TWO_LINES = request_for("2y6dF_rVgDAXMxypQPPnTquuXhKVK_3N1", "45411344-b09d-47e7-9653-542006bf9766")
+
+
+@contextmanager
+def started(directory: Path) -> Iterator[tuple[subprocess.Popen[bytes], LocalCloud]]:
+    """Start a local cloud and yield it with its process. The process's output ends when all its processes have."""
+    file = directory / "cloud.json"
+    process = subprocess.Popen(  # noqa: S603  (our own module)
+        [sys.executable, "-m", "infra.local", "--port", "0", "--describe", str(file)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # Ctrl-C goes to a whole process group
+    )
+    try:
+        deadline = time.monotonic() + START_LIMIT_S
+        while not file.exists():
+            assert process.poll() is None
+            assert time.monotonic() < deadline, "it did not start"
+            time.sleep(0.002)
+        cloud = LocalCloud(json.loads(file.read_bytes()), file)
+        with cloud.http:
+            yield process, cloud
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def is_listening(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=LIMIT_S).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+def terminate(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+
+
+def interrupt(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGINT)
+
+
+def press_ctrl_c(process: subprocess.Popen[bytes]) -> None:
+    os.killpg(process.pid, signal.SIGINT)
+
+
+def end_with_a_call_under_way(directory: Path, end: Callable[[subprocess.Popen[bytes]], None]) -> None:
+    """Start a local cloud, *end* it while a call waits longer than anybody would, and check that nothing is left."""
+    with started(directory) as (process, cloud), ThreadPoolExecutor(1) as background:
+        # The function answers as soon as the description is there. The description has secrets, for this user only.
+        assert cloud.post(TWO_LINES | {"dryRun": True}).status_code == 200
+        assert stat.S_IMODE((directory / "cloud.json").stat().st_mode) == 0o600
+        assert [file.name for file in directory.iterdir()] == ["cloud.json"]
+        cloud.fault(delay_s=LONG_S)
+        call = background.submit(cloud.post, TWO_LINES, prefer="wait=100")
+        wait_until(lambda: ("PATCH", None) in methods_and_statuses(cloud))
+
+        end(process)
+        output, _ = process.communicate(timeout=STOP_LIMIT_S)  # ends when all processes that have the pipe have ended
+
+        assert process.returncode == 0, output.decode()
+        assert isinstance(call.exception(LIMIT_S), httpx.TransportError) or call.result().status_code == 503
+    assert not is_listening(cloud.description["functionUrl"])
+    assert not Path(cloud.description["caFile"]).parent.exists()
+
+
+ENDS = (terminate, interrupt, press_ctrl_c)
+
+
+@pytest.fixture(scope="module")
+def endings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[None]]]:
+    """End three local clouds at the same time, because each of them mostly waits."""
+    with ThreadPoolExecutor(len(ENDS)) as threads:
+        yield {
+            end.__name__: threads.submit(end_with_a_call_under_way, tmp_path_factory.mktemp(end.__name__), end)
+            for end in ENDS
+        }
+
+
+@pytest.mark.parametrize("end", [end.__name__ for end in ENDS])
+def test_a_signal_ends_everything(endings: dict[str, Future[None]], end: str) -> None:
+    """Also while a call is under way."""
+    endings[end].result()
+
+
+def test_the_function_ends_when_the_local_cloud_is_killed(tmp_path: Path) -> None:
+    """Otherwise each crash would leave a process behind that keeps the port."""
+    with started(tmp_path) as (process, cloud):
+        process.kill()
+        process.communicate(timeout=STOP_LIMIT_S)
+
+    assert not is_listening(cloud.description["functionUrl"])
