@@ -3,13 +3,7 @@
 import pytest
 
 from shared.errors import CancelError
-from shared.partner_center.refusals import (
-    CLASSES,
-    CODES,
-    accounts_for_change,
-    class_of,
-    error_of,
-)
+from shared.partner_center.refusals import CLASSES, CODES, accounts_for_change, class_of, error_of
 from shared.partner_center.reply import Reply
 from shared.partner_center.retry import retry_delay_s
 from tests.support.replies import reply
