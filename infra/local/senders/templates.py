@@ -167,7 +167,7 @@ def _freshworks(system: str, prefix: str) -> Template:
             f"{prefix}cancel_reason": ticket.reason,
         }
     )
-    return Template(takes_lines=False, text=_from_file(system, "line.txt"), fill=fill)
+    return Template(takes_lines=False, text=_from_file(system, "lines.txt"), fill=fill)
 
 
 SYSTEMS = {
@@ -188,5 +188,5 @@ SYSTEMS = {
     "servicenow": Template(takes_lines=True, text=_servicenow_script, fill=_servicenow),
     "freshservice": _freshworks("freshservice", ""),
     "freshdesk": _freshworks("freshdesk", "cf_"),
-    "halo": Template(takes_lines=False, text=_from_file("halo", "line.txt"), fill=_halo),
+    "halo": Template(takes_lines=False, text=_from_file("halo", "lines.txt"), fill=_halo),
 }
