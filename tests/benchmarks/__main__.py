@@ -12,7 +12,7 @@ from rich.console import Console
 
 from tests.benchmarks import plot, report
 from tests.benchmarks.measure import COMPARISONS
-from tests.benchmarks.other_end import standing
+from tests.benchmarks.partner_center import standing
 from tests.benchmarks.results import Comparison, exit_status, joined
 from tests.support.local_cloud import ROOT
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from tests.benchmarks.other_end import CUSTOMER, ORDER, OtherEnd
+from tests.benchmarks.partner_center import CUSTOMER, ORDER, OtherEnd
 from tests.benchmarks.results import Comparison
 from tests.support.local_cloud import ROOT
 

@@ -10,9 +10,9 @@ import re
 from pathlib import Path
 from statistics import median
 
-from tests.benchmarks.other_end import OtherEnd
+from tests.benchmarks.clients import Side, sides, timed
+from tests.benchmarks.partner_center import OtherEnd
 from tests.benchmarks.results import Comparison
-from tests.benchmarks.sides import Side, sides, timed
 
 CALLS = 50_000
 STRETCH, PIECE = 1_000, 100  # calls at the start and the end that are compared, and in each value

@@ -10,9 +10,9 @@ import asyncio
 import gc
 import time
 
-from tests.benchmarks.other_end import OtherEnd
+from tests.benchmarks.clients import FAILURES, Side, sides
+from tests.benchmarks.partner_center import OtherEnd
 from tests.benchmarks.results import Comparison, percentile
-from tests.benchmarks.sides import FAILURES, Side, sides
 
 ROUNDS = 7
 SIDES = ("ours", "httpx", "aiohttp")

@@ -10,7 +10,7 @@ import os
 import sys
 from dataclasses import asdict
 
-from tests.benchmarks.other_end import OtherEnd
+from tests.benchmarks.partner_center import OtherEnd
 from tests.benchmarks.results import Comparison
 
 # In the order of the report: the modules here that have a `measure`, and what to say meanwhile.

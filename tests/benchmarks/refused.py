@@ -5,9 +5,9 @@ import json
 import os
 import time
 
-from tests.benchmarks.other_end import OtherEnd
+from tests.benchmarks.clients import Ours
+from tests.benchmarks.partner_center import OtherEnd
 from tests.benchmarks.results import Comparison
-from tests.benchmarks.sides import Ours
 
 ROUNDS = 7
 CALLS = 200

@@ -8,9 +8,9 @@ import gc
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-from tests.benchmarks.other_end import OtherEnd
+from tests.benchmarks.clients import Ours, Side, answered_in_process, sides, timed
+from tests.benchmarks.partner_center import OtherEnd
 from tests.benchmarks.results import Comparison
-from tests.benchmarks.sides import Ours, Side, answered_in_process, sides, timed
 
 ROUNDS = 4  # in each of three processes
 WARM_UP = 2  # calls before each block

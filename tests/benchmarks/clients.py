@@ -21,7 +21,7 @@ import httpcore
 import httpx
 
 from infra.local.functions.worker import Worker
-from tests.benchmarks.other_end import CUSTOMER, ORDER, OtherEnd
+from tests.benchmarks.partner_center import CUSTOMER, ORDER, OtherEnd
 from tests.support.local_cloud import ROOT
 
 FAILURES = (RuntimeError, httpx.HTTPError, aiohttp.ClientError)
