@@ -1,13 +1,13 @@
-// The availability test: GET /api/cancel_order every five minutes from each location. It tries every account's
-// credential, cancels nothing, and keeps alive a refresh token that nobody else uses.
+// Deploys the availability test: GET /api/cancel_order every five minutes from each location. The test tries every
+// account's credential, cancels nothing, and so renews a refresh token that no other call uses.
 //
-// Deployed after the code, into the resource group of main.bicep: only then is there a function to have a key. `azd up`
-// does it (azure.yaml, postup); deploying it again takes up a key that was renewed since.
+// `azd up` deploys this file after the code (azure.yaml, postup), into the resource group of main.bicep, because a
+// function has no key before it has code. Deploy it again after the key was renewed.
 //
-// The function key goes from the host straight into the test's header: it is no parameter, no output, and not in the
-// deployment's history. But it can be read by whoever may read the web test (Reader on the resource group), and a
-// function key may cancel. So set CALLERS: then a function key alone cancels nothing, and a health check needs no more.
-// A key of its own, to be revoked by itself, is made beforehand and named by keyName:
+// The function key goes from the host directly into the test's header. It is not a parameter, not an output, and not in
+// the deployment's history. But every user with the role Reader on the resource group can read the test and its key,
+// and a function key can cancel orders. So set CALLERS: then the key alone cancels nothing, and is still enough for the
+// health check. To give the test a key that you can revoke separately, make the key first and pass its name as keyName:
 //
 //   az functionapp function keys set --resource-group "$AZURE_RESOURCE_GROUP" --name "$AZURE_FUNCTION_NAME" \
 //     --function-name cancel_order --key-name availability --output none
@@ -17,14 +17,14 @@ param functionName string
 param applicationInsightsName string
 param actionGroupName string
 
-@description('Which of the function\'s keys the test sends.')
+@description('Name of the function key that the test sends.')
 param keyName string = 'default'
 
-@description('Where to ask from, two at least; each is one call in five minutes. Empty: three of this cloud.')
+@description('Locations of the test, at least two; each makes one call in five minutes. If empty, three of this cloud.')
 param locations array = []
 
 // https://learn.microsoft.com/azure/azure-monitor/app/availability#location-population-tags
-var usual = {
+var defaultLocations = {
   AzureCloud: [
     'emea-nl-ams-azr'
     'us-va-ash-azr'
@@ -41,7 +41,7 @@ var usual = {
     'mc-cnn2-azr'
   ]
 }
-var places = empty(locations) ? usual[environment().name] : locations
+var testLocations = empty(locations) ? defaultLocations[environment().name] : locations
 
 resource site 'Microsoft.Web/sites@2025-03-01' existing = {
   name: functionName
@@ -75,8 +75,8 @@ resource test 'Microsoft.Insights/webtests@2022-06-15' = {
     Frequency: 300
     Timeout: 30
     RetryEnabled: true
-    Locations: [for place in places: {
-      Id: place
+    Locations: [for testLocation in testLocations: {
+      Id: testLocation
     }]
     Request: {
       RequestUrl: 'https://${site.properties.defaultHostName}/api/cancel_order'
@@ -98,6 +98,8 @@ resource test 'Microsoft.Insights/webtests@2022-06-15' = {
   }
 }
 
+var firstStep = 'Call GET /api/cancel_order: 503 names an account that does not work, 500 names a wrong setting.'
+
 resource unavailable 'Microsoft.Insights/metricAlerts@2018-03-01' = {
   name: 'cancel-order-unavailable-${functionName}'
   location: 'global'
@@ -106,7 +108,7 @@ resource unavailable 'Microsoft.Insights/metricAlerts@2018-03-01' = {
     'hidden-link:${test.id}': 'Resource'
   }
   properties: {
-    description: 'What it means and what to do: docs/operate.md, "unavailable".'
+    description: '${firstStep} More: docs/operate.md, "unavailable".'
     severity: 1
     enabled: true
     scopes: [
@@ -120,7 +122,7 @@ resource unavailable 'Microsoft.Insights/metricAlerts@2018-03-01' = {
       'odata.type': 'Microsoft.Azure.Monitor.WebtestLocationAvailabilityCriteria'
       webTestId: test.id
       componentId: applicationInsights.id
-      failedLocationCount: length(places) - 1 // one location's own trouble is not ours
+      failedLocationCount: length(testLocations) - 1 // a single location may have a network problem of its own
     }
     actions: [
       {

@@ -1,8 +1,8 @@
 """`python -m infra.consent ACCOUNT`: sign in once, with MFA, and store the first refresh token in Key Vault.
 
-For an account with `refreshToken` (App+User). The function's settings are read from the
-environment; Key Vault is opened with whoever is signed in (`az login`), who needs to read the client
-secret and to write the refresh token. The browser comes back to a port of this machine, with PKCE.
+It is for an account with `refreshToken` (App+User). It reads the function's settings from the environment. It opens
+Key Vault as the user who is signed in (`az login`), who must be allowed to read the client secret and to write the
+refresh token. After the sign-in the browser returns to a port of this machine; the sign-in uses PKCE.
 
 Source: learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow and Partner Center's
 "enable-secure-app-model" (read 2026-11-21); the sign-in must be with MFA, or Partner Center answers 900421.
@@ -34,16 +34,16 @@ WAIT_S = 300
 
 
 class ConsentFailed(Exception):
-    """The consent did not come about; the text says why and what to do."""
+    """Ends the consent; the text says why it failed and what to do."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.consent", description=__doc__.partition("\n")[0])
-    parser.add_argument("account", help="as PARTNER_CENTER_ACCOUNTS calls it")
-    parser.add_argument("--port", type=int, default=0, help="where the browser comes back to (default: a free one)")
-    parser.add_argument("--no-browser", action="store_true", help="print the address instead of opening it")
+    parser.add_argument("account", help="its name in PARTNER_CENTER_ACCOUNTS")
+    parser.add_argument("--port", type=int, default=0, help="port that the browser returns to (default: a free one)")
+    parser.add_argument("--no-browser", action="store_true", help="print the address and do not open it")
     arguments = parser.parse_args()
-    for name in ("azure", "msal"):  # what they raise is told below
+    for name in ("azure", "msal"):  # the errors below say what these loggers would
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         settings = Settings.from_environ(os.environ)
@@ -51,15 +51,15 @@ def main() -> int:
     except CancelError as error:
         print(f"infra.consent: {error.detail}", file=sys.stderr)
         return 1
-    except (ConsentFailed, OSError) as error:  # the latter where --port is taken
+    except (ConsentFailed, OSError) as error:  # OSError if --port is taken
         print(f"infra.consent: {error}", file=sys.stderr)
         return 1
-    print(f"Stored. Unused, it would expire on {expires:%Y-%m-%d}; the function renews it as it goes.")
+    print(f"Stored. It would expire on {expires:%Y-%m-%d}, but the function renews it when it uses it.")
     return 0
 
 
 def consent(settings: Settings, name: str, *, port: int, browse: bool) -> datetime:
-    """Walk through the sign-in and store the refresh token; return when it expires unused."""
+    """Let the user sign in, store the refresh token, and return when it expires if nobody uses it."""
     account = settings.accounts.get(name)
     if account is None or account.refresh_token is None:
         raise ConsentFailed(f"there is no account {name} with a refreshToken in PARTNER_CENTER_ACCOUNTS")
@@ -68,7 +68,7 @@ def consent(settings: Settings, name: str, *, port: int, browse: bool) -> dateti
     ).value
     try:
         answer = _sign_in(account, client_secret, port=port, browse=browse)
-    except (requests.RequestException, MsalError, ValueError):  # the last where there is no such tenant
+    except (requests.RequestException, MsalError, ValueError):  # ValueError if there is no such tenant
         raise ConsentFailed(
             "Entra ID gave no usable answer: check the network, and the account's tenantId, cloud and authority"
         ) from None
@@ -94,7 +94,7 @@ def _sign_in(account: Account, client_secret: str, *, port: int, browse: bool) -
         flow: dict[str, Any] = app.initiate_auth_code_flow(
             [f"{account.endpoints.audience}/user_impersonation"],
             redirect_uri=f"http://localhost:{server.server_port}",
-            prompt="login",  # a session that is there already may be without MFA
+            prompt="login",  # a session that exists already may have been signed in without MFA
         )
         _show(flow["auth_uri"], browse=browse)
         answer: dict[str, Any] = app.acquire_token_by_auth_code_flow(flow, _wait(server, flow["state"]))
@@ -109,36 +109,36 @@ def _show(address: str, *, browse: bool) -> None:
 
 
 class _Return(BaseHTTPRequestHandler):
-    """Takes what the browser brings back from the sign-in with *state*, and says so in it."""
+    """Receives the browser after the sign-in with *state*, and keeps the query of its request."""
 
     state = ""
-    brought: dict[str, str] | None = None
+    received: dict[str, str] | None = None
 
     def do_GET(self) -> None:
         query = dict(parse_qsl(urlsplit(self.path).query))
         if query.get("state") == self.state:
-            type(self).brought = query
+            type(self).received = query
         self.send_response(200)
         self.send_header("Content-Type", "text/plain; charset=utf-8")
         self.end_headers()
-        self.wfile.write(b"Done here; go back to the terminal.")
+        self.wfile.write(b"Done here. Go back to the terminal.")
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (http.server's name)
-        """Stay silent: the line would hold the code."""
+        """Log nothing: the line would contain the authorization code."""
 
 
 def _wait(server: HTTPServer, state: str) -> dict[str, str]:
     server.timeout = 1
-    _Return.state, _Return.brought = state, None
+    _Return.state, _Return.received = state, None
     for _ in range(WAIT_S):
         server.handle_request()
-        if _Return.brought is not None:
-            return _Return.brought
+        if _Return.received is not None:
+            return _Return.received
     raise ConsentFailed(f"nobody signed in within {WAIT_S // 60} minutes")
 
 
 def _claims(token: str) -> dict[str, Any]:
-    """Return a token's claims, unverified: it came from Entra over TLS, and is only looked at."""
+    """Return the claims of *token* without verifying it: it came from Entra over TLS, and is only read here."""
     payload = token.split(".")[1]
     claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     return claims

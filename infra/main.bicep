@@ -1,17 +1,17 @@
-// The whole deployment of cancel_order: a resource group and everything in it. For `azd up`; the parameters
-// come from main.parameters.json, which takes them from azd's environment.
+// Deploys cancel_order: a resource group and everything in it. `azd up` runs this file. The parameters come from
+// main.parameters.json, which takes them from azd's environment.
 //
-// No secret passes through here: none is a parameter, none an output, none is created. They are written to the
-// Key Vault by hand (docs/credentials.md), for a redeployment must not put back one that was rotated since.
+// This file handles no secret: no parameter and no output is one, and it creates none. The operator writes secrets
+// to the Key Vault by hand (docs/credentials.md). Otherwise a redeployment could restore a secret that was rotated.
 //
-// availability.bicep is deployed after the code, because a function's key does not exist before its code does.
+// availability.bicep is deployed after the code, because a function has no key before it has code.
 
 targetScope = 'subscription'
 
-// ---------------------------------------------------------------- what the settings look like
+// ---------------------------------------------------------------- types of the settings
 
-// The JSON is that of the app settings PARTNER_CENTER_ACCOUNTS and CALLERS. Sealed: a misspelt member stops the
-// deployment here instead of the function there.
+// The types describe the JSON of the app settings PARTNER_CENTER_ACCOUNTS and CALLERS. They are sealed, so that a
+// misspelt member stops the deployment, and does not reach the function.
 
 type cloud = 'global' | 'china' | 'usgov'
 type mode = 'live' | 'dry_run' | 'off'
@@ -86,9 +86,9 @@ type entraApp = {
   audiences: array?
 }
 
-// ---------------------------------------------------------------- parameters: where
+// ---------------------------------------------------------------- parameters: name and region
 
-@description('Names the environment; part of the name of everything.')
+@description('Name of the environment. It is part of the name of every resource.')
 @minLength(1)
 @maxLength(40)
 param environmentName string
@@ -98,47 +98,47 @@ param location string
 
 // ---------------------------------------------------------------- parameters: the function's settings
 
-@description('PARTNER_CENTER_ACCOUNTS: accounts by name. Secrets are given by their names in the Key Vault.')
+@description('PARTNER_CENTER_ACCOUNTS: the accounts by name. Each secret is given by its name in the Key Vault.')
 param accounts accountsByName
 
-@description('CALLERS: who may call, by name. Left out, the function key is enough.')
+@description('CALLERS: the allowed callers by name. Without it the function key is enough.')
 param callers callersByName?
 
-@description('CANCEL_DEADLINE_S: seconds for one call. Zendesk hangs up after 10.')
+@description('CANCEL_DEADLINE_S: seconds for one call. Zendesk waits for 10.')
 @minValue(1)
 @maxValue(100)
 param cancelDeadlineS int = 8
 
-@description('CANCEL_MAX_WAIT_S: upper end for "Prefer: wait".')
+@description('CANCEL_MAX_WAIT_S: the most seconds that a caller gets with "Prefer: wait".')
 @minValue(1)
 @maxValue(100)
 param cancelMaxWaitS int = 100
 
-@description('SECRET_TTL_S: how long a secret read from the Key Vault is kept.')
+@description('SECRET_TTL_S: seconds for which the function caches a secret from the Key Vault.')
 @minValue(0)
 param secretTtlS int = 900
 
-@description('App registration whose app role callers with proof "entra" have; switches App Service Authentication on.')
+@description('App registration with the app role of callers with proof "entra". Turns on App Service Authentication.')
 param entra entraApp?
 
 // ---------------------------------------------------------------- parameters: size
 
-@description('Instances kept warm. 1 spares the first ticket after a pause the cold start; it is paid for all day.')
+@description('Instances that always run. With 1 there is no cold start after a pause; it costs money all day.')
 @minValue(0)
 @maxValue(100)
 param alwaysReadyInstances int = 0
 
-@description('Calls that one instance handles at once. Python gets 1 where this is not set, and waiting is all we do.')
+@description('Calls that one instance handles at once. The default for Python is 1, but a call mostly waits.')
 @minValue(1)
 @maxValue(1000)
 param perInstanceConcurrency int = 16
 
-@description('Most instances that Azure may start.')
+@description('The most instances that Azure may start.')
 @minValue(40)
 @maxValue(1000)
 param maximumInstanceCount int = 40
 
-@description('Memory of an instance.')
+@description('Memory of an instance in MB.')
 @allowed([
   512
   2048
@@ -148,31 +148,31 @@ param instanceMemoryMB int = 2048
 
 // ---------------------------------------------------------------- parameters: network
 
-@description('CIDR ranges that may call the function. Empty: everyone who has the key.')
+@description('CIDR ranges that may call the function. If empty, every address may.')
 param allowedIpRanges array = []
 
-@description('Storage and Key Vault reachable from a virtual network only, with one fixed outgoing address.')
+@description('Puts storage and Key Vault into a virtual network, and gives the function one fixed outgoing address.')
 param privateNetwork bool = false
 
-@description('With privateNetwork: CIDR ranges from which operators reach the Key Vault.')
+@description('CIDR ranges from which operators reach the Key Vault if privateNetwork is on.')
 param vaultIpRanges array = []
 
 // ---------------------------------------------------------------- parameters: operation
 
-@description('Where alerts go. Empty: alerts are only seen in the portal.')
+@description('E-mail address for alerts. If empty, alerts are only in the portal.')
 param alertEmail string = ''
 
-@description('Days that logs can be queried without being restored.')
+@description('Days for which logs can be queried directly.')
 @minValue(30)
 @maxValue(730)
 param logRetentionDays int = 90
 
-@description('Days that the audit records are kept in all.')
+@description('Days for which audit records are kept, in the archive too.')
 @minValue(30)
 @maxValue(4383)
 param auditRetentionDays int = 365
 
-@description('Set once the first refresh token is stored (python -m infra.consent): lets the function renew it.')
+@description('Set it once a refresh token is stored (python -m infra.consent); then the function may renew the token.')
 param refreshTokensStored bool = false
 
 // ---------------------------------------------------------------- names
@@ -182,11 +182,12 @@ var tags = {
   'azd-env-name': environmentName
 }
 
-// The secrets that the function may write to. A role can only be given on a secret that exists.
+// The secrets that the function may write. Azure accepts a role on a secret only if the secret exists.
 var usingRefreshTokens = filter(items(accounts), entry => !empty(entry.value.?refreshToken))
 var refreshTokenSecrets = union(map(usingRefreshTokens, entry => entry.value.?refreshToken ?? ''), [])
 
-// Absent, not blank: the function takes a blank CALLERS for a fault, and never for "open to everyone".
+// The setting is left out, not left blank: the function reports a blank CALLERS as a fault, so that it never comes to
+// mean "open to everyone".
 var callersSetting = callers == null ? {} : {
   CALLERS: string(callers)
 }
@@ -321,7 +322,7 @@ module workbook 'monitoring/workbook.bicep' = {
   }
 }
 
-// ---------------------------------------------------------------- for azd, availability.bicep and the operator
+// ---------------------------------------------------------------- outputs for azd, availability.bicep, the operator
 
 output AZURE_RESOURCE_GROUP string = group.name
 output AZURE_FUNCTION_NAME string = function.outputs.name

@@ -1,8 +1,8 @@
-"""The function in OpenAPI 3.1: `python -m infra.openapi` writes infra/openapi.json.
+"""Describes the function in OpenAPI 3.1: `python -m infra.openapi` writes infra/openapi.json.
 
-Schemas come from the pydantic models and statuses from the error tree; what is here by hand are the
-words, the problem, and what Azure's host answers by itself. tests/unit/test_openapi.py holds
-the file to this module, tests/e2e/test_openapi.py to the live function.
+Schemas come from the pydantic models, statuses from the error tree. Only the texts, the problem, and the
+answers of Azure's own host are written by hand. tests/unit/test_openapi.py compares the file with this
+module, tests/e2e/test_openapi.py compares it with the live function.
 
 Source: OpenAPI Specification 3.1.1, RFC 9457, RFC 7240; host answers as infra/local/functions/host.py gives them.
 """
@@ -19,7 +19,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from pydantic_core import SchemaValidator
 from pydantic_core.core_schema import BeforeValidatorFunctionSchema, WithDefaultSchema
 
-from infra import openapi_words as words
+from infra import openapi_words
 from shared.contract import CancelRequest, CancelResult
 from shared.credentials.health import Health
 from shared.errors import (
@@ -40,13 +40,13 @@ type Json = dict[str, Any]
 
 
 class _Schema(GenerateJsonSchema):
-    """pydantic's schemas without made-up titles, and without the null that a validator refuses."""
+    """Makes pydantic's schemas without invented titles, and without a null that the model's validator refuses."""
 
     def field_title_should_be_set(self, _schema: object) -> bool:
         return False
 
     def default_schema(self, schema: WithDefaultSchema) -> Json:
-        if schema.get("default") is None:  # left out is what it means, and sending null may be refused
+        if schema.get("default") is None:  # None means "left out"; the model may refuse a null that is sent
             return self.generate_inner(schema["schema"])
         return super().default_schema(schema)
 
@@ -59,7 +59,7 @@ class _Schema(GenerateJsonSchema):
 
 
 def _refuses_null(schema: BeforeValidatorFunctionSchema) -> bool:
-    # As a validator of its own, on a core schema that takes anything.
+    # Run only this validator, on a core schema that accepts any value.
     alone = SchemaValidator(schema | {"schema": {"type": "any"}})
     try:
         alone.validate_python(None)
@@ -69,19 +69,19 @@ def _refuses_null(schema: BeforeValidatorFunctionSchema) -> bool:
 
 
 def document() -> Json:
-    """Return the whole description."""
+    """Return the whole OpenAPI document."""
     return {
         "openapi": "3.1.1",
-        "info": {"title": words.TITLE, "version": "1.0.0", "description": words.DESCRIPTION},
+        "info": {"title": openapi_words.TITLE, "version": "1.0.0", "description": openapi_words.DESCRIPTION},
         "servers": [{"url": "https://{host}", "variables": {"host": {"default": "FUNCTION.azurewebsites.net"}}}],
         "paths": {PATH: {"post": _cancel(), "get": _health()}},
         "components": {
             "schemas": _schemas(),
             "parameters": {
                 name: {"name": name, "in": "header", "description": text, "schema": schema}
-                for name, (text, schema) in words.HEADERS.items()
+                for name, (text, schema) in openapi_words.HEADERS.items()
             },
-            "securitySchemes": words.SECURITY_SCHEMES,
+            "securitySchemes": openapi_words.SECURITY_SCHEMES,
         },
     }
 
@@ -89,19 +89,19 @@ def document() -> Json:
 def _cancel() -> Json:
     return {
         "operationId": "cancelOrder",
-        "summary": words.CANCEL_SUMMARY,
-        "description": words.CANCEL_DESCRIPTION.format(limit=BODY_LIMIT_BYTES),
-        "security": [{"functionKey": []}, *({"functionKey": [], **proof} for proof in words.PROOFS)],
-        "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in words.HEADERS],
+        "summary": openapi_words.CANCEL_SUMMARY,
+        "description": openapi_words.CANCEL_DESCRIPTION.format(limit=BODY_LIMIT_BYTES),
+        "security": [{"functionKey": []}, *({"functionKey": [], **proof} for proof in openapi_words.PROOFS)],
+        "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in openapi_words.HEADERS],
         "requestBody": {
             "required": True,
-            "content": {"application/json": _content("CancelRequest", words.REQUEST_EXAMPLES)},
+            "content": {"application/json": _content("CancelRequest", openapi_words.REQUEST_EXAMPLES)},
         },
         "responses": {
             "200": {
-                "description": words.CANCELLED,
+                "description": openapi_words.CANCELLED,
                 "headers": _ANSWER_HEADERS,
-                "content": {"application/json": _content("CancelResult", words.RESULT_EXAMPLES)},
+                "content": {"application/json": _content("CancelResult", openapi_words.RESULT_EXAMPLES)},
             },
             **{str(status): _problem(status, codes) for status, codes in _codes().items()},
         },
@@ -113,22 +113,22 @@ def _health() -> Json:
     report = {"headers": no_store, "content": {"application/json": {"schema": _reference("Health")}}}
     return {
         "operationId": "checkHealth",
-        "summary": words.HEALTH_SUMMARY,
-        "description": words.HEALTH_DESCRIPTION,
+        "summary": openapi_words.HEALTH_SUMMARY,
+        "description": openapi_words.HEALTH_DESCRIPTION,
         "security": [{"functionKey": []}],
         "responses": {
-            "200": {"description": words.HEALTHY, **report},
-            "401": {"description": words.HOST_ANSWERS[401]},
-            "429": {"description": words.HOST_ANSWERS[429]},
+            "200": {"description": openapi_words.HEALTHY, **report},
+            "401": {"description": openapi_words.HOST_ANSWERS[401]},
+            "429": {"description": openapi_words.HOST_ANSWERS[429]},
             "500": _problem(500, OurFault.codes),
-            "503": {"description": words.UNHEALTHY, **report},
+            "503": {"description": openapi_words.UNHEALTHY, **report},
         },
     }
 
 
 def _problem(status: int, codes: Iterable[str]) -> Json:
-    host = words.HOST_ANSWERS.get(status)
-    listed = "\n".join(f"- `{code}`: {words.CODES[code]}" for code in codes)
+    host = openapi_words.HOST_ANSWERS.get(status)
+    listed = "\n".join(f"- `{code}`: {openapi_words.CODES[code]}" for code in codes)
     schema = {"schema": _reference(f"Problem{status}")}
     return {
         "description": f"{listed}\n\n{host}" if host else listed,
@@ -149,10 +149,10 @@ def _problem_of(status: int, codes: Iterable[str]) -> Json:
 
 def _codes() -> dict[int, list[str]]:
     """Return the codes of each status, in the order of the statuses."""
-    found = defaultdict(list)
+    codes = defaultdict(list)
     for code, status in all_codes():
-        found[status].append(code)
-    return dict(sorted(found.items()))
+        codes[status].append(code)
+    return dict(sorted(codes.items()))
 
 
 def _reference(model: str) -> Json:
@@ -167,12 +167,12 @@ def _content(model: str, examples: Json) -> Json:
 
 
 _ANSWER_HEADERS: Json = {
-    "Preference-Applied": {"description": words.PREFERENCE_APPLIED, "schema": {"type": "string"}},
-    "Cache-Control": {"description": "Answers are never kept.", "schema": {"const": "no-store"}},
+    "Preference-Applied": {"description": openapi_words.PREFERENCE_APPLIED, "schema": {"type": "string"}},
+    "Cache-Control": {"description": "Answers must not be cached.", "schema": {"const": "no-store"}},
 }
 _RETRY_AFTER: Json = {
     "Retry-After": {
-        "description": words.RETRY_AFTER,
+        "description": openapi_words.RETRY_AFTER,
         "schema": {"type": "integer", "minimum": 1, "maximum": RETRY_AFTER_MAX_S},
     }
 }
@@ -184,17 +184,17 @@ def _schemas() -> Json:
     inputs: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = [
         ("request", sent, TypeAdapter(CancelRequest)),
         ("result", answered, TypeAdapter(CancelResult)),
-        ("fault", answered, TypeAdapter(FieldError)),
-        ("theirs", answered, TypeAdapter(PartnerCenterError)),
+        ("field error", answered, TypeAdapter(FieldError)),
+        ("Partner Center error", answered, TypeAdapter(PartnerCenterError)),
         ("health", answered, TypeAdapter(Health)),
     ]
     _, generated = TypeAdapter.json_schemas(inputs, ref_template=REFERENCE, schema_generator=_Schema)
     schemas: Json = generated["$defs"] | {"Problem": _problem_schema()}
     for name, schema in schemas.items():
-        schema["description"] = words.SCHEMAS[name]
+        schema["description"] = openapi_words.SCHEMAS[name]
         if "properties" in schema:
             schema["additionalProperties"] = False
-            for member, text in words.MEMBERS[name].items():
+            for member, text in openapi_words.MEMBERS[name].items():
                 schema["properties"][member]["description"] = text
     schemas |= {f"Problem{status}": _problem_of(status, codes) for status, codes in _codes().items()}
     return dict(sorted(schemas.items()))
@@ -218,7 +218,7 @@ def _problem_schema() -> Json:
 
 
 def text() -> str:
-    """Return the file's content."""
+    """Return the content of infra/openapi.json."""
     return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
 
 

@@ -1,6 +1,7 @@
-"""The words of the OpenAPI description, and the few schemas that no model gives.
+"""The texts of the OpenAPI description, and the few schemas that do not come from a model.
 
-Each table is complete, and has nothing that the code does not have: tests/unit/test_openapi.py checks both.
+Each table has an entry for every name in the code, and no other: tests/unit/test_openapi.py checks both ways.
+CODES is also the table of errors in the documents.
 """
 
 from typing import Any
@@ -11,51 +12,52 @@ type Json = dict[str, Any]
 
 TITLE = "Cancel Partner Center orders"
 DESCRIPTION = """\
-Cancels one order of Microsoft Partner Center, whole or by line items, and answers with the order in one
-normalized form, or with one problem (RFC 9457) whose `code` never changes its meaning.
+Cancels one order of Microsoft Partner Center, whole or by line items. Answers with the order in one normalized form,
+or with one problem (RFC 9457) whose `code` never changes its meaning.
 
-Calling again with the same body is safe: what is cancelled already answers `already_cancelled`."""
+Sending the same body again is safe: an order that is cancelled already is answered with `already_cancelled`."""
 
 CANCEL_SUMMARY = "Cancel an order, or some of its line items"
 CANCEL_DESCRIPTION = """\
-Stricter than JSON Schema can say. Refused with 400 are also: a name that stands twice in one object; a
-`lineItemNumber` that stands twice in `lineItems`; numbers that are not written as integers (`0.0`), NaN and Infinity;
-texts with half of a surrogate pair (`"\\ud800"`); a byte order mark. Refused with 415: any other media type, charset
-or content encoding than JSON, UTF-8 and none. Refused with 413: more than {limit} bytes.
+The function is stricter than a JSON schema can express. It refuses with 400: a name that is twice in one object; a
+`lineItemNumber` that is twice in `lineItems`; numbers that are not written as integers (`0.0`), NaN and Infinity;
+texts with half of a surrogate pair (`"\\ud800"`); a byte order mark. It refuses with 415: any media type except JSON,
+any charset except UTF-8, and any content encoding. It refuses with 413: more than {limit} bytes.
 
-Send a `Content-Length`: Azure's host hands chunked bodies over as empty ones, which answer 400 `invalid_json`.
+Send a `Content-Length`. Azure's host passes a chunked body on as an empty one, which is answered with 400
+`invalid_json`.
 
-Whether only the function key is needed or also a proof of who calls, the operator decides (setting CALLERS)."""
+The operator's setting CALLERS decides whether the function key is enough, or the caller must also prove who it is."""
 CANCELLED = "The order as it is now. Branch on `outcome`."
 
 HEALTH_SUMMARY = "Check that every account's credential works"
 HEALTH_DESCRIPTION = """\
-Gets a token for each account that is not switched off, and cancels nothing. Needs the function key, no other proof."""
+Gets a token for each account that is not switched off. Cancels nothing. Needs the function key and no other proof."""
 HEALTHY = "Every account's credential works."
 UNHEALTHY = "The credential of at least one account does not work; `accounts` says which."
 
-PREFERENCE_APPLIED = "The seconds that were used, where `Prefer: wait` was understood."
-RETRY_AFTER = "Seconds after which to ask again."
+PREFERENCE_APPLIED = "The seconds that the function used, if the request had a valid `Prefer: wait`."
+RETRY_AFTER = "The seconds to wait before the same request is sent again."
 
-# What Azure's host answers before the function sees the request: never with a body, so without a `code`.
+# Answers that Azure's host gives before the function sees the request. They have no body, so no `code`.
 HOST_ANSWERS = {
     401: "With an empty body, from Azure's host: the function key is missing or wrong.",
-    404: "With an empty body, from Azure's host: no such route, or a method that the route does not take.",
-    413: "With an empty body, from Azure's host: the body is beyond the host's own limit.",
+    404: "With an empty body, from Azure's host: the route does not exist, or does not take this method.",
+    413: "With an empty body, from Azure's host: the body is larger than the host's own limit.",
     429: "With an empty body and without Retry-After, from Azure's host: it is overloaded; nothing was changed.",
 }
 
 HEADERS: dict[str, tuple[str, Json]] = {
     "Prefer": (
-        "`wait=SECONDS` (RFC 7240): how long the function may take; taken to the nearest allowed value.",
+        "`wait=SECONDS` (RFC 7240): how long the function may take. The nearest allowed value is used.",
         {"type": "string", "examples": ["wait=60"]},
     ),
     "Idempotency-Key": (
-        "Goes into the audit record. A repeat needs no key to be safe.",
+        "Is written to the audit record. Sending a request again is safe without it.",
         {"type": "string"},
     ),
     "traceparent": (
-        "W3C Trace Context; its trace id becomes the correlation id where Azure's host gives none.",
+        "W3C Trace Context. Its trace id becomes the correlation id if Azure's host gives none.",
         {"type": "string"},
     ),
 }
@@ -67,22 +69,27 @@ def _header(name: str, description: str) -> Json:
 
 SECURITY_SCHEMES: Json = {
     "functionKey": _header("x-functions-key", "The key of the function, which Azure's host checks."),
-    "callerKey": _header("X-Caller-Key", "A caller's own key, of 32 characters at least."),
+    "callerKey": _header("X-Caller-Key", "The caller's own key, of at least 32 characters."),
     "entra": {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "A token of Entra ID for the function's app, with the app role that the operator asks for;"
+        "description": "A token of Entra ID for the function's app, with the app role that the operator requires."
         " App Service Authentication checks it.",
     },
     "zendeskSignature": _header(
-        "X-Zendesk-Webhook-Signature", "Base64 of HMAC-SHA256 over the timestamp and the body, by Zendesk."
+        "X-Zendesk-Webhook-Signature", "Zendesk's signature: base64 of HMAC-SHA256 over the timestamp and the body."
     ),
-    "zendeskTimestamp": _header("X-Zendesk-Webhook-Signature-Timestamp", "When it was signed: within 5 minutes."),
+    "zendeskTimestamp": _header(
+        "X-Zendesk-Webhook-Signature-Timestamp", "The time of the signature; at most 5 minutes from now."
+    ),
     "webhookId": _header("webhook-id", "The delivery's id (Standard Webhooks)."),
-    "webhookTimestamp": _header("webhook-timestamp", "When it was signed, in Unix seconds: within 5 minutes."),
+    "webhookTimestamp": _header(
+        "webhook-timestamp", "The time of the signature in Unix seconds; at most 5 minutes from now."
+    ),
     "webhookSignature": _header(
-        "webhook-signature", "One or more of `v1,` and base64 of HMAC-SHA256 over id, timestamp and body."
+        "webhook-signature",
+        "One or more signatures: `v1,` and base64 of HMAC-SHA256 over the id, the timestamp and the body.",
     ),
 }
 PROOFS: tuple[dict[str, list[str]], ...] = (
@@ -92,127 +99,153 @@ PROOFS: tuple[dict[str, list[str]], ...] = (
     {"webhookId": [], "webhookTimestamp": [], "webhookSignature": []},
 )
 
+# For a flow maker: what happened to the order, and what to do.
 CODES = {
-    "invalid_json": "The body is not JSON; `detail` has line, column and the usual cure.",
-    "invalid_request": "`errors` lists every fault of the request.",
-    "unknown_account": "No such account; the operator knows the names.",
-    "caller_not_authenticated": "The operator asks callers for a proof, and the call carries none that is valid.",
-    "caller_not_allowed": "Outside what this caller may do.",
-    "customer_not_allowed": "Outside the customers of this account.",
-    "account_off": "The operator switched the account off.",
-    "order_not_found": "The customer has no such order; a new one can take 15 minutes to appear.",
-    "customer_not_found": "Wrong customer, wrong account, or wrong cloud.",
-    "body_too_large": "The body is larger than 64 KiB.",
-    "unsupported_media_type": "Send JSON in UTF-8, not compressed.",
-    "cancellation_window_passed": "Too late for this order.",
-    "not_cancellable": "Not in the order's present state, or not this product.",
-    "not_cancellable_in_production": "Can be cancelled in a sandbox only.",
-    "use_subscription_cancel": "Cancel the subscription instead.",
-    "line_item_mismatch": "No such line, or it has another offer; nothing was changed.",
-    "account_blocked": "Partner Center blocked the customer or the partner.",
-    "throttled": "Too many requests to Partner Center.",
-    "internal_error": "A fault of the function; nothing was changed.",
-    "misconfigured": "The operator must mend the setting that `detail` names.",
-    "credentials_rejected": "Entra ID or Partner Center refused the operator's app; `detail` says why.",
-    "unexpected_answer": "Partner Center's answer has no agreed meaning: look at the order.",
-    "partner_center_unavailable": "Partner Center does not answer; nothing was changed.",
-    "order_busy": "Partner Center is still working on the order.",
-    "credentials_unavailable": "Key Vault or Entra ID does not answer; nothing was changed.",
-    "outcome_unknown": "It may have happened. Ask again with the same body: a repeat is safe and finds out.",
+    "invalid_json": "The body is not JSON; nothing was changed. `detail` gives the line, the column and the usual"
+    " correction.",
+    "invalid_request": "The request has mistakes; nothing was changed. `errors` lists each mistake with its field.",
+    "unknown_account": "The function has no account of this name; nothing was changed. Ask the operator for the names.",
+    "caller_not_authenticated": "The request does not prove who sent it; nothing was changed. Check the caller key, the"
+    " signature or the app role.",
+    "caller_not_allowed": "This caller may not do this; nothing was changed. Ask the operator which accounts and"
+    " customers are allowed, and whether only dry runs are.",
+    "customer_not_allowed": "This account may not be used for this customer; nothing was changed. Ask the operator.",
+    "account_off": "The operator has switched this account off; nothing was changed. Ask the operator.",
+    "order_not_found": "The customer has no such order; nothing was changed. Check the order id, upper and lower case"
+    " included; a new order can take 15 minutes to appear.",
+    "customer_not_found": "The account has no such customer; nothing was changed. Check the customer, the account"
+    " (production or sandbox) and the cloud.",
+    "body_too_large": "The body is larger than 64 KiB; nothing was changed. Send less.",
+    "unsupported_media_type": "The body is compressed, or is not JSON in UTF-8; nothing was changed. Send it as"
+    " `application/json`.",
+    "cancellation_window_passed": "It is too late to cancel this order; nothing was changed. Ask Microsoft's support,"
+    " or let the order run out.",
+    "not_cancellable": "Partner Center does not cancel this product, or not in the order's present state; nothing was"
+    " changed. Look at the order in Partner Center.",
+    "not_cancellable_in_production": "In production Partner Center cancels only perpetual software and software"
+    " subscriptions as orders; nothing was changed. `detail` says where to cancel other products.",
+    "use_subscription_cancel": "This product is cancelled as a subscription, not as an order; nothing was changed."
+    " Cancel its subscription in Partner Center.",
+    "line_item_mismatch": "The order has no such line, or the line has another offer; nothing was changed. Send a dry"
+    " run without `lineItems` to see the order's lines.",
+    "account_blocked": "Partner Center has blocked the customer or the partner; nothing was changed. Remove the block"
+    " in Partner Center, then send the request again.",
+    "throttled": "Partner Center received too many requests; nothing was changed. Send the request again after"
+    " `Retry-After`.",
+    "internal_error": "The function has a fault; nothing was changed. Give the operator the `correlationId`.",
+    "misconfigured": "A setting of the function is wrong; nothing was changed. The operator must correct the setting"
+    " that `detail` names.",
+    "credentials_rejected": "Microsoft refused the function's own sign-in; nothing was changed. Tell the operator;"
+    " `detail` gives the reason.",
+    "unexpected_answer": "Partner Center gave an answer that the function does not know, so the order's state is not"
+    " certain. Look at the order in Partner Center.",
+    "partner_center_unavailable": "Partner Center does not answer; nothing was changed. Send the request again after"
+    " `Retry-After`.",
+    "order_busy": "Partner Center is still working on this order; nothing was changed. Send the request again in some"
+    " minutes.",
+    "credentials_unavailable": "Key Vault or Entra ID gives no usable answer; nothing was changed. Send the request"
+    " again after `Retry-After`.",
+    "outcome_unknown": "The order may be cancelled. Send the same request again: a repeat is safe, and its answer says"
+    " what happened.",
 }
 
 SCHEMAS = {
-    "CancelRequest": "What to cancel. Without `lineItems`: the whole order. Unknown members are refused.",
+    "CancelRequest": "The order to cancel. Without `lineItems` the whole order is cancelled. Unknown members are"
+    " refused.",
     "LineItemRef": "A line to cancel.",
-    "CancelResult": "The order in one shape for every product: every member is always there, null where Partner"
-    " Center said nothing.",
+    "CancelResult": "The order, in the same shape for every product: every member is always there, and is null if"
+    " Partner Center did not give it.",
     "LineItem": "A line as it is now.",
-    "Outcome": "What happened to the order. `cancelled`: no line lives on. `partially_cancelled`: the lines asked for"
-    " are cancelled, others live on. `already_cancelled`: nothing was left to do. `pending`: Partner Center accepted it"
-    " and the order does not show it yet; a later dry run tells. `dry_run`: nothing was changed.",
+    "Outcome": "The result of the request. `cancelled`: every line is cancelled. `partially_cancelled`: the requested"
+    " lines are cancelled, other lines are not. `already_cancelled`: there was nothing left to cancel. `pending`:"
+    " Partner Center accepted the cancellation and the order does not show it yet; send a dry run later to see it."
+    " `dry_run`: nothing was changed.",
     "Guid": "A GUID; upper and lower case are the same.",
-    "Problem": "What went wrong (RFC 9457). Branch on `code`, never on the words.",
-    "FieldError": "One fault of the request.",
-    "PartnerCenterError": "What Partner Center said.",
-    "Health": "Whether each account's credential works.",
-    "Mode": "How far an account may go: cancel, only say what it would cancel, or nothing at all.",
-    "Credential": "How an account proves itself to Entra ID.",
-    "AccountHealth": "One account. One that is switched off is not tried and counts as healthy.",
+    "Problem": "The reason why the request failed (RFC 9457). Branch on `code`, not on the texts.",
+    "FieldError": "One mistake in the request.",
+    "PartnerCenterError": "Partner Center's own error.",
+    "Health": "The state of each account's credential.",
+    "Mode": "`live`: the account cancels. `dry_run`: it only says what it would cancel. `off`: it does nothing.",
+    "Credential": "The kind of credential with which an account signs in to Entra ID.",
+    "AccountHealth": "One account. An account that is switched off is not tried, and counts as healthy.",
 }
 
 MEMBERS: dict[str, dict[str, str]] = {
     "CancelRequest": {
-        "customerTenantId": "The customer's tenant.",
-        "orderId": "The order's id as Partner Center has it, in its own case; its alternate id is passed on too.",
-        "lineItems": "The lines to cancel, each number once. Left out: the whole order.",
-        "account": "One of the operator's accounts. Left out: the only one, or the one called `default`.",
-        "ticketId": "For the audit record, and given back in the answer.",
-        "reason": "For the audit record.",
-        "dryRun": "True: read the order and say what would be cancelled, change nothing.",
+        "customerTenantId": "The id of the customer's tenant.",
+        "orderId": "The order's id as Partner Center shows it, upper and lower case included. The order's alternate id"
+        " is passed on to Partner Center too.",
+        "lineItems": "The lines to cancel, each number once. Without it the whole order is cancelled.",
+        "account": "The name of one of the operator's accounts. Without it the only account is used, or the one named"
+        " `default`.",
+        "ticketId": "The ticket's id. It is written to the audit record and returned in the answer.",
+        "reason": "The reason for the cancellation. It is written to the audit record.",
+        "dryRun": "True: read the order, say what would be cancelled, and change nothing.",
     },
     "LineItemRef": {
-        "lineItemNumber": "The line's number in the order; the first is 0.",
-        "offerId": "If given, it must be the line's offer, compared without case; else nothing is changed.",
+        "lineItemNumber": "The line's number in the order; the first line is 0.",
+        "offerId": "The line's offer, as a check: if the line has another offer, nothing is changed. Upper and lower"
+        " case are the same.",
     },
     "CancelResult": {
-        "outcome": "What happened; branch on it.",
+        "outcome": "The result of the request; branch on it.",
         "orderId": "The order's id.",
-        "alternateId": "The order's other id.",
-        "customerTenantId": "The customer's tenant, in lower case.",
+        "alternateId": "The order's second id.",
+        "customerTenantId": "The id of the customer's tenant, in lower case.",
         "status": "Partner Center's status of the order, in lower case.",
-        "billingCycle": "How the order is billed, in lower case.",
+        "billingCycle": "How often the order is billed, in lower case.",
         "currencyCode": "The order's currency.",
-        "creationDate": "When the order was made, in UTC (RFC 3339).",
-        "dryRun": "True if nothing was changed, because the request or the account's mode said so.",
-        "cancelledLineItems": "The numbers of all lines that are cancelled; in a dry run of those that would newly be.",
-        "lineItems": "Every line of the order.",
-        "account": "The account that was used.",
-        "ticketId": "As it was sent.",
+        "creationDate": "The time at which the order was created, in UTC (RFC 3339).",
+        "dryRun": "True if nothing was changed because the request or the account's mode asks for a dry run.",
+        "cancelledLineItems": "The numbers of all cancelled lines. In a dry run: of the lines that would be cancelled.",
+        "lineItems": "All lines of the order.",
+        "account": "The name of the account that was used.",
+        "ticketId": "The ticket's id from the request.",
         "requestId": "The id of the request to Partner Center (MS-RequestId).",
-        "correlationId": "The id of this call in every log (MS-CorrelationId); Microsoft's support asks for it.",
+        "correlationId": "The id of this call in every log (MS-CorrelationId). Microsoft's support asks for it.",
     },
     "LineItem": {
         "lineItemNumber": "The line's number.",
         "offerId": "The line's offer.",
-        "friendlyName": "What was bought, in words.",
-        "quantity": "How many; 0 where the line is cancelled.",
-        "termDuration": "For how long, as an ISO 8601 duration.",
-        "subscriptionId": "The line's subscription.",
+        "friendlyName": "The product's name.",
+        "quantity": "The quantity that was bought; 0 if the line is cancelled.",
+        "termDuration": "The length of the term, as an ISO 8601 duration.",
+        "subscriptionId": "The id of the line's subscription.",
         "cancelled": "True if the line is cancelled: its quantity is 0, or the order's status is `cancelled`.",
     },
     "Problem": {
-        "type": "`code` is the stable name.",
-        "title": "The status in words.",
+        "type": "Always `about:blank`; `code` identifies the problem.",
+        "title": "The name of the HTTP status.",
         "status": "The HTTP status.",
-        "detail": "What failed and what to do, for people.",
-        "instance": "This call, as a URN of its request id.",
-        "code": "What went wrong; branch on it.",
-        "retryable": "True: ask again with the same body after Retry-After. False: asking again does not help.",
-        "errors": "Every fault of the request; empty but for 400.",
-        "partnerCenter": "What Partner Center said, null if it said nothing.",
+        "detail": "A text for people: what failed and what to do.",
+        "instance": "The id of this call, as a URN of its request id.",
+        "code": "The kind of problem; branch on it.",
+        "retryable": "True: send the same body again after `Retry-After`. False: sending it again does not help.",
+        "errors": "All mistakes in the request; empty for every status except 400.",
+        "partnerCenter": "Partner Center's own error, null if Partner Center gave none.",
         "requestId": "The id of the request to Partner Center (MS-RequestId).",
-        "correlationId": "The id of this call in every log (MS-CorrelationId); Microsoft's support asks for it.",
+        "correlationId": "The id of this call in every log (MS-CorrelationId). Microsoft's support asks for it.",
     },
     "FieldError": {
-        "pointer": "Where, as a JSON Pointer (RFC 6901); empty for the whole body.",
-        "message": "What is wrong there.",
+        "pointer": "The place of the mistake, as a JSON Pointer (RFC 6901); empty for the whole body.",
+        "message": "A text for people: what is wrong there.",
     },
     "PartnerCenterError": {
         "code": "Partner Center's error code, always as text.",
-        "description": "Partner Center's words.",
+        "description": "Partner Center's description of the error.",
     },
     "Health": {
-        "healthy": "True if every account's is.",
-        "time": "When this was found, in UTC.",
-        "accounts": "Each account by its name.",
+        "healthy": "True if every account is healthy.",
+        "time": "The time of the check, in UTC.",
+        "accounts": "The accounts by their names.",
     },
     "AccountHealth": {
-        "healthy": "True if a token could be had, or the account is switched off.",
-        "mode": "How far the account may go.",
-        "credential": "How the account proves itself to Entra ID.",
-        "expiresOn": "The earliest known end of what it proves itself with; null if unknown.",
-        "code": "Why it is not healthy, as in a problem.",
-        "detail": "What failed and what to do, for people.",
+        "healthy": "True if the account got a token, or is switched off.",
+        "mode": "What the account may do.",
+        "credential": "The kind of credential with which the account signs in to Entra ID.",
+        "expiresOn": "The time at which the credential ends, as far as it is known; else null.",
+        "code": "The kind of problem if the account is not healthy; the codes are those of a problem.",
+        "detail": "A text for people: what failed and what to do.",
     },
 }
 

@@ -1,15 +1,15 @@
-"""`python -m infra.package`: make `dist/`, the tree that azd uploads as it is.
+"""`python -m infra.package`: build `dist/`, the folder that azd uploads unchanged.
 
-azd's default for Python is a build in Azure (`remoteBuild`), which ships no byte code: each cold start
-then compiles every module again, since what is deployed cannot be written to. So it is built here:
-wheels for the machines of Flex Consumption, our code beside them, and byte code that is never held
-against its source (`unchecked-hash`), because unpacking an archive changes the times of files.
+By default azd builds Python apps in Azure (`remoteBuild`), without byte code. The deployed folder is read-only, so each
+cold start would compile every module again. Therefore the package is built here: wheels for the machines of Flex
+Consumption, our code, and byte code that Python does not compare with its source (`unchecked-hash`), because unpacking
+an archive changes the times of files.
 
-In a folder of its own, not where the code is: there such byte code would go on running after an edit.
+The folder is separate from the sources: beside them, such byte code would still run after an edit.
 
-Sources: what azd makes of `dist`, `remoteBuild` and .funcignore is in Azure/azure-dev, cli/azd/pkg/project
-(project_utils.go, framework_service_python.go; read 2026-11-22). The worker's search path:
-`.python_packages/lib/site-packages` (python/proxyV4/worker.py of Azure/azure-functions-python-worker).
+Source: Azure/azure-dev, cli/azd/pkg/project (project_utils.go, framework_service_python.go; read 2026-11-22) for
+azd's use of `dist`, `remoteBuild` and .funcignore; python/proxyV4/worker.py of Azure/azure-functions-python-worker for
+the search path `.python_packages/lib/site-packages`.
 """
 
 import argparse
@@ -25,24 +25,24 @@ PACKAGES = ".python_packages/lib/site-packages"
 OUR_CODE = ("cancel_order", "shared")
 OUR_FILES = ("host.json", "requirements.txt")
 
-# Python 3.13 runs on Debian 12 there (glibc 2.36), but Azure's images differ between versions, and wheels for
-# glibc 2.34 have failed on them (Azure/azure-functions-python-worker#1651). Every package has one for 2.28 or less.
+# Azure runs Python 3.13 on Debian 12 (glibc 2.36). But its images differ between versions, and wheels for glibc 2.34
+# have failed on them (Azure/azure-functions-python-worker#1651). Every package has a wheel for glibc 2.28 or older.
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 
 # azd leaves out every __pycache__ unless the folder has a .funcignore.
-NOTHING_IGNORED = "# All of this folder ships. Without this file azd would leave out the byte code.\n"
+FUNCIGNORE = "# Ignores nothing. Without this file azd would leave out the byte code.\n"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m infra.package", description="Make the tree that azd uploads.")
-    parser.add_argument("directory", nargs="?", type=Path, help="new or empty (default: dist, which is made anew)")
-    given: Path | None = parser.parse_args().directory
+    parser = argparse.ArgumentParser(prog="python -m infra.package", description="Build the folder that azd uploads.")
+    parser.add_argument("directory", nargs="?", type=Path, help="new or empty (default: dist, which is replaced)")
+    chosen: Path | None = parser.parse_args().directory
     if refusal := refused_python("{}.{}".format(*sys.version_info), (ROOT / ".python-version").read_text().strip()):
         sys.exit(f"infra.package: {refusal}")
-    if given and given.exists() and any(given.iterdir()):
-        sys.exit(f"infra.package: {given} is not empty")
-    directory = (given or ROOT / "dist").resolve()
-    if not given:
+    if chosen and chosen.exists() and any(chosen.iterdir()):
+        sys.exit(f"infra.package: {chosen} is not empty")
+    directory = (chosen or ROOT / "dist").resolve()
+    if not chosen:
         shutil.rmtree(directory, ignore_errors=True)
     build(directory)
     files = [path for path in directory.rglob("*") if path.is_file()]
@@ -50,41 +50,41 @@ def main() -> None:
 
 
 def refused_python(running: str, wanted: str) -> str:
-    """Return why *running*, a version such as 3.13, cannot build for *wanted*; nothing if it can."""
+    """Return why Python *running* (such as 3.13) cannot build for *wanted*, or "" if it can."""
     if running == wanted:
         return ""
-    return f"Python {wanted} is needed, for byte code runs on no other version; this is {running} ({sys.executable})"
+    return f"Python {wanted} is needed: byte code works only with its own version. This is {running} ({sys.executable})"
 
 
 def build(directory: Path) -> None:
-    """Fill *directory* with the app, its packages and the byte code of both. Ends the process where that fails."""
+    """Fill *directory* with the app, its packages, and the byte code of both. End the process if that fails."""
     directory.mkdir(parents=True, exist_ok=True)
     for name in OUR_CODE:
         shutil.copytree(ROOT / name, directory / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     for name in OUR_FILES:
         shutil.copy(ROOT / name, directory)
-    (directory / ".funcignore").write_text(NOTHING_IGNORED)
+    (directory / ".funcignore").write_text(FUNCIGNORE)
     _install(directory / PACKAGES)
     if not compileall.compile_dir(
         directory,
         quiet=1,
         force=True,
         workers=0,
-        stripdir=directory,  # where it was built is nobody's business, and makes no difference to what is built
+        stripdir=directory,  # the byte code must not contain the path of the folder in which it was built
         invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
     ):
         sys.exit("infra.package: not every module compiles")
 
 
 def _install(target: Path) -> None:
-    """Unpack the wheels that requirements.txt pins, whatever machine this is."""
+    """Unpack into *target* the wheels that requirements.txt pins, for Azure's machines and not for this one."""
     platforms = [option for platform in PLATFORMS for option in ("--platform", platform)]
     pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-compile", "--no-deps"]
     wheels = ["--only-binary=:all:", "--implementation=cp", *platforms, "--target", str(target)]
     done = subprocess.run([*pip, *wheels, "-r", str(ROOT / "requirements.txt")], check=False)  # noqa: S603
     if done.returncode:
         sys.exit("infra.package: pip failed")
-    shutil.rmtree(target / "bin", ignore_errors=True)  # commands, each with this machine's path to Python
+    shutil.rmtree(target / "bin", ignore_errors=True)  # commands that contain the path of this machine's Python
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""`make scan`: checkov over the Bicep files, with what its exit status does not tell.
+"""`make scan`: run checkov over the Bicep files, and also fail in cases where checkov's exit status is 0.
 
 It runs in an environment of its own (.venv-scan, requirements-scan.txt): checkov pins an older pycep-parser than the
-tests use, and beside the newer one pip settles for a checkov of 2022 without a word.
+tests use. In one environment with the newer pycep-parser, pip would silently install a checkov of 2022.
 """
 
 import json
@@ -14,7 +14,7 @@ LIMIT_S = 300
 
 
 def main() -> int:
-    """Print what checkov found; 1 if anything, if it skipped a file that it cannot read, or is another release."""
+    """Print the findings. Return 1 if there are any, if a file was not parsed, or if checkov is not the pinned one."""
     checkov = Path(sys.executable).with_name("checkov")
     command = [str(checkov), "--config-file", "infra/checkov.yaml", "--output", "json"]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=LIMIT_S)  # noqa: S603
@@ -31,8 +31,8 @@ def main() -> int:
     pinned = f"checkov=={summary['checkov_version']}" in (ROOT / "requirements-scan.txt").read_text().splitlines()
     print(f"checkov {summary['checkov_version']}: {summary['resource_count']} resources,", end=" ")
     print(f"{summary['passed']} passed, {summary['failed']} failed, {summary['parsing_errors']} files not parsed")
-    good = summary["passed"] and not summary["failed"] and not summary["parsing_errors"]
-    return 0 if good and pinned else 1
+    is_clean = summary["passed"] and not summary["failed"] and not summary["parsing_errors"]
+    return 0 if is_clean and pinned else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-// The function app: Flex Consumption, Python, no secret in any setting.
+// Deploys the function app: Flex Consumption, Python, without a secret in any setting.
 
 param suffix string
 param location string
@@ -38,7 +38,7 @@ resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   }
 }
 
-// ---------------------------------------------------------------- who may reach it
+// ---------------------------------------------------------------- network access
 
 var ranges = [for (range, i) in allowedIpRanges: {
   name: 'caller-${i}'
@@ -81,7 +81,7 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
       ftpsState: 'Disabled'
       http20Enabled: true
       ipSecurityRestrictions: empty(allowedIpRanges) ? [] : concat(ranges, availabilityTest)
-      scmIpSecurityRestrictionsUseMain: false // a deployment proves itself with an Entra token
+      scmIpSecurityRestrictionsUseMain: false // deploying needs an Entra token, from any address
       ipSecurityRestrictionsDefaultAction: empty(allowedIpRanges) ? 'Allow' : 'Deny'
     }
     functionAppConfig: {
@@ -118,7 +118,7 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
   }
 }
 
-// Deploying takes an Entra identity; the user names and passwords of publishing profiles are off.
+// Deploying needs an Entra identity. The user names and passwords of publishing profiles are turned off.
 resource ftp 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
   parent: site
   name: 'ftp'
@@ -137,7 +137,8 @@ resource scm 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01'
 
 // ---------------------------------------------------------------- settings
 
-// https://learn.microsoft.com/azure/azure-monitor/app/azure-ad-authentication: in the public cloud only.
+// Signing in with Entra exists only in the public cloud:
+// https://learn.microsoft.com/azure/azure-monitor/app/azure-ad-authentication
 var telemetrySignIn = environment().name != 'AzureCloud' ? {} : {
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
 }
@@ -151,16 +152,18 @@ resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
     AzureWebJobsStorage__blobServiceUri: storage.properties.primaryEndpoints.blob
     AzureWebJobsStorage__clientId: identityClientId
     AzureWebJobsStorage__credential: 'managedidentity'
-    // Above our own limit of 64 KiB, so that a body that is too large gets our 413 and not the host's empty one.
+    // Larger than the function's own limit of 64 KiB: the function's 413 has a body with a code, the host's is empty.
     FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '131072'
   })
 }
 
 // ---------------------------------------------------------------- callers with an Entra token
 
-// Always deployed, so that taking the parameter away switches it off. It lets everyone through, signed in or not:
-// ticketing systems have no Entra token. Who a bearer token names is verified here, and what it may do by the
-// function, by app role; without it the function believes no such header (WEBSITE_AUTH_ENABLED is set by this).
+// App Service Authentication verifies bearer tokens; the function decides by app role what the caller may do. Requests
+// without a token pass too, because ticketing systems have none.
+//
+// It is deployed even if `entra` is left out, so that removing the parameter turns it off. Azure sets
+// WEBSITE_AUTH_ENABLED only while it is on; otherwise the function ignores its headers.
 resource authentication 'Microsoft.Web/sites/config@2025-03-01' = {
   parent: site
   name: 'authsettingsV2'

@@ -1,5 +1,5 @@
-// Who the function is: its own identity for storage, Key Vault, telemetry and, where an account says so, Partner
-// Center. User-assigned, so that its rights exist before the function first starts and survive its replacement.
+// Deploys the function's identity for storage, Key Vault, telemetry and, for accounts with managedIdentity, Partner
+// Center. It is user-assigned, so its roles exist before the function first starts and stay if it is replaced.
 
 param name string
 param location string

@@ -1,6 +1,6 @@
-// The option privateNetwork: storage and Key Vault answer in this network only, and what the function sends to
-// Entra ID and Partner Center leaves from one fixed address (which a Conditional Access policy can name). Calls to
-// the function still come from the internet, where ticketing systems and flows are.
+// Deploys the network of the option privateNetwork. Storage and Key Vault answer only in this network. Requests of the
+// function to Entra ID and Partner Center come from one fixed address, which a Conditional Access policy can name.
+// Callers still reach the function from the internet, where ticketing systems and flows are.
 
 param suffix string
 param location string
@@ -17,7 +17,7 @@ var endpoints = [
   {
     name: 'vault'
     resourceId: vaultId
-    // The zone's name is not that of the vault: privatelink.vaultcore.azure.net for NAME.vault.azure.net.
+    // The zone of NAME.vault.azure.net is named privatelink.vaultcore.azure.net.
     zone: 'privatelink${replace(environment().suffixes.keyvaultDns, '.vault.', '.vaultcore.')}'
   }
 ]
@@ -34,7 +34,7 @@ resource address 'Microsoft.Network/publicIPAddresses@2024-07-01' = {
   }
 }
 
-// A subnet has no way out by itself any more (default outbound access ended for new networks on 2026-03-31).
+// New networks have had no outbound access by default since 2026-03-31, so the subnet needs a gateway.
 resource gateway 'Microsoft.Network/natGateways@2024-07-01' = {
   name: 'ng-${suffix}'
   location: location

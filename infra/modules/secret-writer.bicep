@@ -1,4 +1,4 @@
-// Lets the function renew one refresh token: read and write on that secret alone, which must exist already.
+// Lets the function renew one refresh token: it may read and write this secret only. The secret must exist.
 
 param vaultName string
 param secretName string

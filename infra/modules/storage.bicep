@@ -1,4 +1,4 @@
-// What the Functions host needs for itself: the deployed package, its keys, its locks. No data of ours.
+// Deploys the storage of the Functions host: the deployed package, the host's keys and locks. It holds no data of ours.
 
 param name string
 param location string
@@ -6,8 +6,8 @@ param tags object
 param principalId string
 param privateNetwork bool
 
-// https://learn.microsoft.com/azure/azure-functions/functions-reference#connecting-to-host-storage-with-an-identity:
-// Storage Blob Data Owner is what the host needs; queues and tables it needs for triggers that we do not have.
+// The host needs Storage Blob Data Owner. It needs roles for queues and tables only for triggers that we do not have:
+// https://learn.microsoft.com/azure/azure-functions/functions-reference#connecting-to-host-storage-with-an-identity
 var storageBlobDataOwner = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
 
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
@@ -28,7 +28,7 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
     publicNetworkAccess: privateNetwork ? 'Disabled' : 'Enabled'
     networkAcls: {
       defaultAction: privateNetwork ? 'Deny' : 'Allow'
-      bypass: 'AzureServices' // the platform puts the deployed package there
+      bypass: 'AzureServices' // Azure's platform writes the deployed package
     }
   }
 }

@@ -1,4 +1,4 @@
-// Where logs and audit records go.
+// Deploys the storage of logs and audit records: a workspace and Application Insights.
 
 param suffix string
 param location string
@@ -7,11 +7,12 @@ param principalId string
 param logRetentionDays int
 param auditRetentionDays int
 
-// https://learn.microsoft.com/azure/role-based-access-control/built-in-roles: Monitoring Metrics Publisher, which in
-// spite of its name is what sending logs takes too.
+// Monitoring Metrics Publisher, which is also the role for sending logs, in spite of its name:
+// https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
 var monitoringMetricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb'
 
-// https://learn.microsoft.com/azure/azure-monitor/app/azure-ad-authentication: in the public cloud only.
+// Signing in with Entra exists only in the public cloud:
+// https://learn.microsoft.com/azure/azure-monitor/app/azure-ad-authentication
 var entraOnly = environment().name == 'AzureCloud'
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' = {
@@ -27,11 +28,11 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' = {
       disableLocalAuth: true
       enableLogAccessUsingOnlyResourcePermissions: true
     }
-    // No daily cap: what it would drop are audit records.
+    // There is no daily cap, because it would drop audit records.
   }
 }
 
-// The audit records are traces. What is past the retention of the workspace is kept as archive.
+// Audit records are traces. Traces older than the workspace's retention are kept in the archive.
 resource traces 'Microsoft.OperationalInsights/workspaces/tables@2025-07-01' = {
   parent: workspace
   name: 'AppTraces'
@@ -52,7 +53,7 @@ resource applicationInsights 'Microsoft.Insights/components@2020-02-02' = {
     WorkspaceResourceId: workspace.id
     IngestionMode: 'LogAnalytics'
     DisableLocalAuth: entraOnly
-    SamplingPercentage: 100 // an audit record that is sampled away is a lie by omission
+    SamplingPercentage: 100 // sampling would drop audit records
   }
 }
 

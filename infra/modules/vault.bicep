@@ -1,4 +1,4 @@
-// Holds the secrets of the Partner Center accounts and of callers that sign. This creates none of them.
+// Deploys the Key Vault for the secrets of Partner Center accounts and of callers that sign. Creates no secret.
 
 param name string
 param location string
@@ -8,15 +8,15 @@ param workspaceId string
 param privateNetwork bool
 param allowedIpRanges array
 
-// https://learn.microsoft.com/azure/key-vault/general/rbac-guide: Key Vault Secrets User. For the whole vault, which
-// is the function's alone; a role for one secret can only be given once that secret exists.
+// Key Vault Secrets User, for the whole vault, which only the function uses. Azure accepts a role for a single secret
+// only if the secret exists. https://learn.microsoft.com/azure/key-vault/general/rbac-guide
 var keyVaultSecretsUser = '4633458b-17de-408a-b874-0445c86b69e6'
 
 var ipRules = [for range in allowedIpRanges: {
   value: range
 }]
 
-// https://learn.microsoft.com/azure/key-vault/general/migrate-api-version: older versions end on 2027-02-27.
+// Older API versions end on 2027-02-27: https://learn.microsoft.com/azure/key-vault/general/migrate-api-version
 resource vault 'Microsoft.KeyVault/vaults@2026-02-01' = {
   name: name
   location: location
@@ -53,7 +53,7 @@ resource reader 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// Who read or wrote which secret, and when.
+// Records each read and write of a secret: by whom and when.
 resource logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'audit'
   scope: vault

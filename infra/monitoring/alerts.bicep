@@ -1,4 +1,4 @@
-// Who is told of what. Each alert's question is a file in alerts/; the tests ask it of records that the function logged.
+// Deploys the alerts. Each alert's query is a file in alerts/; the tests run it on records that the function logged.
 
 param suffix string
 param location string
@@ -10,7 +10,7 @@ resource applicationInsights 'Microsoft.Insights/components@2020-02-02' existing
   name: applicationInsightsName
 }
 
-// ---------------------------------------------------------------- who is told
+// ---------------------------------------------------------------- receivers
 
 resource operators 'Microsoft.Insights/actionGroups@2023-01-01' = {
   name: 'ag-${suffix}'
@@ -31,8 +31,11 @@ resource operators 'Microsoft.Insights/actionGroups@2023-01-01' = {
 
 // ---------------------------------------------------------------- alerts
 
-// Two kinds. About an order (split by order, closed by a person): every 15 minutes the query looks at 16, so that each
-// order is told of once, at worst twice. About a state: stays fired while it lasts, resolves itself.
+// There are two kinds. An alert about an order is split by order and closed by a person: its query runs every 15
+// minutes over 16 minutes, so that each order raises it once, at worst twice. An alert about a state stays raised while
+// the state lasts, and then resolves itself.
+//
+// `firstStep` is in the mail to the operator. The heading `name` in docs/operate.md has the rest.
 
 var order = [
   'account'
@@ -62,7 +65,8 @@ var byAccount = [
 var alerts = [
   {
     name: 'sending-without-decided'
-    title: 'A cancellation was sent, and nothing says how it ended'
+    title: 'A cancellation was sent, but its result was not recorded'
+    firstStep: 'The order may be cancelled. Send the same request again, which is safe, or only look with dryRun true.'
     severity: 1
     query: loadTextContent('alerts/sending-without-decided.kql')
     every: 'PT15M'
@@ -73,7 +77,8 @@ var alerts = [
   }
   {
     name: 'outcome-unknown'
-    title: 'Nobody could tell whether an order was cancelled'
+    title: 'It is not known whether an order was cancelled'
+    firstStep: 'The order may be cancelled. Send the same request again, which is safe, or only look with dryRun true.'
     severity: 1
     query: loadTextContent('alerts/outcome-unknown.kql')
     every: 'PT15M'
@@ -84,7 +89,8 @@ var alerts = [
   }
   {
     name: 'pending-not-followed-up'
-    title: 'A cancellation was accepted two hours ago, and nobody has looked since'
+    title: 'A cancellation was accepted two hours ago and is still not confirmed'
+    firstStep: 'Send the same request with dryRun true. If the order is not cancelled, ask Partner Center\'s support.'
     severity: 2
     query: loadTextContent('alerts/pending-not-followed-up.kql')
     every: 'PT15M'
@@ -95,7 +101,8 @@ var alerts = [
   }
   {
     name: 'credentials-rejected'
-    title: 'An account\'s credential is refused'
+    title: 'The credential of an account is refused'
+    firstStep: 'No order of this account can be cancelled. GET /api/cancel_order gives the cause in detail.'
     severity: 1
     query: loadTextContent('alerts/credentials-rejected.kql')
     every: 'PT5M'
@@ -107,6 +114,7 @@ var alerts = [
   {
     name: 'unhealthy'
     title: 'The health check gets no token for an account'
+    firstStep: 'Key Vault, Entra ID or the identity fails. Check Azure\'s status page and the vault\'s firewall.'
     severity: 1
     query: loadTextContent('alerts/unhealthy.kql')
     every: 'PT5M'
@@ -117,7 +125,8 @@ var alerts = [
   }
   {
     name: 'credential-expiring'
-    title: 'An account\'s credential ends within 14 days'
+    title: 'The credential of an account ends within 14 days'
+    firstStep: 'Store a new secret or certificate before that day.'
     severity: 2
     query: loadTextContent('alerts/credential-expiring.kql')
     every: 'PT1H'
@@ -128,7 +137,8 @@ var alerts = [
   }
   {
     name: 'refresh-token-not-stored'
-    title: 'A refresh token could not be renewed in the Key Vault'
+    title: 'A new refresh token could not be stored in the Key Vault'
+    firstStep: 'Cancellations still work. Check the role Key Vault Secrets Officer and the vault\'s firewall.'
     severity: 2
     query: loadTextContent('alerts/refresh-token-not-stored.kql')
     every: 'PT1H'
@@ -139,7 +149,8 @@ var alerts = [
   }
   {
     name: 'throttled'
-    title: 'Partner Center has been throttling for 15 minutes'
+    title: 'Partner Center has throttled calls for 15 minutes'
+    firstStep: 'Callers are asked to wait; no request is lost. Find the busy sender in the workbook and slow it down.'
     severity: 3
     query: loadTextContent('alerts/throttled.kql')
     every: 'PT5M'
@@ -150,7 +161,8 @@ var alerts = [
   }
   {
     name: 'error-rate'
-    title: 'A fifth of all calls fail'
+    title: 'At least a fifth of all calls failed'
+    firstStep: 'Open the workbook and look which codes the calls ended with. internal_error is a bug: report it.'
     severity: 2
     query: loadTextContent('alerts/error-rate.kql')
     every: 'PT15M'
@@ -168,7 +180,7 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for alert 
   kind: 'LogAlert'
   properties: {
     displayName: 'cancel_order: ${alert.title}'
-    description: 'What it means and what to do: docs/operate.md, "${alert.name}".'
+    description: '${alert.firstStep} More: docs/operate.md, "${alert.name}".'
     severity: alert.severity
     enabled: true
     scopes: [
@@ -180,7 +192,7 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for alert 
     evaluationFrequency: alert.every
     windowSize: alert.window
     autoMitigate: alert.resolves
-    // A component that was made a minute ago may not know its tables yet; the queries are checked before.
+    // A new Application Insights component may not have its tables yet. The tests have checked the queries.
     skipQueryValidation: true
     criteria: {
       allOf: [

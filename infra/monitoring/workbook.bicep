@@ -1,5 +1,5 @@
-// What an operator looks at: saved queries and a workbook over the audit records. Each query is a file in queries/;
-// the tests run them on records that the function logged.
+// Deploys saved queries and a workbook that shows the audit records to the operator. Each query is a file in queries/;
+// the tests run it on records that the function logged.
 
 param suffix string
 param location string
@@ -19,7 +19,7 @@ var queries = [
   }
   {
     name: 'accounts-and-callers'
-    title: 'By account and caller'
+    title: 'Calls by account and caller'
     text: loadTextContent('queries/accounts-and-callers.kql')
     chart: 'table'
   }
@@ -31,7 +31,7 @@ var queries = [
   }
   {
     name: 'latency'
-    title: 'Latency: token, Partner Center, total (ms)'
+    title: 'Waiting time in ms: token, Partner Center, total'
     text: loadTextContent('queries/latency.kql')
     chart: 'linechart'
   }
@@ -43,7 +43,7 @@ var queries = [
   }
   {
     name: 'credentials'
-    title: 'Credentials, those that end first on top'
+    title: 'Credentials by the date on which they end'
     text: loadTextContent('queries/credentials.kql')
     chart: 'table'
   }
@@ -52,13 +52,13 @@ var queries = [
 var orderQuery = [
   {
     name: 'order'
-    title: 'All about one order or ticket'
+    title: 'Everything about one order or ticket'
     text: loadTextContent('queries/order.kql')
     chart: 'table'
   }
 ]
 
-// In Application Insights: Logs, Queries, the pack of this name.
+// The operator finds the pack by its name in Application Insights under Logs, Queries.
 resource pack 'Microsoft.OperationalInsights/queryPacks@2019-09-01' = {
   name: 'cancel-order-${suffix}'
   location: location

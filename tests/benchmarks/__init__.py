@@ -1,1 +1,1 @@
-"""What the function costs, measured side by side with what it replaces: `python -m tests.benchmarks`."""
+"""Measures the function beside the clients that it replaces: `python -m tests.benchmarks`."""

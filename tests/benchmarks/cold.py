@@ -1,7 +1,7 @@
-"""New processes to their first answer: ours beside a bare script of the same packages and requests.
+"""From a new process to its first answer: the function beside a bare script with the same packages and requests.
 
-The two in turns. Where the time goes is read off the process's own marks and off the stand-ins' log
-of requests: each request's share runs from the end of the one before to its own answer.
+The two alternate. The parts of the time come from the process's own marks and from the stand-ins' log of requests. The
+share of a request begins with the answer to the request before it and ends with its own answer.
 """
 
 import asyncio
@@ -13,13 +13,13 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from tests.benchmarks.other_end import CUSTOMER, ORDER, OtherEnd
+from tests.benchmarks.partner_center import CUSTOMER, ORDER, PartnerCenter
 from tests.benchmarks.results import Comparison
 from tests.support.local_cloud import ROOT
 
 ROUNDS, ROUNDS_UNCOMPILED = 15, 3
 LIMIT_S = 60.0
-SIDES = ("ours", "bare")
+SCRIPTS = ("ours", "bare")
 AGAINST = "a bare script"
 PARTS = {
     "interpreter": "interpreter",
@@ -33,47 +33,50 @@ PARTS = {
 }
 
 
-async def measure(end: OtherEnd) -> list[Comparison]:
-    end.answer(0)
-    for side in SIDES:
-        await _first_answer(end, side, {})  # compiles what is not compiled yet
-    compiled = await _in_turns(end, ROUNDS, {})
-    with tempfile.TemporaryDirectory(prefix="no-bytecode-") as nothing:
-        without = {"PYTHONPYCACHEPREFIX": nothing, "PYTHONDONTWRITEBYTECODE": "1"}
-        uncompiled = await _in_turns(end, ROUNDS_UNCOMPILED, without)
+async def measure(partner_center: PartnerCenter) -> list[Comparison]:
+    partner_center.answer_after(0)
+    for script in SCRIPTS:
+        await _first_answer(partner_center, script, {})  # compiles the modules that are not compiled yet
+    compiled = await _alternate(partner_center, ROUNDS, {})
+    with tempfile.TemporaryDirectory(prefix="no-bytecode-") as empty:
+        no_bytecode = {"PYTHONPYCACHEPREFIX": empty, "PYTHONDONTWRITEBYTECODE": "1"}
+        uncompiled = await _alternate(partner_center, ROUNDS_UNCOMPILED, no_bytecode)
 
-    found = [
+    counts = [round_["requests"] for round_ in compiled["ours"]]
+    return [
         _compare("answer", "cold: new process to first answer", compiled),
         _compare("uncompiled", "the same without .pyc files", uncompiled),
-        *(_compare(part, f"cold, of which {words}", compiled) for part, words in PARTS.items()),
+        *(_compare(part, f"cold, of which {title}", compiled) for part, title in PARTS.items()),
+        Comparison("requests/cold", "requests for a whole order, cold", "", [max(counts)]),
     ]
-    counts = [one["requests"] for one in compiled["ours"]]
-    found.append(Comparison("requests/cold", "requests for a whole order, cold", "", [max(counts)]))
-    return found
 
 
-def _compare(key: str, what: str, rounds: Mapping[str, list[dict[str, float]]]) -> Comparison:
-    ours, bare = ([one[key if key != "uncompiled" else "answer"] for one in rounds[side]] for side in SIDES)
-    return Comparison(f"cold/{key}", what, "ms", ours, AGAINST, bare)
+def _compare(key: str, title: str, rounds: Mapping[str, list[dict[str, float]]]) -> Comparison:
+    part = "answer" if key == "uncompiled" else key
+    ours, bare = ([round_[part] for round_ in rounds[script]] for script in SCRIPTS)
+    return Comparison(f"cold/{key}", title, "ms", ours, AGAINST, bare)
 
 
-async def _in_turns(end: OtherEnd, rounds: int, environment: Mapping[str, str]) -> dict[str, list[dict[str, float]]]:
-    found: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
-    names = SIDES
+async def _alternate(
+    partner_center: PartnerCenter, rounds: int, environment: Mapping[str, str]
+) -> dict[str, list[dict[str, float]]]:
+    """Run both scripts in each round, every time in the opposite order; return their rounds by script."""
+    by_script: dict[str, list[dict[str, float]]] = {script: [] for script in SCRIPTS}
+    order = SCRIPTS
     for _ in range(rounds):
-        for side in names:
-            found[side].append(await _first_answer(end, side, environment))
-        names = names[::-1]
-    return found
+        for script in order:
+            by_script[script].append(await _first_answer(partner_center, script, environment))
+        order = order[::-1]
+    return by_script
 
 
-async def _first_answer(end: OtherEnd, side: str, environment: Mapping[str, str]) -> dict[str, float]:
-    """Run one process and return the milliseconds of each part, of the whole, and its requests."""
-    end.forget()
+async def _first_answer(partner_center: PartnerCenter, script: str, environment: Mapping[str, str]) -> dict[str, float]:
+    """Run one process; return the milliseconds of each part and of the whole, and the number of requests."""
+    partner_center.forget()
     spawned = time.time()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "tests.benchmarks.first_answer", side, CUSTOMER, ORDER),
+        *("-m", "tests.benchmarks.first_answer", script, CUSTOMER, ORDER),
         cwd=ROOT,
         env={**os.environ, **environment},
         stdin=asyncio.subprocess.DEVNULL,
@@ -87,21 +90,21 @@ async def _first_answer(end: OtherEnd, side: str, environment: Mapping[str, str]
             process.kill()
             await process.wait()
     if process.returncode:
-        raise RuntimeError(f"{side} ended with status {process.returncode}")
-    return parts(spawned, json.loads(output), end.requests())
+        raise RuntimeError(f"{script} ended with status {process.returncode}")
+    return parts(spawned, json.loads(output), partner_center.requests())
 
 
 def parts(spawned: float, marks: Mapping[str, float], requests: list[dict[str, Any]]) -> dict[str, float]:
-    """Return the milliseconds of each of PARTS and of the whole, and how many *requests* there were."""
-    at = [spawned, marks["started"], marks["imported"], marks["ready"], requests[0]["time"]]
+    """Return the milliseconds of each of PARTS and of the whole, and the number of *requests*."""
+    times = [spawned, marks["started"], marks["imported"], marks["ready"], requests[0]["time"]]
     seconds = dict.fromkeys(PARTS, 0.0)
-    for name, began, ended in zip(PARTS, at, at[1:], strict=False):
+    for name, began, ended in zip(PARTS, times, times[1:], strict=False):
         seconds[name] = ended - began
-    before = at[-1]
+    before = times[-1]
     for request in requests:
         ended = request["time"] + request["took_s"]
         seconds[request["service"]] += ended - before
         before = ended
     seconds["partner_center"] += marks["answered"] - before
-    found = {name: one * 1000 for name, one in seconds.items()}
-    return found | {"answer": (marks["answered"] - spawned) * 1000, "requests": float(len(requests))}
+    milliseconds = {name: taken * 1000 for name, taken in seconds.items()}
+    return milliseconds | {"answer": (marks["answered"] - spawned) * 1000, "requests": float(len(requests))}

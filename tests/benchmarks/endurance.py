@@ -1,7 +1,7 @@
-"""50,000 calls of one process: does memory grow, do calls slow down?
+"""50,000 calls of one process: how much its memory grows, and whether calls become slower.
 
-The first and the last thousand are a minute apart, in which the machine changes its pace: so each is
-told in units of the bare request, made in turns with ours.
+The speed of the machine changes in the minute between the first and the last thousand calls. So both are measured as
+multiples of the bare request, which alternates with the function.
 """
 
 import asyncio
@@ -10,30 +10,31 @@ import re
 from pathlib import Path
 from statistics import median
 
-from tests.benchmarks.other_end import OtherEnd
+from tests.benchmarks.clients import Client, open_clients, timed
+from tests.benchmarks.partner_center import PartnerCenter
 from tests.benchmarks.results import Comparison
-from tests.benchmarks.sides import Side, sides, timed
 
 CALLS = 50_000
-STRETCH, PIECE = 1_000, 100  # calls at the start and the end that are compared, and in each value
-IN_FLIGHT = 4  # between them, to be done sooner
-WARM_UP = 200  # of the first thousand: connections and caches
+COMPARED = 1_000  # calls at the start and at the end
+BLOCK = 100  # calls in each value
+WARM_UP = 200  # of the compared calls; they open connections and fill caches
+IN_FLIGHT = 4  # for the calls between, which are not compared, so that they take less time
 
 
-async def measure(end: OtherEnd) -> list[Comparison]:
-    end.answer(0)
-    async with sides(end) as every:
-        ours, bare = every["ours"], every["httpx"]
-        await _several(ours, WARM_UP)
-        await timed(bare, PIECE)
-        pieces = (STRETCH - WARM_UP) // PIECE
-        first = await _in_units_of(bare, ours, pieces)
+async def measure(partner_center: PartnerCenter) -> list[Comparison]:
+    partner_center.answer_after(0)
+    async with open_clients(partner_center) as clients:
+        ours, bare = clients["ours"], clients["httpx"]
+        await _call_many(ours, WARM_UP)
+        await timed(bare, BLOCK)
+        blocks = (COMPARED - WARM_UP) // BLOCK
+        first = await _multiples(ours, bare, blocks)
         memory_mib = _memory_mib()
 
-        await _several(ours, CALLS - 2 * STRETCH)
-        end.forget()  # else the stand-in is the slower for its memories
+        await _call_many(ours, CALLS - 2 * COMPARED)
+        partner_center.forget()  # the stand-in becomes slower with the requests that it remembers
         await timed(ours, WARM_UP)
-        last = await _in_units_of(bare, ours, pieces)
+        last = await _multiples(ours, bare, blocks)
         grown_mib = _memory_mib() - memory_mib
 
     return [
@@ -42,7 +43,7 @@ async def measure(end: OtherEnd) -> list[Comparison]:
     ]
 
 
-async def _several(ours: Side, calls: int) -> None:
+async def _call_many(ours: Client, calls: int) -> None:
     left = iter(range(calls))
 
     async def caller() -> None:
@@ -54,19 +55,20 @@ async def _several(ours: Side, calls: int) -> None:
             callers.create_task(caller())
 
 
-async def _in_units_of(bare: Side, ours: Side, pieces: int) -> list[float]:
-    """Return the median of ours, in medians of the bare request's, for each of *pieces*."""
-    found = []
-    for _ in range(pieces):
-        mine, others = (await timed(ours, PIECE))[0], (await timed(bare, PIECE))[0]
-        found.append(median(mine) / median(others))
-    return found
+async def _multiples(ours: Client, bare: Client, blocks: int) -> list[float]:
+    """Return, for each of *blocks*, the median time of *ours* divided by that of *bare*."""
+    multiples = []
+    for _ in range(blocks):
+        ours_ms, _ours_cpu = await timed(ours, BLOCK)
+        bare_ms, _bare_cpu = await timed(bare, BLOCK)
+        multiples.append(median(ours_ms) / median(bare_ms))
+    return multiples
 
 
 def _memory_mib() -> float:
-    """Return what this process holds, as Linux counts it."""
+    """Return the resident memory of this process, as Linux counts it."""
     gc.collect()
-    found = re.search(r"^VmRSS:\s+(\d+)", Path("/proc/self/status").read_text(), re.MULTILINE)
-    if not found:
+    resident = re.search(r"^VmRSS:\s+(\d+)", Path("/proc/self/status").read_text(), re.MULTILINE)
+    if not resident:
         raise RuntimeError("/proc/self/status has no VmRSS")
-    return int(found[1]) / 1024
+    return int(resident[1]) / 1024

@@ -1,8 +1,8 @@
-"""One process from its start to its first answer: `python -m tests.benchmarks.first_answer SIDE CUSTOMER ORDER`.
+"""`python -m tests.benchmarks.first_answer SCRIPT CUSTOMER ORDER`: run from the start to the first answer.
 
-*ours* is what happens in a new worker: the runtime is loaded, then the function, then a call comes.
-*bare* is a script with the same packages and requests, and nothing else: whatever ours costs on top
-is our own. Prints when it came to what, in seconds since 1970, as JSON.
+*ours* does what a new worker does: load the runtime, load the function, answer a call. *bare* is a script with the
+same packages and requests and nothing else, so the difference is the function's own cost. Prints the time of each mark
+in seconds since 1970, as JSON.
 """
 
 import time
@@ -20,10 +20,10 @@ from pathlib import Path  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# httpx loads its command line, and rich with it, where click is installed. In Azure it is not.
+# httpx loads its command line and rich if click is installed. In Azure click is not installed.
 sys.modules["click"] = None  # type: ignore[assignment]
 
-# Each function imports what it needs itself: the imports are some of what is measured.
+# Each function has imports of its own, because their time is measured too.
 # ruff: noqa: PLC0415
 
 
@@ -36,7 +36,7 @@ async def ours(customer: str, order: str) -> dict[str, float]:
 
     from shared import runtime
 
-    runtime.worker()  # kept; what the call would make first
+    runtime.worker()  # it is cached; otherwise the first call would create it
     ready = time.time()
 
     status, _, body = await worker.invoke(
@@ -59,7 +59,7 @@ async def bare(customer: str, order: str) -> dict[str, float]:
 
     from infra.local.functions.worker import Worker
 
-    Worker(ROOT)  # loads the messages of the runtime, and no app
+    Worker(ROOT)  # loads the runtime's messages, but no app
     imported = time.time()
 
     [account] = json.loads(os.environ["PARTNER_CENTER_ACCOUNTS"]).values()
@@ -90,12 +90,12 @@ async def bare(customer: str, order: str) -> dict[str, float]:
     return {"imported": imported, "ready": ready}
 
 
-async def main(side: str, customer: str, order: str) -> None:
-    found = await {"ours": ours, "bare": bare}[side](customer, order)
-    found |= {"started": STARTED, "answered": time.time()}
-    sys.stdout.write(json.dumps(found))
+async def main(script: str, customer: str, order: str) -> None:
+    marks = await {"ours": ours, "bare": bare}[script](customer, order)
+    marks |= {"started": STARTED, "answered": time.time()}
+    sys.stdout.write(json.dumps(marks))
     sys.stdout.flush()
-    os._exit(0)  # as the host ends a worker: what takes time after the answer is not asked
+    os._exit(0)  # as the host ends a worker, without the time after the answer
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""One comparison in a process of its own, in the local cloud that its environment names; JSON to stdout.
+"""`python -m tests.benchmarks.measure NAME`: make one comparison and write it as JSON to stdout.
 
-`python -m tests.benchmarks.measure NAME`: each begins with nothing loaded and no setting of another's.
+Each comparison has a process of its own, so that it begins with nothing loaded and no settings of another one. The
+environment names the local cloud.
 """
 
 import asyncio
@@ -10,10 +11,10 @@ import os
 import sys
 from dataclasses import asdict
 
-from tests.benchmarks.other_end import OtherEnd
+from tests.benchmarks.partner_center import PartnerCenter
 from tests.benchmarks.results import Comparison
 
-# In the order of the report: the modules here that have a `measure`, and what to say meanwhile.
+# The modules here that have a `measure`, in the order of the report, with the text to show while it runs.
 COMPARISONS = {
     "warm": "warm calls, one at a time",
     "load": "1, 16 and 64 calls in flight",
@@ -25,8 +26,8 @@ COMPARISONS = {
 
 def main() -> None:
     module = importlib.import_module(f"tests.benchmarks.{sys.argv[1]}")
-    found: list[Comparison] = asyncio.run(module.measure(OtherEnd.from_environ(os.environ)))
-    json.dump([asdict(one) for one in found], sys.stdout)
+    comparisons: list[Comparison] = asyncio.run(module.measure(PartnerCenter.from_environ(os.environ)))
+    json.dump([asdict(comparison) for comparison in comparisons], sys.stdout)
 
 
 if __name__ == "__main__":

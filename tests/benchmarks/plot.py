@@ -1,7 +1,7 @@
-"""Three plots as one SVG: overhead by latency, throughput by calls in flight, the cold start in its parts.
+"""Draws three plots in one SVG: overhead by latency, throughput by calls in flight, the parts of a cold start.
 
-Written by hand: rectangles and words need no package. It has a background of its own and takes the
-reader's colour scheme, so that it can be read on light and dark pages.
+No package is needed for rectangles and texts. The SVG has a background of its own and follows the reader's colour
+scheme, so it can be read on light and dark pages.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ from tests.benchmarks.results import Comparison
 
 WIDTH, MARGIN, LINE = 880, 24, 18
 BAR_HEIGHT, BARS_HEIGHT = 34, 150
-LATENCY_MS = 80  # of the plot of throughput
+LATENCY_MS = 80  # in the plot of throughput
 SERIES = {"ours": "#2f81f7", "httpx": "#8b949e", "aiohttp": "#d29922"}
 PART_COLOURS = ("#8b949e", "#2f81f7", "#79c0ff", "#a371f7", "#3fb950", "#2ea88c", "#d29922", "#f0883e")
 STYLE = """
@@ -26,21 +26,21 @@ text { fill: #1f2328 } .title { font-weight: 600 } .middle { text-anchor: middle
 
 @dataclass(frozen=True)
 class Group:
-    """Bars that stand together: *label* below them, and for each series its value and the words above it."""
+    """Holds the bars above one *label*: for each series its value and the text above the bar."""
 
     label: str
     bars: Mapping[str, tuple[float, str]]
 
 
 def svg(comparisons: Sequence[Comparison]) -> str:
-    """Return the plots of what was measured; what was not is left out."""
-    by_key = {one.key: one for one in comparisons}
+    """Return the plots of *comparisons*, without those that were not measured."""
+    by_key = {comparison.key: comparison for comparison in comparisons}
     shapes: list[str] = []
     top = MARGIN
     for title, groups, full in (
-        ("What a warm call takes longer than the bare request, by latency at Partner Center", _overhead(by_key), 0),
+        ("Extra time of a warm call over the bare request, by latency at Partner Center", _overhead(by_key), 0),
         (
-            f"Cancellations a second, {LATENCY_MS} ms at Partner Center (full height: all else costs nothing)",
+            f"Cancellations a second, {LATENCY_MS} ms at Partner Center (full height: the latency alone)",
             _throughput(by_key),
             100,
         ),
@@ -61,32 +61,35 @@ def svg(comparisons: Sequence[Comparison]) -> str:
 
 def _overhead(by_key: Mapping[str, Comparison]) -> list[Group]:
     """Return one bar for each latency, in percent of the bare request."""
-    found = []
-    for key, one in by_key.items():
+    groups = []
+    for key, comparison in by_key.items():
         part, latency_ms, *against = key.split("/")
         if part == "warm" and against == ["httpx"]:
-            percent = ((one.ratio or 1) - 1) * 100
-            more_ms = median(ours - other for ours, other in zip(one.ours, one.other, strict=True))
-            words = f"{percent:+.0f} % ({more_ms:+.2f} ms)"
-            found.append(Group(f"{latency_ms} ms", {"ours": (percent, words)}))
-    return found
+            percent = ((comparison.ratio or 1) - 1) * 100
+            more_ms = median(ours - other for ours, other in zip(comparison.ours, comparison.other, strict=True))
+            text = f"{percent:+.0f} % ({more_ms:+.2f} ms)"
+            groups.append(Group(f"{latency_ms} ms", {"ours": (percent, text)}))
+    return groups
 
 
 def _throughput(by_key: Mapping[str, Comparison]) -> list[Group]:
-    """Return a bar for each side, in percent of what the latency alone allows, with its figure."""
-    found = []
+    """Return a bar for each client, in percent of the rate that the latency alone would allow."""
+    groups = []
     for in_flight in (1, 16, 64):
-        if one := by_key.get(f"load/{in_flight}/{LATENCY_MS}/throughput/httpx"):
-            aiohttp = by_key[one.key.replace("httpx", "aiohttp")].other
-            rates = {name: median(rates) for name, rates in zip(SERIES, (one.ours, one.other, aiohttp), strict=True)}
-            percent = 100 / (in_flight / LATENCY_MS * 1000)
-            bars = {name: (rate * percent, f"{rate:.0f}") for name, rate in rates.items()}
-            found.append(Group(f"{in_flight} in flight", bars))
-    return found
+        if comparison := by_key.get(f"load/{in_flight}/{LATENCY_MS}/throughput/httpx"):
+            aiohttp = by_key[comparison.key.replace("httpx", "aiohttp")].other
+            rates = zip(SERIES, map(median, (comparison.ours, comparison.other, aiohttp)), strict=True)
+            highest = in_flight / LATENCY_MS * 1000
+            bars = {name: (rate / highest * 100, f"{rate:.0f}") for name, rate in rates}
+            groups.append(Group(f"{in_flight} in flight", bars))
+    return groups
 
 
 def _bars(title: str, groups: Sequence[Group], full: float, top: float) -> list[str]:
-    """Draw *groups* of upright bars from *top* on, with a legend; at full height is *full*, or the highest if 0."""
+    """Draw *groups* of vertical bars below *top*, with a legend.
+
+    A bar of the value *full* has the height of the plot; if *full* is 0, the highest bar has it.
+    """
     names = list(groups[0].bars)
     shapes = [_text(MARGIN, top + 4, title, "title")]
     shapes += _legend([(name, SERIES[name]) for name in names], top + LINE + 6)
@@ -96,18 +99,18 @@ def _bars(title: str, groups: Sequence[Group], full: float, top: float) -> list[
     bar_width = group_width * 0.8 / len(names)
     for number, group in enumerate(groups):
         left = MARGIN + (number + 0.1) * group_width
-        for place, (name, (value, words)) in enumerate(group.bars.items()):
+        for position, (name, (value, text)) in enumerate(group.bars.items()):
             height = max(0.0, value) / highest * BARS_HEIGHT
-            x = left + place * bar_width
+            x = left + position * bar_width
             shapes.append(_box(x + 2, bottom - height, bar_width - 4, height, SERIES[name]))
-            shapes.append(_text(x + bar_width / 2, bottom - height - 5, words, "middle"))
+            shapes.append(_text(x + bar_width / 2, bottom - height - 5, text, "middle"))
         shapes.append(_text(left + group_width * 0.4, bottom + LINE, group.label, "middle"))
     shapes.append(f'<line class="axis" x1="{MARGIN}" y1="{bottom}" x2="{WIDTH - MARGIN}" y2="{bottom}"/>')
     return shapes
 
 
 def _cold_start(by_key: Mapping[str, Comparison], top: float) -> list[str]:
-    """Draw one lying bar for ours and one for the bare script, each of its parts, from *top* on."""
+    """Draw a horizontal bar for the function and one for the bare script below *top*, each divided into its parts."""
     whole = by_key["cold/answer"]
     longest = max(median(whole.ours), median(whole.other))
     scale = (WIDTH - 2 * MARGIN) / longest
@@ -129,11 +132,11 @@ def _cold_start(by_key: Mapping[str, Comparison], top: float) -> list[str]:
 
 def _legend(entries: Iterable[tuple[str, str]], y: float) -> list[str]:
     shapes, x = [], float(MARGIN)
-    for words, colour in entries:
-        width = 30 + 7 * len(words)
+    for text, colour in entries:
+        width = 30 + 7 * len(text)
         if x + width > WIDTH - MARGIN:
             x, y = float(MARGIN), y + LINE
-        shapes += [_box(x, y - 10, 11, 11, colour), _text(x + 16, y, words)]
+        shapes += [_box(x, y - 10, 11, 11, colour), _text(x + 16, y, text)]
         x += width
     return shapes
 
@@ -142,5 +145,5 @@ def _box(x: float, y: float, width: float, height: float, colour: str) -> str:
     return f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0):.1f}" height="{height:.1f}" fill="{colour}"/>'
 
 
-def _text(x: float, y: float, words: str, kind: str = "") -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{escape(words)}</text>'
+def _text(x: float, y: float, text: str, kind: str = "") -> str:
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{escape(text)}</text>'

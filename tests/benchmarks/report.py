@@ -1,4 +1,4 @@
-"""The measurements as a table for people and as JSON, with the machine that they were made on."""
+"""Shows the measurements as a table or as JSON, with the machine on which they were made."""
 
 import importlib.metadata
 import json
@@ -22,7 +22,7 @@ PACKAGES = (
 
 
 def machine() -> dict[str, Any]:
-    """Return what the figures depend on. The load is that of the minute before, the first sign of noise."""
+    """Return the machine and the versions. The load is that of the minute before; a high one explains noisy figures."""
     processors = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     models = [line.partition(":")[2].strip() for line in processors.splitlines() if line.startswith("model name")]
     return {
@@ -38,50 +38,54 @@ def machine() -> dict[str, Any]:
 
 def table(comparisons: Iterable[Comparison]) -> Table:
     """Return a row for each comparison: medians, their ratio with its quartiles, and the budget."""
-    found = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    found.add_column("what")
-    found.add_column("ours", justify="right")
-    found.add_column("other", justify="right")
-    found.add_column("")
-    found.add_column("ratio", justify="right")
-    found.add_column("quartiles", justify="right", style="dim")
-    found.add_column("budget", justify="right")
-    found.add_column("")
-    for one in comparisons:
-        ratio = one.ratio
-        found.add_row(
-            one.what,
-            number(median(one.ours), one.unit),
-            number(median(one.other), one.unit) if one.other else "",
-            one.against,
+    rows = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    rows.add_column("measurement")
+    rows.add_column("ours", justify="right")
+    rows.add_column("other", justify="right")
+    rows.add_column("")
+    rows.add_column("ratio", justify="right")
+    rows.add_column("quartiles", justify="right", style="dim")
+    rows.add_column("budget", justify="right")
+    rows.add_column("")
+    for comparison in comparisons:
+        ratio = comparison.ratio
+        rows.add_row(
+            comparison.title,
+            number(median(comparison.ours), comparison.unit),
+            number(median(comparison.other), comparison.unit) if comparison.other else "",
+            comparison.against,
             "" if ratio is None else f"{ratio:.2f}",
-            _spread(one),
-            _budget(one),
-            {None: "", True: "[green]met[/]", False: "[bold red]missed[/]"}[one.is_met],
+            _spread(comparison),
+            _budget(comparison),
+            {None: "", True: "[green]met[/]", False: "[bold red]missed[/]"}[comparison.is_met],
         )
-    return found
+    return rows
 
 
-def as_json(comparisons: Iterable[Comparison], made_on: dict[str, Any], took_s: float) -> str:
-    rows = [asdict(one) | {"ratio": one.ratio, "budget": _budget(one), "met": one.is_met} for one in comparisons]
-    return json.dumps({"machine": made_on, "took_s": round(took_s, 1), "comparisons": rows}, indent=1)
+def as_json(comparisons: Iterable[Comparison], machine: dict[str, Any], took_s: float) -> str:
+    rows = [
+        asdict(comparison) | {"ratio": comparison.ratio, "budget": _budget(comparison), "met": comparison.is_met}
+        for comparison in comparisons
+    ]
+    return json.dumps({"machine": machine, "took_s": round(took_s, 1), "comparisons": rows}, indent=1)
 
 
 def number(value: float, unit: str) -> str:
-    """Return *value* with three figures that count, and its unit."""
+    """Return *value* with three significant digits, and its unit."""
     text = f"{value:,.0f}" if abs(value) >= 100 or not unit else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
     return f"{text} {unit}".rstrip()
 
 
-def _spread(one: Comparison) -> str:
-    if not one.spread:
+def _spread(comparison: Comparison) -> str:
+    if not comparison.spread:
         return ""
-    low, high = one.spread
-    return f"{low:.2f} … {high:.2f}" if one.other else f"{number(low, '')} … {number(high, '')}"
+    low, high = comparison.spread
+    return f"{low:.2f} … {high:.2f}" if comparison.other else f"{number(low, '')} … {number(high, '')}"
 
 
-def _budget(one: Comparison) -> str:
-    if not one.budget:
+def _budget(comparison: Comparison) -> str:
+    budget = comparison.budget
+    if not budget:
         return ""
-    sign = "≤" if one.budget.sense == "at most" else "≥"
-    return f"{sign} {one.budget.limit:.2f}" if one.budget.of == "ratio" else f"{sign} {one.budget.limit:g} {one.unit}"
+    sign = "≤" if budget.sense == "at most" else "≥"
+    return f"{sign} {budget.limit:.2f}" if budget.of == "ratio" else f"{sign} {budget.limit:g} {comparison.unit}"

@@ -1,4 +1,4 @@
-"""What was measured, what it must stay within, and whether it does. No I/O, no clock."""
+"""The measured values, the budgets, and whether a budget is met. No I/O, no clock."""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Budget:
-    """The *limit* that a figure must not pass: of our value beside the other's, or of our value alone."""
+    """Limits a figure: the ratio of our value to the other client's, or our value alone."""
 
     limit: float
     of: Literal["ratio", "value"] = "ratio"
@@ -18,7 +18,7 @@ class Budget:
         return figure <= self.limit if self.sense == "at most" else figure >= self.limit
 
 
-# By the key of the comparison. Latencies stand in a key as the milliseconds at the other end.
+# By the key of the comparison, which contains the milliseconds of latency at Partner Center.
 BUDGETS = {
     "warm/0/httpx": Budget(1.45),
     "warm/50/httpx": Budget(1.03),
@@ -34,17 +34,23 @@ BUDGETS = {
     **{f"load/{n}/{latency_ms}/failed": Budget(0, "value") for n in (1, 16, 64) for latency_ms in (0, 80)},
     "cold/answer": Budget(1.10),
     "endurance/memory": Budget(1, "value"),
-    # "As fast as": two stretches of one run, a minute apart, differ by some percent on any machine.
+    # The last calls should be as fast as the first, but a minute later every machine differs by some percent.
     "endurance/latency": Budget(1.10),
 }
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One thing measured: a value a round of ours, and of the *other* side in the same round where there is one."""
+    """Holds the values of one measurement by round.
+
+    Attributes:
+        ours: the values of the function.
+        against: the name of the client that it is compared with; empty if there is none.
+        other: that client's values in the same rounds.
+    """
 
     key: str
-    what: str
+    title: str
     unit: str
     ours: list[float]
     against: str = ""
@@ -52,7 +58,7 @@ class Comparison:
 
     @property
     def ratios(self) -> list[float]:
-        """Ours over the other, by round: what slows a whole round down cancels out."""
+        """Our value divided by the other's, by round. A busy machine slows both in a round, which cancels out."""
         return [ours / other for ours, other in zip(self.ours, self.other, strict=True)] if self.other else []
 
     @property
@@ -61,7 +67,7 @@ class Comparison:
 
     @property
     def spread(self) -> tuple[float, float] | None:
-        """The quartiles of the ratio, or of our value where it stands alone; None for fewer than three rounds."""
+        """The quartiles of the ratio, or of our value if there is no other; None for fewer than three rounds."""
         values = self.ratios or self.ours
         if len(values) < 3:
             return None
@@ -74,7 +80,7 @@ class Comparison:
 
     @property
     def is_met(self) -> bool | None:
-        """None where nothing is demanded."""
+        """Whether the budget is met; None if there is no budget."""
         if not self.budget:
             return None
         figure = self.ratio if self.budget.of == "ratio" else median(self.ours)
@@ -82,7 +88,7 @@ class Comparison:
 
 
 def percentile(values: list[float], percent: float) -> float:
-    """Return the smallest of *values* that *percent* of them do not exceed; NaN if there are none."""
+    """Return the smallest of *values* that at least *percent* of them do not exceed; NaN if there are none."""
     if not values:
         return math.nan
     ordered = sorted(values)
@@ -90,17 +96,17 @@ def percentile(values: list[float], percent: float) -> float:
 
 
 def exit_status(comparisons: list[Comparison]) -> int:
-    """1 if a budget is missed, or nothing was measured."""
-    return 1 if not comparisons or any(one.is_met is False for one in comparisons) else 0
+    """Return 1 if a budget is missed or nothing was measured, else 0."""
+    return 1 if not comparisons or any(comparison.is_met is False for comparison in comparisons) else 0
 
 
-def joined(parts: list[list[Comparison]]) -> list[Comparison]:
-    """Return the comparisons that several processes made, each with the rounds of all."""
+def join_rounds(processes: list[list[Comparison]]) -> list[Comparison]:
+    """Return the comparisons of several processes, each with the rounds of all processes."""
     return [
         replace(
-            same[0],
-            ours=[one for part in same for one in part.ours],
-            other=[one for part in same for one in part.other],
+            same_key[0],
+            ours=[value for comparison in same_key for value in comparison.ours],
+            other=[value for comparison in same_key for value in comparison.other],
         )
-        for same in zip(*parts, strict=True)
+        for same_key in zip(*processes, strict=True)
     ]

@@ -1,86 +1,87 @@
-"""Calls one after the other, a token held and connections open: ours beside the bare request and the SDKs' way.
+"""Calls one after the other, with a cached token and open connections: the function beside other clients.
 
-In turns, a block of each side a round, the order turned about each round, so that what the machine
-does meanwhile meets all of them. A round's value is a side's median call.
+In each round every client makes a block of calls, in the opposite order of the round before, so that a busy machine
+slows all of them. The value of a round is the median call of a client.
 """
 
 import gc
 from collections.abc import Mapping, Sequence
 from statistics import median
+from typing import NamedTuple
 
-from tests.benchmarks.other_end import OtherEnd
+from tests.benchmarks.clients import Client, Function, answered_in_process, open_clients, timed
+from tests.benchmarks.partner_center import PartnerCenter
 from tests.benchmarks.results import Comparison
-from tests.benchmarks.sides import Ours, Side, answered_in_process, sides, timed
 
 ROUNDS = 4  # in each of three processes
 WARM_UP = 2  # calls before each block
-ALONE_KEY = "warm/in process"
 
-# Milliseconds at the other end: calls in a block.
+# By milliseconds of latency at Partner Center: the number of calls in a block.
 BLOCKS = {0: 200, 5: 40, 20: 20, 50: 8}
 AGAINST_SDKS_MS = 50
 
 
-async def measure(end: OtherEnd) -> list[Comparison]:
-    found = []
-    end.answer(0)
-    async with sides(end) as every:
-        ours = every["ours"]
-        assert isinstance(ours, Ours)
-        found += await _requests(end, ours)
+class Round(NamedTuple):
+    """The milliseconds of one call of a client: the median time, and the mean processor time."""
+
+    call_ms: float
+    cpu_ms: float
+
+
+async def measure(partner_center: PartnerCenter) -> list[Comparison]:
+    comparisons = []
+    partner_center.answer_after(0)
+    async with open_clients(partner_center) as clients:
+        ours, bare = clients["ours"], {name: clients[name] for name in ("ours", "httpx")}
+        assert isinstance(ours, Function)
+        comparisons += await _count_requests(partner_center, ours)
         for latency_ms, calls in BLOCKS.items():
-            end.answer(latency_ms)
-            names = ["ours", "httpx"]
-            if latency_ms == AGAINST_SDKS_MS:
-                names += ["get-then-patch", "partnercenterservices"]
-            rounds = await _in_turns({name: every[name] for name in names}, calls)
-            found += [
-                Comparison(
-                    f"warm/{latency_ms}/{name}",
-                    f"warm call, {latency_ms} ms at the other end",
-                    "ms",
-                    [one for one, _ in rounds["ours"]],
-                    name,
-                    [one for one, _ in rounds[name]],
-                )
-                for name in names[1:]
+            partner_center.answer_after(latency_ms)
+            sdks = ("get-then-patch", "partnercenterservices") if latency_ms == AGAINST_SDKS_MS else ()
+            rounds = await _alternate(bare | {name: clients[name] for name in sdks}, calls)
+            comparisons += [
+                _compare(f"warm/{latency_ms}/{name}", f"warm call, {latency_ms} ms at Partner Center", rounds, name)
+                for name in ("httpx", *sdks)
             ]
             if latency_ms == 0:
-                cpu = {name: [one for _, one in rounds[name]] for name in names}
-                found.append(Comparison("warm/cpu", "its processor time", "ms", cpu["ours"], "httpx", cpu["httpx"]))
-        with answered_in_process(end.cancelled):
-            alone = await _in_turns({name: every[name] for name in ("ours", "httpx")}, BLOCKS[0])
-    mine, bare = ([one for one, _ in alone[name]] for name in ("ours", "httpx"))
-    found.append(Comparison(ALONE_KEY, "warm call, answered in process", "ms", mine, "httpx", bare))
-    return found
+                cpu = {name: [round_.cpu_ms for round_ in rounds[name]] for name in bare}
+                comparisons.append(
+                    Comparison("warm/cpu", "its processor time", "ms", cpu["ours"], "httpx", cpu["httpx"])
+                )
+        with answered_in_process(partner_center.cancelled_order):
+            rounds = await _alternate(bare, BLOCKS[0])
+    return [*comparisons, _compare("warm/in process", "warm call, answered in process", rounds, "httpx")]
 
 
-async def _requests(end: OtherEnd, ours: Ours) -> list[Comparison]:
-    """Count what one call causes at the other end, the token being held."""
+def _compare(key: str, title: str, rounds: Mapping[str, list[Round]], against: str) -> Comparison:
+    ours, other = ([round_.call_ms for round_ in rounds[name]] for name in ("ours", against))
+    return Comparison(key, title, "ms", ours, against, other)
+
+
+async def _count_requests(partner_center: PartnerCenter, ours: Function) -> list[Comparison]:
+    """Count the requests that reach Partner Center for one call with a cached token."""
     await ours.call()
     lines = ours.body.replace(b"{", b'{"lineItems": [{"lineItemNumber": 0}, {"lineItemNumber": 1}], ', 1)
-    found = []
+    comparisons = []
     for name, body in ("whole order", ours.body), ("lines", lines):
-        end.forget()
+        partner_center.forget()
         status, answer = await ours.send(body)
         if status != 200:
             raise RuntimeError(f"{status} {answer!r}")
-        count = float(len(end.requests()))
-        found.append(Comparison(f"requests/{name}", f"requests for {name}, warm", "", [count]))
-    return found
+        count = float(len(partner_center.requests()))
+        comparisons.append(Comparison(f"requests/{name}", f"requests for {name}, warm", "", [count]))
+    return comparisons
 
 
-async def _in_turns(
-    several: Mapping[str, Side], calls: int, rounds: int = ROUNDS
-) -> dict[str, list[tuple[float, float]]]:
-    """Return the median milliseconds of a call, and the processor's, for each side and round."""
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in several}
-    names: Sequence[str] = list(several)
-    for _ in range(rounds):
+async def _alternate(clients: Mapping[str, Client], calls: int) -> dict[str, list[Round]]:
+    """Return the rounds of each client; in every round each client makes *calls*."""
+    rounds: dict[str, list[Round]] = {name: [] for name in clients}
+    names: Sequence[str] = list(clients)
+    for _ in range(ROUNDS):
         for name in names:
-            gc.collect()  # so that nobody clears away after another
-            await timed(several[name], WARM_UP)
-            took_ms, cpu_ms = await timed(several[name], calls)
-            found[name].append((median(took_ms), cpu_ms))
+            gc.collect()  # so that no client pays for the garbage of another
+            await timed(clients[name], WARM_UP)
+            took_ms, cpu_ms = await timed(clients[name], calls)
+            rounds[name].append(Round(median(took_ms), cpu_ms))
         names = names[::-1]
-    return found
+    return rounds

@@ -1,4 +1,4 @@
-"""The sample flow, run against the live function: an order is cancelled if, and only if, somebody approves."""
+"""The sample flow, run against the live function: it cancels an order only if a person approves."""
 
 import json
 from pathlib import Path
@@ -13,8 +13,8 @@ FLOW: Json = json.loads(Path(ROOT / "infra/power-automate/cancel-order-flow.json
 DEFAULTS = {name: parameter["defaultValue"] for name, parameter in FLOW["parameters"].items()}
 
 
-def told(cloud: LocalCloud, order_id: str, decision: str = "Approve", key: str | None = None) -> str:
-    """Run the flow for the whole order, and return what the ticket is told."""
+def note_after_flow(cloud: LocalCloud, order_id: str, decision: str = "Approve", key: str | None = None) -> str:
+    """Run the flow for the whole order and return the note that the ticket gets."""
     notes: list[str] = []
 
     def send(name: str, inputs: Json) -> tuple[str, Json]:
@@ -23,43 +23,50 @@ def told(cloud: LocalCloud, order_id: str, decision: str = "Approve", key: str |
         if name == "Tell_the_ticket":
             notes.append(inputs["body"]["ticket"]["comment"]["body"])
             return SUCCEEDED, {}
-        answer = cloud.http.request(
+        response = cloud.http.request(
             inputs["method"], inputs["uri"], content=json.dumps(inputs["body"]), headers=inputs["headers"]
         )
         outputs: Json = {
-            "statusCode": answer.status_code,
-            "headers": {header.title(): value for header, value in answer.headers.items()},  # as .NET spells them
+            "statusCode": response.status_code,
+            "headers": {header.title(): value for header, value in response.headers.items()},  # as .NET spells them
         }
-        if answer.content:
-            outputs["body"] = answer.json()
-        return SUCCEEDED if answer.is_success else FAILED, outputs
+        if response.content:
+            outputs["body"] = response.json()
+        return SUCCEEDED if response.is_success else FAILED, outputs
 
     parameters = DEFAULTS | {
         "functionUrl": cloud.description["functionUrl"],
         "functionKey": key or cloud.description["functionKey"],
     }
-    asked = {"customerTenantId": CUSTOMER, "orderId": order_id, "ticketId": "ZD-48151"}
-    assert Run(FLOW, asked, parameters, send).start() == SUCCEEDED
+    request = {"customerTenantId": CUSTOMER, "orderId": order_id, "ticketId": "ZD-48151"}
+    assert Run(FLOW, request, parameters, send).start() == SUCCEEDED
     [note] = notes
     return note
 
 
 def test_an_approved_order_is_cancelled_once(cloud: LocalCloud, order_id: str) -> None:
-    first, second = told(cloud, order_id), told(cloud, order_id)
+    first, second = note_after_flow(cloud, order_id), note_after_flow(cloud, order_id)
 
     assert first == f"Order {order_id} is cancelled."
     assert second == f"Nothing was left to cancel in order {order_id}."
-    assert [one["method"] for one in cloud.requests("partner_center")].count("PATCH") == 1
+    assert [request["method"] for request in cloud.requests("partner_center")].count("PATCH") == 1
 
 
 def test_an_order_that_nobody_approves_stays(cloud: LocalCloud, order_id: str) -> None:
     before = cloud.order(order_id)
 
-    assert "not approved" in told(cloud, order_id, decision="Reject")
+    assert "not approved" in note_after_flow(cloud, order_id, decision="Reject")
     assert cloud.order(order_id) == before
 
 
-@pytest.mark.parametrize(("order", "key", "words"), [("no-such-order", None, "order_not_found"), (None, "x", "401")])
-def test_a_refusal_is_told(cloud: LocalCloud, order_id: str, order: str | None, key: str | None, words: str) -> None:
-    """Of ours, which has a code, and of the host's, which has nothing."""
-    assert words in told(cloud, order or order_id, key=key)
+@pytest.mark.parametrize(
+    ("order", "key", "expected"),
+    [
+        pytest.param("no-such-order", None, "order_not_found", id="the function's, with a code"),
+        pytest.param(None, "x", "401", id="the host's, without a body"),
+    ],
+)
+def test_a_refusal_is_in_the_note(
+    cloud: LocalCloud, order_id: str, order: str | None, key: str | None, expected: str
+) -> None:
+    assert expected in note_after_flow(cloud, order or order_id, key=key)

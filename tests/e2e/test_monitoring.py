@@ -1,8 +1,8 @@
-"""The operator's alerts and queries on records that the function really logged, aged as each case wants them."""
+"""The operator's alerts and queries, run on records that the function logged, with the ages that each case needs."""
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,13 +19,18 @@ type Json = dict[str, Any]
 
 
 class Logged:
-    """One call of each kind, and one look at the health of every account, as the audit log has them."""
+    """Makes one call of each kind and one health check, and keeps their audit records.
+
+    Attributes:
+        sending: the records before the cancellation was sent, by order id.
+        cancelled, refused, failed, pending, unknown, throttled: the record of the call with that result.
+        health: the records of the health check by account.
+    """
 
     def __init__(self, cloud: LocalCloud, order_ids: Iterator[str]) -> None:
         self.cloud = cloud
         self.order_ids = order_ids
         self.sending: dict[str, Json] = {}
-        self.decided: dict[str, Json] = {}
         self.cancelled = self.call(ticketId="ZD-7")
         self.refused = self.call("not_cancellable", {"status": 400, "body": {"code": 800040, "description": "no"}})
         down = {"method": "GET", "status": 503, "headers": {"Retry-After": "0"}, "times": 4}
@@ -33,13 +38,13 @@ class Logged:
         self.pending = self.call("pending", {"method": "PATCH", "body": "garbage"}, down)
         lost = {"method": "PATCH", "hang_up": "after"}, {"method": "PATCH", "status": 404}
         self.unknown = self.call("outcome_unknown", *lost, down)
-        # At an account of its own: for the second that was asked for, its calls are turned away.
+        # An account of its own, because the function then refuses its calls for a second.
         slow_down = {"status": 429, "headers": {"Retry-After": "1"}, "times": 4}
         self.throttled = self.call("throttled", slow_down, account="secret-china", wait="1")
-        self.health = self.look()
+        self.health = self.check_health()
 
-    def call(self, word: str = "cancelled", *faults: Json, wait: str = "8", **more: object) -> Json:
-        """Return the record of a call that was to end in *word*."""
+    def call(self, expected: str = "cancelled", *faults: Json, wait: str = "8", **more: object) -> Json:
+        """Return the record of a call that must end with the outcome or code *expected*."""
         self.cloud.forget()
         for fault in faults:
             self.cloud.fault(**fault)
@@ -47,27 +52,27 @@ class Logged:
 
         answer = self.cloud.post(body, prefer=f"wait={wait}").json()
 
-        assert (answer.get("outcome") or answer["code"]) == word, answer
+        assert (answer.get("outcome") or answer["code"]) == expected, answer
         request_id = answer["requestId"]
-        found = self.wait(lambda record: record.get("requestId") == request_id and record["event"] == "decided")
-        self.sending |= {one["orderId"]: one for one in self.records() if one["event"] == "sending"}
-        return found
+        decided = self.wait_for(lambda record: record.get("requestId") == request_id and record["event"] == "decided")
+        self.sending |= {record["orderId"]: record for record in self.records() if record["event"] == "sending"}
+        return decided
 
-    def look(self) -> dict[str, Json]:
+    def check_health(self) -> dict[str, Json]:
         self.cloud.forget()
         headers = {"x-functions-key": self.cloud.description["functionKey"]}
         answer = self.cloud.http.get(self.cloud.description["functionUrl"], headers=headers).json()
         last = list(answer["accounts"])[-1]
-        self.wait(lambda record: record["event"] == "health" and record["account"] == last)
-        return {one["account"]: one for one in self.records() if one["event"] == "health"}
+        self.wait_for(lambda record: record["event"] == "health" and record["account"] == last)
+        return {record["account"]: record for record in self.records() if record["event"] == "health"}
 
     def records(self) -> list[Json]:
         lines = self.cloud.log.read_text().splitlines()
         return [json.loads(line[line.index("{") :]) for line in lines if " cancel_order.audit {" in line]
 
-    def wait(self, wanted: Any) -> Json:
+    def wait_for(self, matches: Callable[[Json], bool]) -> Json:
         deadline = time.monotonic() + LIMIT_S
-        while not (found := [record for record in self.records() if wanted(record)]):
+        while not (found := [record for record in self.records() if matches(record)]):
             assert time.monotonic() < deadline, "not logged"
             time.sleep(0.02)
         return found[-1]
@@ -90,7 +95,7 @@ def orders(rows: list[Json]) -> list[str]:
     return [row["orderId"] for row in rows]
 
 
-def test_no_alert_is_raised_while_all_is_well(logged: Logged, healthy: Json) -> None:
+def test_no_alert_is_raised_while_everything_works(logged: Logged, healthy: Json) -> None:
     ages = (1, 12, 20, 60, 125, 130)
     records = [logged.cancelled, logged.refused, logged.sending[logged.cancelled["orderId"]], healthy]
     traces = Traces([(record, age) for record in records for age in ages])
@@ -98,7 +103,7 @@ def test_no_alert_is_raised_while_all_is_well(logged: Logged, healthy: Json) -> 
     assert {name: rows for name in ALERTS if (rows := traces.run(name))} == {}
 
 
-def test_a_call_that_was_sent_and_never_decided_is_found_by_its_order(logged: Logged) -> None:
+def test_a_call_without_a_recorded_result_raises_an_alert_for_its_order(logged: Logged) -> None:
     lost, done = logged.sending[logged.cancelled["orderId"]], logged.sending[logged.pending["orderId"]]
 
     traces = Traces([(lost, 15), (done, 15), (logged.pending, 15), (logged.refused, 14)])
@@ -106,77 +111,77 @@ def test_a_call_that_was_sent_and_never_decided_is_found_by_its_order(logged: Lo
     [row] = traces.run("sending-without-decided")
     for member in ("account", "customerTenantId", "orderId", "ticketId", "requestId", "correlationId"):
         assert row[member] == lost[member]
-    assert Traces([(lost, 5)]).run("sending-without-decided") == [], "it may still be running"
-    assert Traces([(lost, 40)]).run("sending-without-decided") == [], "told of already"
+    assert Traces([(lost, 5)]).run("sending-without-decided") == [], "the call may still be running"
+    assert Traces([(lost, 40)]).run("sending-without-decided") == [], "the alert was raised before"
 
 
 @pytest.mark.parametrize(
     ("alert", "kind", "age"), [("outcome-unknown", "unknown", 15), ("pending-not-followed-up", "pending", 125)]
 )
-def test_an_open_end_is_told_of_unless_a_later_call_has_found_out(
+def test_an_uncertain_result_raises_an_alert_unless_a_later_call_has_an_outcome(
     logged: Logged, alert: str, kind: str, age: int
 ) -> None:
-    opened: Json = getattr(logged, kind)
-    later = logged.cancelled | {"orderId": opened["orderId"]}
-    told = [opened["orderId"]]
+    uncertain: Json = getattr(logged, kind)
+    known = logged.cancelled | {"orderId": uncertain["orderId"]}
+    failed = logged.failed | known | {"outcome": None}
+    raised = [uncertain["orderId"]]
 
-    assert orders(Traces([(opened, age)]).run(alert)) == told
-    assert orders(Traces([(opened, age), (later, age - 5)]).run(alert)) == []
-    assert orders(Traces([(opened, age), (later, age + 5)]).run(alert)) == told, (
-        "what was known before counts for nothing"
-    )
-    assert orders(Traces([(opened, age), (logged.cancelled, age - 5)]).run(alert)) == told, "another order's"
-    assert orders(Traces([(opened, age), (logged.failed | later | {"outcome": None}, age - 5)]).run(alert)) == told
-    assert orders(Traces([(opened, 5)]).run(alert)) == [], "too soon"
+    assert orders(Traces([(uncertain, age)]).run(alert)) == raised
+    assert orders(Traces([(uncertain, age), (known, age - 5)]).run(alert)) == [], "a later call knows"
+    assert orders(Traces([(uncertain, age), (known, age + 5)]).run(alert)) == raised, "an earlier call does not count"
+    assert orders(Traces([(uncertain, age), (logged.cancelled, age - 5)]).run(alert)) == raised, "another order's call"
+    assert orders(Traces([(uncertain, age), (failed, age - 5)]).run(alert)) == raised, "a failed call knows nothing"
+    assert orders(Traces([(uncertain, 5)]).run(alert)) == [], "too soon"
 
 
-def test_a_refused_credential_is_told_of_by_account(logged: Logged) -> None:
-    found = Traces((record, 3) for record in logged.health.values()).run("credentials-rejected")
+def test_a_refused_credential_raises_an_alert_for_its_account(logged: Logged) -> None:
+    rows = Traces((record, 3) for record in logged.health.values()).run("credentials-rejected")
 
-    codes = {row["account"]: row["code"] for row in found}
+    codes = {row["account"]: row["code"] for row in rows}
     assert codes["expired"] == "credentials_rejected"
     assert codes["no-secret"] == "misconfigured"
     refused = ("credentials_rejected", "misconfigured")
-    assert codes == {name: one["code"] for name, one in logged.health.items() if one["code"] in refused}
+    assert codes == {name: record["code"] for name, record in logged.health.items() if record["code"] in refused}
 
 
-def test_an_account_without_a_token_is_told_of_at_the_second_look(logged: Logged, healthy: Json) -> None:
+def test_an_account_without_a_token_raises_an_alert_at_the_second_check(logged: Logged, healthy: Json) -> None:
     """Refused credentials have an alert of their own."""
-    ill = logged.health["entra-unreachable"]
+    unhealthy = logged.health["entra-unreachable"]
 
-    assert Traces([(ill, 3), (healthy, 3), (healthy, 8)]).run("unhealthy") == []
-    [row] = Traces([(ill, 3), (ill, 8)]).run("unhealthy")
+    assert Traces([(unhealthy, 3), (healthy, 3), (healthy, 8)]).run("unhealthy") == []
+    [row] = Traces([(unhealthy, 3), (unhealthy, 8)]).run("unhealthy")
     assert (row["account"], row["code"], row["records"]) == ("entra-unreachable", "credentials_unavailable", 2)
     assert Traces([(logged.health["expired"], 3), (logged.health["expired"], 8)]).run("unhealthy") == []
 
 
-def test_a_credential_that_ends_soon_is_told_of_from_its_newest_record(logged: Logged) -> None:
-    dated = logged.health["user-global"]
-    soon = (datetime.now(UTC) + timedelta(days=13)).isoformat().replace("+00:00", "Z")
+def test_the_newest_record_of_a_credential_that_ends_soon_raises_an_alert(logged: Logged) -> None:
+    ends_late = logged.health["user-global"]
+    in_13_days = (datetime.now(UTC) + timedelta(days=13)).isoformat().replace("+00:00", "Z")
+    ends_soon = ends_late | {"expiresOn": in_13_days}
 
-    assert dated["expiresOn"], "or the case shows nothing"
-    assert Traces([(dated, 3)]).run("credential-expiring") == []
-    [row] = Traces([(dated, 9), (dated | {"expiresOn": soon}, 3)]).run("credential-expiring")
+    assert ends_late["expiresOn"], "without a date this case would show nothing"
+    assert Traces([(ends_late, 3)]).run("credential-expiring") == []
+    [row] = Traces([(ends_late, 9), (ends_soon, 3)]).run("credential-expiring")
     assert (row["account"], row["credential"]) == ("user-global", "refreshToken")
-    assert Traces([(dated, 3), (dated | {"expiresOn": soon}, 9)]).run("credential-expiring") == [], "renewed since"
+    assert Traces([(ends_late, 3), (ends_soon, 9)]).run("credential-expiring") == [], "it was renewed since"
 
 
-def test_a_refresh_token_that_was_not_stored_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_refresh_token_that_was_not_stored_raises_an_alert(caplog: pytest.LogCaptureFixture) -> None:
     audit.not_stored("user-global")
-    [record] = [json.loads(one.getMessage()) for one in caplog.records if one.name == audit.log.name]
+    [record] = [json.loads(line.getMessage()) for line in caplog.records if line.name == audit.log.name]
 
     [row] = Traces([(record, 30), (record, 90)]).run("refresh-token-not-stored")
 
     assert (row["account"], row["records"]) == ("user-global", 2)
 
 
-def test_throttled_calls_are_counted(logged: Logged) -> None:
+def test_throttled_calls_count_for_their_account(logged: Logged) -> None:
     traces = Traces([(logged.throttled, 1), (logged.throttled, 2), (logged.cancelled, 1)])
 
     assert [row["account"] for row in traces.run("throttled")] == ["secret-china", "secret-china"]
 
 
-def test_the_error_rate_wants_a_fifth_of_all_calls_and_more_than_a_few(logged: Logged) -> None:
+def test_the_error_rate_needs_five_failures_and_a_fifth_of_all_calls(logged: Logged) -> None:
     assert Traces([(logged.failed, 1)] * 4).run("error-rate") == []
     assert Traces([(logged.failed, 1)] * 5 + [(logged.refused, 1)] * 21).run("error-rate") == []
     assert Traces([(logged.failed, 1)] * 5 + [(logged.refused, 1)] * 20).run("error-rate") == [
@@ -184,15 +189,15 @@ def test_the_error_rate_wants_a_fifth_of_all_calls_and_more_than_a_few(logged: L
     ]
 
 
-def test_the_workbooks_queries_count_what_happened(logged: Logged) -> None:
+def test_the_workbook_counts_calls_by_result(logged: Logged) -> None:
     calls = [logged.cancelled, logged.refused, logged.throttled, logged.failed, logged.pending, logged.unknown]
     traces = Traces([(record, 1) for record in (*calls, *logged.sending.values(), *logged.health.values())])
 
     assert {row["result"]: row["calls"] for row in traces.run("outcomes")} == dict.fromkeys(
         ["cancelled", "not_cancellable", "throttled", "partner_center_unavailable", "pending", "outcome_unknown"], 1
     )
-    counted = ("account", "calls", "cancelled", "pending", "refused", "failed", "customers")
-    assert [[row[name] for name in counted] for row in traces.run("accounts-and-callers")] == [
+    columns = ("account", "calls", "cancelled", "pending", "refused", "failed", "customers")
+    assert [[row[column] for column in columns] for row in traces.run("accounts-and-callers")] == [
         ["default", 5, 1, 1, 1, 2, 1],
         ["secret-china", 1, 0, 0, 1, 0, 1],
     ]
@@ -205,10 +210,10 @@ def test_the_workbooks_queries_count_what_happened(logged: Logged) -> None:
 def test_the_workbook_splits_latency_into_token_and_partner_center(logged: Logged) -> None:
     slow = logged.cancelled | {"tokenMs": 30, "partnerCenterMs": 400, "totalMs": 440}
     quick = logged.cancelled | {"tokenMs": 0, "partnerCenterMs": 100, "totalMs": 110}
-    turned_away = logged.throttled | {"attempts": 0, "totalMs": 1}
-    assert slow.keys() == turned_away.keys() == logged.refused.keys(), "no name is made up here"
+    not_sent = logged.throttled | {"attempts": 0, "totalMs": 1}
+    assert slow.keys() == not_sent.keys() == logged.refused.keys(), "this test invents a member"
 
-    [row] = Traces([(record, 1) for record in (quick, quick, slow, turned_away)]).run("latency")
+    [row] = Traces([(record, 1) for record in (quick, quick, slow, not_sent)]).run("latency")
 
     row.pop("timestamp")
     assert row == {
@@ -221,24 +226,24 @@ def test_the_workbook_splits_latency_into_token_and_partner_center(logged: Logge
     }
 
 
-def test_the_workbook_shows_every_credential_with_what_ends_first_on_top(logged: Logged) -> None:
-    found = Traces((record, 3) for record in logged.health.values()).run("credentials")
+def test_the_workbook_lists_every_credential_and_starts_with_the_first_to_end(logged: Logged) -> None:
+    rows = Traces((record, 3) for record in logged.health.values()).run("credentials")
 
-    assert {row["account"]: row["healthy"] for row in found} == {
-        name: one["healthy"] for name, one in logged.health.items()
+    assert {row["account"]: row["healthy"] for row in rows} == {
+        name: record["healthy"] for name, record in logged.health.items()
     }
-    ends = [row["expiresOn"] for row in found if row["expiresOn"]]
-    assert ends == sorted(ends)
-    assert found[0]["expiresOn"] is not None
-    assert {89, 90} & {row["daysLeft"] for row in found if row["credential"] == "refreshToken"}
+    dates = [row["expiresOn"] for row in rows if row["expiresOn"]]
+    assert dates == sorted(dates)
+    assert rows[0]["expiresOn"] is not None
+    assert {89, 90} & {row["daysLeft"] for row in rows if row["credential"] == "refreshToken"}
 
 
-@pytest.mark.parametrize("wanted", ["orderId", "ticketId"])
-def test_one_order_or_ticket_is_told_from_the_start(logged: Logged, wanted: str) -> None:
+@pytest.mark.parametrize("member", ["orderId", "ticketId"])
+def test_the_records_of_one_order_or_ticket_start_with_the_oldest(logged: Logged, member: str) -> None:
     sending = logged.sending[logged.cancelled["orderId"]]
     traces = Traces([(logged.cancelled, 1), (sending, 1.1), (logged.refused, 1), (logged.health["default"], 1)])
 
-    rows = traces.run("order", **{"ORDER-OR-TICKET": logged.cancelled[wanted]})
+    rows = traces.run("order", **{"ORDER-OR-TICKET": logged.cancelled[member]})
 
     assert [(row["event"], row["outcome"]) for row in rows] == [("sending", ""), ("decided", "cancelled")]
     assert rows[1]["requestId"] == logged.cancelled["requestId"]

@@ -1,7 +1,7 @@
-"""The package as azd ships it: built, put through azd's rules into an archive, unpacked elsewhere, and run.
+"""The package that azd uploads: built, packed by azd's rules, unpacked in another folder, and run there.
 
-It runs in the local cloud's Functions host. Python itself says where each module came from and whether
-it was compiled again (PYTHONVERBOSE; importlib's `_bootstrap_external.SourceLoader.get_code`).
+It runs in the local cloud's Functions host. With PYTHONVERBOSE Python itself reports the file of each module and
+whether it compiled the module again (importlib's `_bootstrap_external.SourceLoader.get_code`).
 """
 
 import importlib.metadata
@@ -30,8 +30,8 @@ from tests.support.local_cloud import ROOT, LocalCloud
 BUILD_LIMIT_S = 300  # pip may have to download 12 MB
 ANSWER_LIMIT_S = 60
 KEY = {"x-functions-key": "right"}
-# Packages of the local host; google is protobuf, which Azure's worker brings too, the last comes with setuptools' .pth.
-HOSTS_OWN = {"click", "google", "starlette", "uvicorn", "_distutils_hack"}
+# Packages of the local host. google is protobuf, which Azure's worker has too; setuptools' .pth loads the last one.
+HOST_PACKAGES = {"click", "google", "starlette", "uvicorn", "_distutils_hack"}
 
 
 def make_package(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -46,13 +46,13 @@ def make_package(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def zip_as_azd(root: Path, archive: Path) -> None:
-    """Put into *archive* what azd takes of *root*.
+    """Pack into *archive* the files of *root* that azd packs.
 
     Source: createDeployableZip in Azure/azure-dev, cli/azd/pkg/project/project_utils.go (read 2026-11-22).
     """
     rules = root / ".funcignore"
     ignored = pathspec.GitIgnoreSpec.from_lines(rules.read_text().splitlines()) if rules.exists() else None
-    with zipfile.ZipFile(archive, "w") as out:  # stored, not deflated: nobody sends it anywhere
+    with zipfile.ZipFile(archive, "w") as out:  # not compressed, because it is not sent anywhere
         for path in sorted(root.rglob("*")):
             name = path.relative_to(root)
             if path.is_dir() or ".azure" in name.parts or path.name in {".funcignore", "local.settings.json"}:
@@ -64,7 +64,7 @@ def zip_as_azd(root: Path, archive: Path) -> None:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The folder that azd finds, and what was said while it was built."""
+    """The built folder and the output of the build."""
     folder = tmp_path_factory.mktemp("built") / "dist"
     made = make_package(str(folder))
     assert made.returncode == 0, made.stdout + made.stderr
@@ -73,7 +73,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 @pytest.fixture(scope="module")
 def shipped(built: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that Azure has. Unpacking gave each file a new time, as it may there."""
+    """The folder in Azure. Unpacking gave each file a new time, as it may in Azure."""
     archive, folder = tmp_path_factory.mktemp("archive") / "api.zip", tmp_path_factory.mktemp("wwwroot")
     zip_as_azd(built[0], archive)
     with zipfile.ZipFile(archive) as packed:
@@ -84,7 +84,7 @@ def shipped(built: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -
 
 @dataclass(frozen=True)
 class Run:
-    """A cancellation by the shipped function, and what Python said about its modules, by their files."""
+    """A cancellation by the shipped function, and the files that Python reported for its modules."""
 
     answer: dict[str, Any]
     order: dict[str, Any]
@@ -98,38 +98,38 @@ def run(
     shipped: Path, whole_cloud: LocalCloud, _order_ids: Iterator[str], tmp_path_factory: pytest.TempPathFactory
 ) -> Run:
     order_id, log = next(_order_ids), tmp_path_factory.mktemp("run") / "log.txt"
-    before = files_of(shipped)
+    before = file_times(shipped)
     with host(shipped, log, PYTHONVERBOSE="1", **whole_cloud.description["environment"]) as (_, url):
         request = {"customerTenantId": CUSTOMER, "orderId": order_id}
         try:
             answer = httpx.post(url, headers=KEY, json=request, trust_env=False, timeout=ANSWER_LIMIT_S)
         except httpx.TransportError as error:
-            raise AssertionError(f"the host is gone, its log ends:\n{log.read_text()[-3000:]}") from error
-    said = log.read_text()
+            raise AssertionError(f"the host has ended; the end of its log:\n{log.read_text()[-3000:]}") from error
+    report = log.read_text()
     assert answer.status_code == 200, answer.text
     from_byte_code = {
-        importlib.util.source_from_cache(name) for name in re.findall(r"code object from '([^']+\.pyc)'", said)
+        importlib.util.source_from_cache(name) for name in re.findall(r"code object from '([^']+\.pyc)'", report)
     }
     return Run(
         answer=answer.json(),
         order=whole_cloud.order(order_id),
-        loaded={Path(name) for name in from_byte_code | set(re.findall(r"loaded from '([^']+)'", said))},
-        compiled={Path(name) for name in re.findall(r"code object from (/\S+\.py)\b", said)},
-        changed={path for path, _ in before ^ files_of(shipped)},
+        loaded={Path(name) for name in from_byte_code | set(re.findall(r"loaded from '([^']+)'", report))},
+        compiled={Path(name) for name in re.findall(r"code object from (/\S+\.py)\b", report)},
+        changed={path for path, _ in before ^ file_times(shipped)},
     )
 
 
 @contextmanager
 def host(app_root: Path, log: Path, **environment: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """Serve *app_root* as the 3.13 worker does, its own packages first; yield the process and the function's URL."""
+    """Serve *app_root* as the 3.13 worker does, with its packages first; yield the process and the function's URL."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    given = {"LOCAL_FUNCTION_KEY": KEY["x-functions-key"], "PYTHONPATH": str(app_root / PACKAGES)}
+    required = {"LOCAL_FUNCTION_KEY": KEY["x-functions-key"], "PYTHONPATH": str(app_root / PACKAGES)}
     with socket.create_server(("127.0.0.1", 0)) as listener, log.open("wb") as output:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/api/cancel_order"
         process = subprocess.Popen(  # noqa: S603  (our own module)
             [sys.executable, "-m", "infra.local.functions.host", f"--app-root={app_root}", f"--fd={listener.fileno()}"],
             cwd=ROOT,
-            env=inherited | environment | given,
+            env=inherited | environment | required,
             pass_fds=[listener.fileno()],
             stdin=subprocess.PIPE,
             stdout=output,
@@ -142,35 +142,35 @@ def host(app_root: Path, log: Path, **environment: str) -> Iterator[tuple[subpro
             process.kill()
 
 
-def files_of(folder: Path) -> set[tuple[Path, int]]:
+def file_times(folder: Path) -> set[tuple[Path, int]]:
     return {(path, path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
 
 
-# What is shipped.
+# The content.
 
 
-def test_only_what_runs_is_shipped(shipped: Path) -> None:
+def test_it_has_only_the_files_that_the_function_needs(shipped: Path) -> None:
     assert {path.name for path in shipped.iterdir()} == {
         *("cancel_order", "shared", "host.json", "requirements.txt", ".python_packages")
     }
     for folder in ("cancel_order", "shared"):
-        sources = {name: path for name, path in below(ROOT / folder).items() if path.suffix in {".py", ".json"}}
-        shipped_files = {name: path for name, path in below(shipped / folder).items() if path.suffix != ".pyc"}
+        sources = {name: path for name, path in files_in(ROOT / folder).items() if path.suffix in {".py", ".json"}}
+        shipped_files = {name: path for name, path in files_in(shipped / folder).items() if path.suffix != ".pyc"}
         assert shipped_files.keys() == sources.keys()
         assert all(path.read_bytes() == sources[name].read_bytes() for name, path in shipped_files.items())
 
 
-def below(folder: Path) -> dict[str, Path]:
-    """Return the files in *folder* and its folders, by their names from there."""
+def files_in(folder: Path) -> dict[str, Path]:
+    """Return the files in *folder* and below it by their relative names."""
     return {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_packages_are_those_of_the_requirements(shipped: Path) -> None:
-    """Neither more nor less: with --no-deps a dependency that is not pinned would be missing."""
+def test_it_has_exactly_the_packages_of_the_requirements(shipped: Path) -> None:
+    """pip runs with --no-deps, so a dependency that is not pinned would be missing."""
     pinned = re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
-    found = importlib.metadata.distributions(path=[str(shipped / PACKAGES)])
+    installed = importlib.metadata.distributions(path=[str(shipped / PACKAGES)])
 
-    assert sorted((canonical(one.name), one.version) for one in found) == sorted(
+    assert sorted((canonical(package.name), package.version) for package in installed) == sorted(
         (canonical(name), version) for name, version in pinned
     )
     assert not (shipped / PACKAGES / "bin").exists()
@@ -193,8 +193,8 @@ def test_every_wheel_is_for_the_machines_of_flex_consumption(shipped: Path) -> N
     assert any("x86_64" in tag for tag in tags)
 
 
-def test_every_module_has_byte_code_that_is_never_held_against_its_source(shipped: Path) -> None:
-    """Flags 0b01: by hash, unchecked (PEP 552). The hash is looked at here, once, instead of at each cold start."""
+def test_every_module_has_byte_code_that_python_does_not_check(shipped: Path) -> None:
+    """Flags 0b01 mean "by hash, unchecked" (PEP 552). This test compares the hash once, not each cold start."""
     sources = list(shipped.rglob("*.py"))
 
     for source in sources:
@@ -205,22 +205,22 @@ def test_every_module_has_byte_code_that_is_never_held_against_its_source(shippe
     assert len(sources) > 500
 
 
-def test_it_does_not_tell_where_it_was_built(built: tuple[Path, str], shipped: Path) -> None:
+def test_it_does_not_contain_the_path_of_the_build(built: tuple[Path, str], shipped: Path) -> None:
     folder = str(built[0]).encode()
 
     assert [path for path in shipped.rglob("*") if path.is_file() and folder in path.read_bytes()] == []
 
 
-def test_building_says_how_much_it_is(built: tuple[Path, str]) -> None:
-    """Azure downloads it at each cold start, so growth should be noticed."""
-    folder, said = built
+def test_the_build_prints_the_size(built: tuple[Path, str]) -> None:
+    """Azure downloads the package at each cold start, so its growth must be visible."""
+    folder, output = built
     sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
 
-    assert f"{len(sizes):,} files, {sum(sizes) / 1e6:.1f} MB" in said
-    assert sum(sizes) < 60e6
+    assert f"{len(sizes):,} files, {sum(sizes) / 1e6:.1f} MB" in output
+    assert sum(sizes) < 60e6, "the package grew; if that is intended, raise the limit"
 
 
-# What is shipped runs.
+# Running it.
 
 
 def test_it_cancels_an_order(run: Run) -> None:
@@ -228,7 +228,7 @@ def test_it_cancels_an_order(run: Run) -> None:
     assert run.order["status"] == "cancelled"
 
 
-def test_nothing_is_compiled_again(run: Run, shipped: Path) -> None:
+def test_no_module_is_compiled_again(run: Run, shipped: Path) -> None:
     ours = {path for path in run.loaded if path.is_relative_to(shipped)}
 
     assert {path for path in run.compiled if path.is_relative_to(shipped)} == set()
@@ -238,17 +238,17 @@ def test_nothing_is_compiled_again(run: Run, shipped: Path) -> None:
     assert packages >= {"azure", "azure_functions_runtime_v1", "cryptography", "httpx", "msal", "pydantic_core"}
 
 
-def test_every_package_comes_with_it(run: Run, shipped: Path) -> None:
-    """A package of the development environment that helped out here would be missed in Azure."""
+def test_every_imported_package_is_in_it(run: Run, shipped: Path) -> None:
+    """A package that was imported from the development environment would be missing in Azure."""
     others = {path for path in run.loaded | run.compiled if not path.is_relative_to(shipped)}
     installed = [path.parts[path.parts.index("site-packages") + 1] for path in others if "site-packages" in path.parts]
 
-    assert {name.partition(".")[0] for name in installed} - HOSTS_OWN == set()
+    assert {name.partition(".")[0] for name in installed} - HOST_PACKAGES == set()
     assert not any(path.is_relative_to(ROOT / name) for path in others for name in ("cancel_order", "shared"))
 
 
-def test_what_does_not_come_with_it_is_not_found(shipped: Path, tmp_path: Path) -> None:
-    """Also what would be imported by a call that no test makes. pytest is installed where the host runs."""
+def test_a_package_that_is_not_in_it_cannot_be_imported(shipped: Path, tmp_path: Path) -> None:
+    """This also covers imports that no test reaches. pytest is installed in the host's environment."""
     (tmp_path / ".python_packages").symlink_to(shipped / ".python_packages")
     (tmp_path / "host.json").write_text('{"version": "2.0"}')
     (tmp_path / "cancel_order").mkdir()
@@ -261,10 +261,10 @@ def test_what_does_not_come_with_it_is_not_found(shipped: Path, tmp_path: Path) 
     assert "No module named 'pytest'" in (tmp_path / "log.txt").read_text()
 
 
-# What is refused.
+# Refusals.
 
 
-def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_empty_is_refused_and_unchanged(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
 
     made = make_package(str(tmp_path))
@@ -275,6 +275,6 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_another_python_is_refused() -> None:
-    """It would build without a word, and each module would be compiled again at each cold start."""
+    """The build would succeed, but Azure would compile each module again at each cold start."""
     assert refused_python("3.13", "3.13") == ""
     assert refused_python("3.14", "3.13").startswith("Python 3.13 is needed")

@@ -1,11 +1,11 @@
-"""Each ticketing system's own body, filled in and signed as that system does it, through the real runtime."""
+"""Requests of each ticketing system, filled in and signed as that system does it, through the real runtime."""
 
 import json
 import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,8 @@ from tests.conftest import CUSTOMER
 from tests.support.local_cloud import ROOT, Json, LocalCloud, running, software_order
 
 ORDERS = 80
-BUSY = "refused-with-800060-".ljust(32, "0") + "1"  # Partner Center is still working on it
+BUSY = "refused-with-800060-".ljust(32, "0") + "1"  # an id that Partner Center answers with "order in progress"
 FREE_TEXT = 'Said: "cancel"\r\n\tback\\slash {{ticket.id}} {{issue.key}} <<ticket^id>> ${x} Žluťoučký 東京 😀 \u2028'
-TEMPLATES = [(system, lines) for system in SYSTEMS for lines in ("", "1")]
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +45,8 @@ def order_id(_order_ids: Iterator[str]) -> str:
     return next(_order_ids)
 
 
-def described(cloud: LocalCloud) -> str:
-    return str(cloud.log.parent / "cloud.json")
+def description_file(cloud: LocalCloud) -> Path:
+    return cloud.log.with_name("cloud.json")
 
 
 def deliver(cloud: LocalCloud, system: str, body: bytes, delivery: Delivery | None = None) -> httpx.Response:
@@ -55,18 +54,24 @@ def deliver(cloud: LocalCloud, system: str, body: bytes, delivery: Delivery | No
     return cloud.http.post(cloud.description["functionUrl"], content=body, headers=headers)
 
 
-def recorded(cloud: LocalCloud, answer: Json) -> Json:
-    """Return the audit record of the call that was answered so."""
+def quantities(cloud: LocalCloud, order_id: str) -> list[int]:
+    return [line["quantity"] for line in cloud.order(order_id)["lineItems"]]
+
+
+def audit_record(cloud: LocalCloud, answer: Json) -> Json:
+    """Return the audit record of the call that got *answer*."""
     lines = [line for line in cloud.log.read_text().splitlines() if " cancel_order.audit " in line]
-    records = [json.loads(line[line.index("{") :]) for line in lines]
+    records: list[Json] = [json.loads(line[line.index("{") :]) for line in lines]
     [decided] = [
-        one for one in records if one["event"] == "decided" and one["correlationId"] == answer["correlationId"]
+        record
+        for record in records
+        if record["event"] == "decided" and record["correlationId"] == answer["correlationId"]
     ]
-    found: Json = decided
-    return found
+    return decided
 
 
-@pytest.mark.parametrize(("system", "lines"), TEMPLATES)
+@pytest.mark.parametrize("lines", ["", "1"], ids=["whole order", "line 1"])
+@pytest.mark.parametrize("system", SYSTEMS)
 def test_a_ticket_cancels_its_order_and_its_text_arrives_unharmed(
     guarded: LocalCloud, order_id: str, system: str, lines: str
 ) -> None:
@@ -78,143 +83,166 @@ def test_a_ticket_cancels_its_order_and_its_text_arrives_unharmed(
 
     assert first["outcome"] == ("partially_cancelled" if lines else "cancelled")
     assert repeat["outcome"] == "already_cancelled"
-    assert [line["quantity"] for line in guarded.order(order_id)["lineItems"]] == ([1, 0] if lines else [1, 1])
+    assert quantities(guarded, order_id) == ([1, 0] if lines else [1, 1])
     assert (guarded.order(order_id)["status"] == "cancelled") is not bool(lines)
-    record = recorded(guarded, first)
+    record = audit_record(guarded, first)
     assert record["caller"] == system
     assert record["reason"] == (FREE_TEXT if system in {"jira", "servicenow", "halo"} else ticket.reason)
     assert record["ticketId"] == first["ticketId"] in {ticket.key, str(ticket.number)}
     if system == "zendesk":
-        assert record["deliveryId"] == recorded(guarded, repeat)["deliveryId"] == delivery.id
+        assert record["deliveryId"] == audit_record(guarded, repeat)["deliveryId"] == delivery.id
 
 
-# Into a field of the ticket, by somebody who knows the body and wants another order, account or line.
-ATTACKS = [
-    ("order_id", '{order}", "account": "production'),
-    ("order_id", '{order}", "dryRun": false, "x": "'),
-    ("customer_tenant_id", '{customer}", "orderId": "{victim}", "reason": "x'),
-    ("lines", '1 }}, {{ "lineItemNumber": 0 }}], "orderId": "{victim}", "x": [{{ "a": 0'),
-    ("reason", 'x", "lineItems": null, "account": "production'),
-]
+# Texts for a field of a ticket, by a person who knows the body and wants another order, account or line.
+ATTACKS = {
+    "another account": ("order_id", '{order}", "account": "production'),
+    "a second dryRun": ("order_id", '{order}", "dryRun": false, "x": "'),
+    "another order": ("customer_tenant_id", '{customer}", "orderId": "{victim}", "reason": "x'),
+    "another line and order": ("lines", '1 }}, {{ "lineItemNumber": 0 }}], "orderId": "{victim}", "x": [{{ "a": 0'),
+    "no lines": ("reason", 'x", "lineItems": null, "account": "production'),
+}
 
 
-@pytest.mark.parametrize("attack", range(len(ATTACKS)))
+@pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize("system", ["zendesk", "freshdesk", "jira"])
 def test_no_ticket_reaches_another_order_or_account(
-    guarded: LocalCloud, order_id: str, system: str, attack: int
+    guarded: LocalCloud, order_id: str, system: str, attack: str
 ) -> None:
-    field, text = ATTACKS[attack]
+    field, template = ATTACKS[attack]
     victim = f"ticketed-order-{ORDERS - 1}"
-    evil = text.format(order=order_id, customer=CUSTOMER, victim=victim)
-    ticket = replace(Ticket(CUSTOMER, order_id, "1"), **{field: evil})  # type: ignore[arg-type]
+    text = template.format(order=order_id, customer=CUSTOMER, victim=victim)
+    ticket = replace(Ticket(CUSTOMER, order_id, "1"), **{field: text})  # type: ignore[arg-type]
 
-    answer = deliver(guarded, system, render(system, ticket))
+    response = deliver(guarded, system, render(system, ticket))
 
-    told = answer.json()
-    if answer.status_code == 200:  # where the text is free or never sent, it is the request that was meant
+    answer = response.json()
+    if response.status_code == 200:  # the field is escaped or not sent, so this is the request that was meant
         assert field == "reason"
-        assert (told["orderId"], told["account"], told["cancelledLineItems"]) == (order_id, "default", [1])
+        assert (answer["orderId"], answer["account"], answer["cancelledLineItems"]) == (order_id, "default", [1])
     else:
-        assert (answer.status_code, told["code"]) in {(400, "invalid_request"), (400, "invalid_json")}
-        assert guarded.order(order_id)["lineItems"][1]["quantity"] == 1
-    assert [line["quantity"] for line in guarded.order(victim)["lineItems"]] == [1, 1]
-    assert guarded.order(order_id)["lineItems"][0]["quantity"] == 1
+        assert (response.status_code, answer["code"]) in {(400, "invalid_request"), (400, "invalid_json")}
+        assert quantities(guarded, order_id)[1] == 1
+    assert quantities(guarded, victim) == [1, 1]
+    assert quantities(guarded, order_id)[0] == 1
 
 
-# Play a system: `python -m infra.local send`.
+# `python -m infra.local send` plays a system.
+
+type Play = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def play(guarded: LocalCloud, capsys: pytest.CaptureFixture[str]) -> Play:
+    """Run `send` with some arguments; return its exit status, its output and its errors."""
+
+    def run(*arguments: str, cloud: Path | None = None, **more: Any) -> tuple[int, str, str]:
+        status = send.main([*arguments, "--cloud", str(cloud or description_file(guarded))], **more)
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def outcomes(output: str) -> list[str]:
+    return re.findall(r'"outcome": "(\w+)"', output)
 
 
 def secrets_of(cloud: LocalCloud) -> list[str]:
     callers: list[dict[str, Any]] = list(cloud.description["callers"].values())
-    known = [one[name] for one in callers for name in ("key", "secret", "clientSecret") if name in one]
+    known = [caller[name] for caller in callers for name in ("key", "secret", "clientSecret") if name in caller]
     return [*known, cloud.description["functionKey"]]
 
 
 @pytest.mark.parametrize("system", SENDERS)
-def test_a_delivery_and_its_repeat_are_shown(
-    guarded: LocalCloud, order_id: str, capsys: pytest.CaptureFixture[str], system: str
+def test_a_delivery_and_its_repeat_are_shown_without_secrets(
+    guarded: LocalCloud, order_id: str, play: Play, system: str
 ) -> None:
-    status = send.main([system, "--order", order_id, "--line", "0", "--cloud", described(guarded)])
+    status, output, _ = play(system, "--order", order_id, "--line", "0")
 
-    told = capsys.readouterr().out
-    outcomes = re.findall(r'"outcome": "(\w+)"', told)
-    asked_first = ["dry_run"] if system == "flow" else []
-    assert (status, outcomes) == (0, [*asked_first, "partially_cancelled", "already_cancelled"])
-    assert [line["quantity"] for line in guarded.order(order_id)["lineItems"]] == [0, 1]
-    assert f"POST {guarded.description['functionUrl']}" in told
-    assert [secret for secret in secrets_of(guarded) if secret in told] == []
-    assert not re.search(r"eyJ[\w-]{9}", told)
+    before = ["dry_run"] if system == "flow" else []
+    assert (status, outcomes(output)) == (0, [*before, "partially_cancelled", "already_cancelled"])
+    assert quantities(guarded, order_id) == [0, 1]
+    assert f"POST {guarded.description['functionUrl']}" in output
+    assert [secret for secret in secrets_of(guarded) if secret in output] == []
+    assert not re.search(r"eyJ[\w-]{9}", output)
 
 
 @pytest.mark.parametrize("system", SENDERS)
-def test_a_dry_run_changes_nothing(
-    guarded: LocalCloud, order_id: str, capsys: pytest.CaptureFixture[str], system: str
-) -> None:
-    options = ["--dry-run", "--repeat", "0", "--cloud", described(guarded), "--customer", CUSTOMER]
+def test_a_dry_run_changes_nothing(guarded: LocalCloud, order_id: str, play: Play, system: str) -> None:
+    status, output, _ = play(system, "--order", order_id, "--dry-run", "--repeat", "0", "--customer", CUSTOMER)
 
-    status = send.main([system, "--order", order_id, *options])
-
-    assert (status, re.findall(r'"outcome": "(\w+)"', capsys.readouterr().out)) == (0, ["dry_run"])
+    assert (status, outcomes(output)) == (0, ["dry_run"])
     assert guarded.order(order_id)["status"] == "completed"
 
 
-def test_a_repeat_keeps_its_id_and_waits_as_it_was_told(
-    guarded: LocalCloud, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_repeat_keeps_its_id_and_waits_for_retry_after(play: Play) -> None:
     waited: list[float] = []
 
-    status = send.main(["zendesk", "--order", BUSY, "--cloud", described(guarded)], wait=waited.append)
+    status, output, _ = play("zendesk", "--order", BUSY, wait=waited.append)
 
-    told = capsys.readouterr().out
-    assert (status, re.findall(r'^  "code": "(\w+)"', told, re.MULTILINE)) == (1, ["order_busy"] * 2)
-    assert [str(seconds) for seconds in waited] == re.findall(r"^Retry-After: (\d+)$", told, re.MULTILINE)[:1]
-    assert "Zendesk repeats it after Retry-After" in told
-    ids = re.findall(r"^x-zendesk-webhook-invocation-id: (\w+)$", told, re.MULTILINE)
+    assert (status, re.findall(r'^  "code": "(\w+)"', output, re.MULTILINE)) == (1, ["order_busy"] * 2)
+    assert [str(seconds) for seconds in waited] == re.findall(r"^Retry-After: (\d+)$", output, re.MULTILINE)[:1]
+    assert "Zendesk repeats it after Retry-After" in output
+    ids = re.findall(r"^x-zendesk-webhook-invocation-id: (\w+)$", output, re.MULTILINE)
     assert len(ids) == 2
     assert len(set(ids)) == 1
 
 
-def test_a_refusal_is_shown_and_is_no_success(guarded: LocalCloud, capsys: pytest.CaptureFixture[str]) -> None:
-    status = send.main(["jira", "--order", "no-such-order", "--customer", CUSTOMER, "--cloud", described(guarded)])
+def test_a_refusal_is_shown_and_ends_with_status_1(play: Play) -> None:
+    status, output, _ = play("jira", "--order", "no-such-order", "--customer", CUSTOMER)
 
     assert status == 1
-    assert '"code": "order_not_found"' in capsys.readouterr().out
+    assert '"code": "order_not_found"' in output
 
 
-def test_the_command_line_leads_to_it(guarded: LocalCloud, order_id: str) -> None:
-    """As the pages have it pasted."""
-    command = [sys.executable, "-m", "infra.local", "send", "halo", "--order", order_id, "--cloud", described(guarded)]
+def test_the_command_on_the_pages_works(guarded: LocalCloud, order_id: str) -> None:
+    file = str(description_file(guarded))
+    command = [sys.executable, "-m", "infra.local", "send", "halo", "--order", order_id, "--cloud", file]
 
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert re.findall(r'"outcome": "(\w+)"', done.stdout) == ["cancelled", "already_cancelled"]
+    assert outcomes(done.stdout) == ["cancelled", "already_cancelled"]
 
 
-def test_who_cannot_send_is_told_why(guarded: LocalCloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    def told(*arguments: str) -> str:
-        assert send.main([*arguments]) == 1
-        return capsys.readouterr().err
+def test_a_missing_or_foreign_description_is_explained(guarded: LocalCloud, tmp_path: Path, play: Play) -> None:
+    def errors(content: str | None) -> str:
+        file = tmp_path / "description"
+        if content is not None:
+            file.write_text(content)
+        status, _, text = play("zendesk", "--order", "ticketed-order-00", cloud=file)
+        assert status == 1
+        return text
 
-    nothing, rubbish, unguarded, gone = (tmp_path / name for name in ("nothing", "rubbish", "unguarded", "gone"))
-    rubbish.write_text("{")
-    unguarded.write_text(json.dumps({**guarded.description, "callers": {}}))
+    assert "make serve" in errors(None)
+    assert "not what the local cloud writes" in errors("{")
+    assert "make serve" in errors(json.dumps({**guarded.description, "callers": {}}))
+
+
+@pytest.mark.parametrize("system", ["zendesk", "flow"])
+def test_a_local_cloud_that_has_ended_is_explained(
+    guarded: LocalCloud, tmp_path: Path, play: Play, system: str
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         closed = f"http://127.0.0.1:{listener.getsockname()[1]}/api/cancel_order"
-    gone.write_text(json.dumps({**guarded.description, "functionUrl": closed, "caFile": str(nothing)}))
-    order = ("zendesk", "--order", "ticketed-order-00")
+    ended = guarded.description | {"functionUrl": closed, "caFile": str(tmp_path / "gone")}
+    (tmp_path / "description").write_text(json.dumps(ended))
 
-    assert "make serve" in told(*order, "--cloud", str(nothing))
-    assert "not what the local cloud writes" in told(*order, "--cloud", str(rubbish))
-    assert "make serve" in told(*order, "--cloud", str(unguarded))
-    for system in ("zendesk", "flow"):
-        assert "Does `make serve` still run?" in told(system, *order[1:], "--cloud", str(gone))
-    assert "--customer" in told("zendesk", "--order", "no-such-order", "--cloud", described(guarded))
-    two = ("freshdesk", "--order", "ticketed-order-00", "--line", "0", "--line", "1")
-    assert "one --line at a time" in told(*two, "--cloud", described(guarded))
+    status, _, errors = play(system, "--order", "ticketed-order-00", cloud=tmp_path / "description")
+
+    assert status == 1
+    assert "Does `make serve` still run?" in errors
 
 
-def test_nothing_went_wrong_in_the_log(guarded: LocalCloud) -> None:
+def test_arguments_that_do_not_fit_are_explained(play: Play) -> None:
+    unknown_status, _, unknown_order = play("zendesk", "--order", "no-such-order")
+    two_status, _, two_lines = play("freshdesk", "--order", "ticketed-order-00", "--line", "0", "--line", "1")
+
+    assert unknown_status == two_status == 1
+    assert "--customer" in unknown_order
+    assert "one --line at a time" in two_lines
+
+
+def test_the_log_has_no_error(guarded: LocalCloud) -> None:
     log = guarded.log.read_text()
 
     assert "Traceback" not in log

@@ -1,7 +1,7 @@
-"""Bicep as tests see it: the tree that pycep parses, and the words that stand for something.
+"""Reads Bicep files for tests: the tree that pycep parses, and the names that a file declares, uses and calls.
 
-No Bicep compiler is on PyPI. pycep checks the syntax; what a compiler would say about names, modules and their
-parameters is checked in tests/unit/test_bicep.py with what is here.
+There is no Bicep compiler on PyPI. pycep checks the syntax. tests/unit/test_bicep.py uses these functions to check
+names, modules and parameters, as a compiler would.
 """
 
 import re
@@ -29,7 +29,10 @@ type Json = dict[str, Any]
 
 @cache
 def parse(path: Path) -> Json:
-    """Return the tree, or raise what pycep finds wrong. It knows no "any name" member of a type: that gets a name."""
+    """Return the tree of *path*, or raise pycep's error.
+
+    pycep does not know the member `*` of a type, which stands for any name, so that member gets a name here.
+    """
     tree: Json = dict(BicepParser().parse(text=path.read_text().replace("\n  *: ", "\n  anyName: ")))
     return {
         part: tree.get(part, {}) for part in ("parameters", "variables", "types", "resources", "modules", "outputs")
@@ -37,41 +40,41 @@ def parse(path: Path) -> Json:
 
 
 def body(declared: Json) -> Json:
-    """Return what a resource or module is declared to be, out of its loop or condition."""
-    found: Json = declared["config"]
-    while "config" in found:
-        found = found["config"]
-    return found
+    """Return the body of a resource or module, without the loop or condition around it."""
+    config: Json = declared["config"]
+    while "config" in config:
+        config = config["config"]
+    return config
 
 
 def resources(kind: str = "") -> Iterator[tuple[Path, str, Json]]:
-    """Yield file, symbol and declaration of every resource that is made here, or of those of one *kind*."""
+    """Yield the file, symbol and declaration of every resource that we create, or only of those of type *kind*."""
     for path in FILES:
         for symbol, declared in parse(path)["resources"].items():
             if not declared["existing"] and kind in {"", declared["type"]}:
                 yield path, symbol, declared
 
 
-def declared_at(where: str) -> Any:
-    """Return what stands at `file:symbol.member.member`, file without its ending."""
-    file, _, path = where.partition(":")
+def value_at(place: str) -> Any:
+    """Return the value at *place*, such as `modules/vault:vault.properties.sku`: file, resource, members."""
+    file, _, path = place.partition(":")
     symbol, *members = path.split(".")
-    found: Any = body(parse(INFRA / f"{file}.bicep")["resources"][symbol])
+    value: Any = body(parse(INFRA / f"{file}.bicep")["resources"][symbol])
     for member in members:
-        found = found[int(member) if member.isdigit() else member]
-    return found
+        value = value[int(member) if member.isdigit() else member]
+    return value
 
 
 def expressions(text: str) -> str:
-    """Return *text* without comments and without the words in strings; what a string interpolates stays."""
+    """Return *text* without comments and without the texts of strings. Interpolated expressions stay."""
     kept: list[str] = []
-    open_braces: list[int] = []  # one for each interpolation that we are in
-    in_string, at = False, 0
-    while at < len(text):
-        found = (IN_STRING if in_string else IN_CODE).match(text, at)
-        assert found, "each matches anything"
-        part = found.group()
-        at += len(part)
+    open_braces: list[int] = []  # the open braces in each interpolation around the position
+    in_string, position = False, 0
+    while position < len(text):
+        match = (IN_STRING if in_string else IN_CODE).match(text, position)
+        assert match, "both patterns match every character"
+        part = match.group()
+        position += len(part)
         if in_string:
             if part == "${":
                 open_braces.append(0)
@@ -96,12 +99,12 @@ def names(path: Path) -> tuple[set[str], set[str], set[str]]:
     declared = set(re.findall(r"^(?:param|var|resource|module|type) (\w+)", text, re.MULTILINE))
     local = set(re.findall(r"\bfor (\w+) in\b|(\w+) =>", text)) | set(re.findall(r"\bfor \((\w+), (\w+)\) in\b", text))
     used, called = set(), set()
-    # Neither a decorator nor the name that a line declares is a use of anything.
+    # A decorator uses no name, and a declaration does not use the name that it declares.
     rest = re.sub(r"^@.*$|^(?:param|var|resource|module|type|output) \w+", "", text, flags=re.MULTILINE)
-    for found in re.finditer(r"(?<![\w.])(?<!\.\?)(in )?([A-Za-z_]\w*)(.?)", rest):
-        looped, name, following = found.groups()
+    for match in re.finditer(r"(?<![\w.])(?<!\.\?)(in )?([A-Za-z_]\w*)(.?)", rest):
+        after_in, name, following = match.groups()
         if following == "(":
             called.add(name)
-        elif (following != ":" or looped) and name not in KEYWORDS:  # `name:` is a member's
+        elif (following != ":" or after_in) and name not in KEYWORDS:  # `name:` is the name of a member
             used.add(name)
-    return declared, used - {one for pair in local for one in pair}, called - KEYWORDS
+    return declared, used - {name for pair in local for name in pair}, called - KEYWORDS

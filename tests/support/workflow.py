@@ -1,8 +1,8 @@
-"""Runs a Logic Apps workflow definition, as far as ours goes: its actions, its expressions, who runs after whom.
+"""Runs a Logic Apps workflow definition, as far as the sample flow needs: its actions, expressions and order.
 
-What an action sends outside goes to the test, which answers for the other side. Anything that this
-does not know is an error, so nothing is passed over. A reading of the documentation, never compared
-with the real engine.
+An action that sends something calls the test, which answers for the other side. An action or expression that
+is not implemented here is an error, so nothing is skipped by accident. This follows the documentation and was
+never compared with the real engine.
 
 Source: learn.microsoft.com/azure/logic-apps/ logic-apps-workflow-actions-triggers,
 workflow-definition-language-functions-reference, error-exception-handling (read 2026-11-21).
@@ -19,30 +19,30 @@ type Json = dict[str, Any]
 type Send = Callable[[str, Json], tuple[str, Json | None]]  # action's name and inputs -> its status and outputs
 
 SUCCEEDED, FAILED, SKIPPED, TIMED_OUT = "Succeeded", "Failed", "Skipped", "TimedOut"
-SENT = ("Http", "OpenApiConnectionWebhook")
+SENDING_TYPES = ("Http", "OpenApiConnectionWebhook")
 _TOKEN = re.compile(r"\s*(?:'((?:[^']|'')*)'|(-?\d+)|(true|false|null)\b|([A-Za-z]\w*)\(|(\?\[)|([\[\]),]))")
 
 
-def referred(expression: object) -> set[tuple[str, str]]:
-    """Return what any text in *expression* refers to by name: ("body", "Cancel"), ("parameters", "approver")."""
+def references(expression: object) -> set[tuple[str, str]]:
+    """Return the names that texts in *expression* refer to: ("body", "Cancel"), ("parameters", "approver")."""
     if isinstance(expression, dict):
-        return {one for value in expression.values() for one in referred(value)}
+        return {reference for value in expression.values() for reference in references(value)}
     if isinstance(expression, list):
-        return {one for value in expression for one in referred(value)}
+        return {reference for value in expression for reference in references(value)}
     if not isinstance(expression, str):
         return set()
     return set(re.findall(r"\b(body|outputs|parameters|variables)\('([^']+)'\)", expression))
 
 
-def within(actions: Json) -> dict[str, Json]:
-    """Return every action in *actions* and below, by name; names are unique in a workflow."""
+def all_actions(actions: Json) -> dict[str, Json]:
+    """Return *actions* and every action inside them, by name. Names are unique in a workflow."""
     found: dict[str, Json] = {}
     for name, action in actions.items():
         branches = [action, action.get("else", {}), action.get("default", {}), *action.get("cases", {}).values()]
         for branch in branches:
-            below = within(branch.get("actions", {}))
-            assert not found.keys() & below.keys()
-            found |= below
+            inside = all_actions(branch.get("actions", {}))
+            assert not found.keys() & inside.keys()
+            found |= inside
         assert name not in found
         found[name] = action
     return found
@@ -50,10 +50,10 @@ def within(actions: Json) -> dict[str, Json]:
 
 @dataclass
 class Run:
-    """One run of *definition* for the trigger's body *asked*."""
+    """Runs *definition* once, for the body *request* of its trigger."""
 
     definition: Json
-    asked: Json
+    request: Json
     parameters: Json
     send: Send
     outputs: dict[str, Any] = field(default_factory=dict)
@@ -62,27 +62,28 @@ class Run:
     _item: Any = None
 
     def start(self) -> str:
-        """Run it and return how it ended."""
-        return self._all(self.definition["actions"])
+        """Run the workflow and return its status at the end."""
+        return self._run_actions(self.definition["actions"])
 
-    def value(self, given: Any) -> Any:
-        """Return *given* with every expression in it worked out."""
-        if isinstance(given, dict):
-            return {name: self.value(one) for name, one in given.items()}
-        if isinstance(given, list):
-            return [self.value(one) for one in given]
-        if not isinstance(given, str) or "@" not in given:
-            return given
-        if given.startswith("@") and not given.startswith("@{"):
-            return _Expression(given[1:], self).read_all()
-        return re.sub(r"@\{([^}]*)\}", lambda found: _text(_Expression(found[1], self).read_all()), given)
+    def value(self, template: Any) -> Any:
+        """Return *template* with the value of each expression in its place."""
+        if isinstance(template, dict):
+            return {name: self.value(member) for name, member in template.items()}
+        if isinstance(template, list):
+            return [self.value(member) for member in template]
+        if not isinstance(template, str) or "@" not in template:
+            return template
+        if template.startswith("@") and not template.startswith("@{"):
+            return _Expression(template[1:], self).read_all()
+        return re.sub(r"@\{([^}]*)\}", lambda match: _text(_Expression(match[1], self).read_all()), template)
 
-    def call(self, name: str, arguments: list[Any]) -> Any:  # noqa: PLR0911, PLR0912  (a table in all but form)
+    def call(self, name: str, arguments: list[Any]) -> Any:  # noqa: PLR0911, PLR0912  (a table of functions)
+        """Return the value of the function *name* of the expression language."""
         match name, arguments:
             case "parameters", [key]:
                 return self.parameters[key]
             case "triggerBody", []:
-                return self.asked
+                return self.request
             case "variables", [key]:
                 return self.variables[key]
             case "outputs", [action]:
@@ -105,10 +106,10 @@ class Run:
                 return between.join(_text(item) for item in items)
             case "empty", [value]:
                 return not value
-            case "equals", [one, other]:
-                return type(one) is type(other) and one == other
-            case "if", [bool(condition), one, other]:
-                return one if condition else other
+            case "equals", [left, right]:
+                return type(left) is type(right) and left == right
+            case "if", [bool(condition), if_true, if_false]:
+                return if_true if condition else if_false
             case "contains", [list(items), item]:
                 return item in items
             case "createArray", items:
@@ -125,66 +126,66 @@ class Run:
                 return unquote(text)
         raise AssertionError(f"{name} cannot be called with {arguments}")
 
-    def _all(self, actions: Json) -> str:
-        """Run *actions* in the order of their runAfter, and return how they ended together."""
+    def _run_actions(self, actions: Json) -> str:
+        """Run *actions* in the order of their runAfter, and return their common status."""
         left = dict(actions)
         while left:
-            ready = next(name for name, action in left.items() if not action["runAfter"].keys() & left.keys())
-            action = left.pop(ready)
+            name = next(name for name, action in left.items() if not action["runAfter"].keys() & left.keys())
+            action = left.pop(name)
             if all(self.statuses[before] in allowed for before, allowed in action["runAfter"].items()):
-                self.statuses[ready] = self._one(ready, action)
+                self.statuses[name] = self._run_action(name, action)
             else:
-                self._skip({ready: action})
-        # An action that failed is forgiven where another ran because of it: what counts is how the last ones ended.
+                self._skip({name: action})
+        # A failed action does not count if another action ran after it because of the failure: only the statuses of
+        # the last actions decide.
         followed = {before for action in actions.values() for before in action["runAfter"]}
-        ends = [self._end(name, actions) for name in actions if name not in followed]
-        return next((end for end in (FAILED, TIMED_OUT) if end in ends), SUCCEEDED)
+        return _worst([self._status_of_branch(name, actions) for name in actions if name not in followed])
 
-    def _end(self, name: str, actions: Json) -> str:
-        """Return how the branch that ends with *name* ended; where that was skipped, those before it tell."""
+    def _status_of_branch(self, name: str, actions: Json) -> str:
+        """Return the status of the branch that ends with *name*: its own, or if it was skipped that of those before."""
         before = actions[name]["runAfter"]
         if self.statuses[name] != SKIPPED or not before:
             return self.statuses[name]
-        ends = [self._end(one, actions) for one in before]
-        return next((end for end in (FAILED, TIMED_OUT) if end in ends), SUCCEEDED)
+        return _worst([self._status_of_branch(name, actions) for name in before])
 
     def _skip(self, actions: Json) -> None:
-        self.statuses |= dict.fromkeys(within(actions), SKIPPED)
+        self.statuses |= dict.fromkeys(all_actions(actions), SKIPPED)
 
-    def _one(self, name: str, action: Json) -> str:
+    def _run_action(self, name: str, action: Json) -> str:
         kind = action["type"]
         inputs = {} if kind == "Select" else self.value(action.get("inputs"))
-        if kind in SENT:
+        if kind in SENDING_TYPES:
             status, self.outputs[name] = self.send(name, inputs)
             return status
         if kind == "Scope":
-            return self._all(action["actions"])
+            return self._run_actions(action["actions"])
         if kind in {"If", "Switch"}:
-            return self._branch(action)
+            return self._run_branch(action)
         if kind == "Select":
-            self.outputs[name] = {"body": [self._of(one, action) for one in self.value(action["inputs"]["from"])]}
+            self.outputs[name] = {"body": [self._select(item, action) for item in self.value(action["inputs"]["from"])]}
         elif kind == "Compose":
             self.outputs[name] = inputs
         elif kind == "ParseJson":
             self.outputs[name] = {"body": inputs["content"]}
         elif kind == "InitializeVariable":
-            self.variables |= {one["name"]: one["value"] for one in inputs["variables"]}
+            self.variables |= {variable["name"]: variable["value"] for variable in inputs["variables"]}
         elif kind == "SetVariable":
             assert inputs["name"] in self.variables
             self.variables[inputs["name"]] = inputs["value"]
         else:
-            raise AssertionError(f"{name} is of the unknown type {kind}")
+            raise AssertionError(f"{name} has the type {kind}, which is not implemented here")
         return SUCCEEDED
 
-    def _of(self, item: object, action: Json) -> Any:
+    def _select(self, item: object, action: Json) -> Any:
         self._item = item
         return self.value(action["inputs"]["select"])
 
-    def _branch(self, action: Json) -> str:
+    def _run_branch(self, action: Json) -> str:
         if action["type"] == "If":
-            holds = all(self.call("equals", self.value(one["equals"])) for one in action["expression"]["and"])
+            conditions = action["expression"]["and"]
+            is_true = all(self.call("equals", self.value(condition["equals"])) for condition in conditions)
             branches = [action, action["else"]]
-            chosen = branches[0 if holds else 1]
+            chosen = branches[0 if is_true else 1]
         else:
             value = self.value(action["expression"])
             branches = [*action["cases"].values(), action["default"]]
@@ -192,7 +193,11 @@ class Run:
         for branch in branches:
             if branch is not chosen:
                 self._skip(branch["actions"])
-        return self._all(chosen["actions"])
+        return self._run_actions(chosen["actions"])
+
+
+def _worst(statuses: list[str]) -> str:
+    return next((status for status in (FAILED, TIMED_OUT) if status in statuses), SUCCEEDED)
 
 
 def _text(value: object) -> str:
@@ -200,33 +205,33 @@ def _text(value: object) -> str:
 
 
 class _Expression:
-    """An expression, read from left to right and worked out on the way."""
+    """Reads an expression from left to right and computes its value on the way."""
 
     def __init__(self, text: str, run: Run) -> None:
-        self._text, self._run, self._at = text, run, 0
+        self._text, self._run, self._position = text, run, 0
 
     def read_all(self) -> Any:
         value = self._read()
-        assert not self._text[self._at :].strip(), f"left over: {self._text[self._at :]}"
+        assert not self._text[self._position :].strip(), f"not read: {self._text[self._position :]}"
         return value
 
     def _next(self) -> re.Match[str]:
-        found = _TOKEN.match(self._text, self._at)
-        assert found, f"cannot be read: {self._text[self._at :]}"
-        self._at = found.end()
-        return found
+        token = _TOKEN.match(self._text, self._position)
+        assert token, f"cannot be read: {self._text[self._position :]}"
+        self._position = token.end()
+        return token
 
     def _read(self) -> Any:
-        text, number, word, function, _, _ = self._next().groups()
+        text, number, constant, function, _, _ = self._next().groups()
         if text is not None:
             return text.replace("''", "'")
         if number:
             return int(number)
-        if word:
-            return json.loads(word)
+        if constant:
+            return json.loads(constant)
         assert function, f"no value in {self._text}"
         value = self._run.call(function, self._arguments())
-        while self._text.startswith("?[", self._at):
+        while self._text.startswith("?[", self._position):
             self._next()
             member = self._read()
             assert self._next()[6] == "]"
@@ -236,7 +241,7 @@ class _Expression:
 
     def _arguments(self) -> list[Any]:
         arguments: list[Any] = []
-        while not re.match(r"\s*\)", self._text[self._at :]):
+        while not re.match(r"\s*\)", self._text[self._position :]):
             if arguments:
                 assert self._next()[6] == ","
             arguments.append(self._read())

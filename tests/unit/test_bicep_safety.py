@@ -1,4 +1,4 @@
-"""What the deployment promises about safety, each promise held to its value."""
+"""The settings of the deployment that keep it safe, each compared with its value."""
 
 import json
 import re
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.bicep import FILES, INFRA, body, declared_at, parse, resources
+from tests.support.bicep import FILES, INFRA, body, parse, resources, value_at
 
 MAIN = parse(INFRA / "main.bicep")
 
@@ -51,63 +51,62 @@ SAFE = {
 }
 
 
-@pytest.mark.parametrize(("where", "value"), SAFE.items(), ids=SAFE)
-def test_it_is_safe(where: str, value: object) -> None:
-    assert declared_at(where) == value
+@pytest.mark.parametrize("place", SAFE)
+def test_a_setting_is_safe(place: str) -> None:
+    assert value_at(place) == SAFE[place]
 
 
-def test_no_secret_is_made() -> None:
-    """A redeployment would put back one that was rotated since."""
+def test_no_secret_is_created() -> None:
+    """A redeployment would restore a secret that was rotated since."""
     assert list(resources("Microsoft.KeyVault/vaults/secrets")) == []
-    assert [path for path, _, found in resources() if found["type"].endswith(("/keys", "/functionKeys"))] == []
+    assert [path for path, _, declared in resources() if declared["type"].endswith(("/keys", "/functionKeys"))] == []
 
 
 @EACH_FILE
 def test_no_secret_is_a_parameter_or_an_output(path: Path) -> None:
-    """Both are kept in the deployment's history, for everyone with the role Reader."""
-    known = {"secretTtlS", "secretName", "refreshTokensStored", "keyName"}
+    """Everyone with the role Reader can read both in the deployment's history."""
+    harmless = {"secretTtlS", "secretName", "refreshTokensStored", "keyName"}
     tree = parse(path)
 
-    told = {
+    suspicious = {
         name
-        for name in {*tree["parameters"], *tree["outputs"]} - known
+        for name in {*tree["parameters"], *tree["outputs"]} - harmless
         if re.search("(?i)secret|token|key$|pass", name)
     }
-    secure = {name for name, one in tree["parameters"].items() if {"type": "secure"} in one["decorators"]}
+    secure = {name for name, parameter in tree["parameters"].items() if {"type": "secure"} in parameter["decorators"]}
     outputs = re.findall(r"^output .*", path.read_text(), re.MULTILINE)
 
-    assert told | secure == set()
+    assert suspicious | secure == set()
     assert [
         line for line in outputs if re.search(r"(?i)\blist\w*\(|connectionstring|instrumentationkey|accesskey", line)
     ] == []
 
 
-def test_a_function_key_goes_into_the_availability_test_and_nowhere_else() -> None:
-    found = [(path.stem, line.strip()) for path in FILES for line in path.read_text().splitlines() if "list" in line]
-    calls = [(stem, line) for stem, line in found if re.search(r"\blist\w*\(", line)]
+def test_only_the_availability_test_gets_a_function_key() -> None:
+    lines = [(path.stem, line.strip()) for path in FILES for line in path.read_text().splitlines()]
+
+    calls = [(stem, line) for stem, line in lines if re.search(r"\blist\w*\(", line)]
 
     assert calls == [("availability", "value: listKeys(function.id, function.apiVersion)[keyName]")]
-    [header] = declared_at("availability:test.properties.Request.Headers")
+    [header] = value_at("availability:test.properties.Request.Headers")
     assert header["key"] == "x-functions-key"
     assert "listKeys" in json.dumps(header["value"])
 
 
 @EACH_FILE
-def test_no_cloud_is_written_down(path: Path) -> None:
-    """US Government and 21Vianet have addresses of their own; environment() knows them."""
+def test_no_address_of_a_cloud_is_hard_coded(path: Path) -> None:
+    """US Government and 21Vianet have other addresses; environment() returns them."""
     code = "\n".join(line.partition("//")[0] for line in path.read_text().splitlines() if "description" not in line)
 
     assert re.findall(r"[\w.-]*(?:windows\.net|azure\.(?:net|com|us|cn)|microsoftonline\.\w+)", code) == []
 
 
-def test_roles_are_the_documented_ones_and_no_wider_than_a_resource() -> None:
-    written: dict[str, str] = {}
-    for path in FILES:
-        guid = r"var (\w+) = '([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})'"
-        written |= dict(re.findall(guid, path.read_text()))
-    assigned = {symbol: body(found) for _, symbol, found in resources("Microsoft.Authorization/roleAssignments")}
+def test_roles_are_the_documented_ones_and_each_is_for_one_resource() -> None:
+    guid = r"var (\w+) = '([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})'"
+    in_templates = {name: role for path in FILES for name, role in re.findall(guid, path.read_text())}
+    assigned = {symbol: body(declared) for _, symbol, declared in resources("Microsoft.Authorization/roleAssignments")}
 
-    assert written == ROLES
+    assert in_templates == ROLES
     assert {symbol: role["scope"] for symbol, role in assigned.items()} == {
         "owner": "account",
         "publisher": "applicationInsights",
@@ -121,8 +120,8 @@ def test_roles_are_the_documented_ones_and_no_wider_than_a_resource() -> None:
     assert {role["properties"]["principalType"] for role in assigned.values()} == {"ServicePrincipal"}
 
 
-def test_a_secret_is_written_to_only_where_an_account_has_a_refresh_token() -> None:
-    """And only once the operator says that it is stored: a role cannot be given on a secret that does not exist."""
+def test_the_function_may_write_only_the_secrets_of_refresh_tokens() -> None:
+    """The operator first says that they are stored, because Azure accepts no role on a secret that does not exist."""
     text = (INFRA / "main.bicep").read_text()
 
     assert MAIN["parameters"]["refreshTokensStored"]["default"] is False
@@ -131,16 +130,16 @@ def test_a_secret_is_written_to_only_where_an_account_has_a_refresh_token() -> N
     assert "map(usingRefreshTokens, entry => entry.value.?refreshToken ?? '')" in text
 
 
-def test_entra_callers_are_verified_and_the_others_let_through() -> None:
+def test_tokens_are_verified_and_requests_without_one_pass() -> None:
     text = (INFRA / "modules/function.bicep").read_text()
-    validation = declared_at("modules/function:authentication.properties.globalValidation")
+    validation = value_at("modules/function:authentication.properties.globalValidation")
 
     assert validation == {"requireAuthentication": False, "unauthenticatedClientAction": "AllowAnonymous"}
     assert re.search(r"platform: \{\s+enabled: !empty\(entra\)\s+\}", text)
     assert re.search(r"validation: \{\s+allowedAudiences: entra\.\?audiences \?\? \[\s+entra\.clientId", text)
 
 
-def test_ip_restrictions_leave_the_availability_test_in() -> None:
+def test_ip_restrictions_allow_the_availability_test() -> None:
     text = (INFRA / "modules/function.bicep").read_text()
     [tag] = parse(INFRA / "modules/function.bicep")["variables"]["availabilityTest"]["value"]
 

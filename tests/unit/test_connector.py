@@ -1,8 +1,10 @@
-"""The Power Automate connector says what the code does, in both directions, and keeps Microsoft's rules.
+"""The Power Automate connector has the fields, limits and codes of the code, no others, and keeps Microsoft's rules.
+
+The connector is written by hand, because flow makers need other texts than programmers.
 
 Source of the rules: learn.microsoft.com/connectors/custom-connectors/ certification-swagger-validator-rules,
 certification-submission, multi-auth, policy-templates; microsoft/PowerPlatformConnectors, schemas and templates
-(read 2026-11-21). `paconn validate` asks Microsoft online, so these are our own reading of them.
+(read 2026-11-21). `paconn validate` works only online at Microsoft, so these tests are our reading of the rules.
 """
 
 import json
@@ -26,104 +28,111 @@ CONNECTOR: Json = json.loads((FOLDER / "apiDefinition.swagger.json").read_text()
 PROPERTIES: Json = json.loads((FOLDER / "apiProperties.json").read_text())["properties"]
 OPENAPI: Json = openapi.document()
 OPERATIONS: Json = CONNECTOR["paths"][openapi.PATH]
-CANCEL, ANSWERS = OPERATIONS["post"], OPERATIONS["post"]["responses"]
-SETS: list[Json] = PROPERTIES["connectionParameterSets"]["values"]
+CANCEL, RESPONSES = OPERATIONS["post"], OPERATIONS["post"]["responses"]
+CONNECTION_KINDS: list[Json] = PROPERTIES["connectionParameterSets"]["values"]
 POLICIES: list[Json] = PROPERTIES["policyTemplateInstances"]
 
-RULES = ("enum", "pattern", "minimum", "maximum", "minLength", "maxLength", "minItems", "default")
-WORDS = ("title", "description", "format", "x-ms-summary", "x-ms-visibility", "x-nullable")
+CONSTRAINTS = ("enum", "pattern", "minimum", "maximum", "minLength", "maxLength", "minItems", "default")
+ANNOTATIONS = ("title", "description", "format", "x-ms-summary", "x-ms-visibility", "x-nullable")
+STRUCTURE = ("type", "items", "properties", "required", "additionalProperties")
 VISIBILITIES = {"important", "advanced", "internal"}
 POLICY_TEMPLATES = {
     *("convertarraytoobject", "convertobjecttoarray", "dynamichosturl", "encodepropertyvalue", "pollingtrigger"),
     *("routerequesttoendpoint", "setheader", "setproperty", "setqueryparameter", "setvaluefromurl", "stringreplace"),
     *("stringtoarray", "updatenextlink"),
 }
-NOT_IN_A_TITLE = r"\b(API|Connector|Power (Apps|Automate|BI|Pages|Platform|Virtual Agents)|Copilot|Dataverse|Flow)\b"
-
-
-def described(part: Json, at: str = "") -> Iterator[tuple[str, Json]]:
-    """Yield every property in *part* and below, with where it is."""
-    for name, schema in part.get("properties", {}).items():
-        yield f"{at}/{name}", schema
-        yield from described(schema, f"{at}/{name}")
-
-
-MEMBERS = dict(
-    pair for name, definition in CONNECTOR["definitions"].items() for pair in described(definition, f"/{name}")
+FORBIDDEN_IN_A_TITLE = (
+    r"\b(API|Connector|Power (Apps|Automate|BI|Pages|Platform|Virtual Agents)|Copilot|Dataverse|Flow)\b"
 )
-PARAMETERS = {
-    parameter["name"]: parameter for operation in OPERATIONS.values() for parameter in operation["parameters"]
+
+
+def properties_in(schema: Json, path: str = "") -> Iterator[tuple[str, Json]]:
+    """Yield the path and the schema of every property in *schema* and below it."""
+    for name, member in schema.get("properties", {}).items():
+        yield f"{path}/{name}", member
+        yield from properties_in(member, f"{path}/{name}")
+
+
+FIELDS = dict(
+    pair for name, definition in CONNECTOR["definitions"].items() for pair in properties_in(definition, f"/{name}")
+) | {
+    f"parameter {parameter['name']}": parameter
+    for operation in OPERATIONS.values()
+    for parameter in operation["parameters"]
 }
 
 
-# The code's schemas and the connector's, brought to one form: what may be sent and what may come.
+# The schemas of the code and of the connector.
 
 
-def plain(schema: Json, definitions: Json) -> Json:
-    """Return the bare rules in *schema*, references followed, null as the member `null`."""
+def constraints(schema: Json, definitions: Json) -> Json:
+    """Return what *schema* allows, in one form for OpenAPI 2 and 3.1: no references, and null as the member `null`."""
     if "$ref" in schema:
-        return plain(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+        return constraints(definitions[schema["$ref"].rpartition("/")[2]], definitions)
     if "anyOf" in schema:
-        [other] = [one for one in schema["anyOf"] if one != {"type": "null"}]
-        return plain(other, definitions) | {"null": True}
+        [other] = [option for option in schema["anyOf"] if option != {"type": "null"}]
+        return constraints(other, definitions) | {"null": True}
     if "const" in schema:
-        return plain({"enum": [schema["const"]]}, definitions)
-    assert schema.keys() <= {*RULES, *WORDS, "type", "items", "properties", "required", "additionalProperties"}
-    rules: Json = {rule: schema[rule] for rule in RULES if rule in schema}
-    rules |= {"type": schema.get("type", "string"), "null": schema.get("x-nullable", False)}
+        return constraints({"enum": [schema["const"]]}, definitions)
+    assert schema.keys() <= {*CONSTRAINTS, *ANNOTATIONS, *STRUCTURE}
+    found: Json = {name: schema[name] for name in CONSTRAINTS if name in schema}
+    found |= {"type": schema.get("type", "string"), "null": schema.get("x-nullable", False)}
     if "items" in schema:
-        rules["items"] = plain(schema["items"], definitions)
+        found["items"] = constraints(schema["items"], definitions)
     if schema.get("additionalProperties"):
-        rules["each"] = plain(schema["additionalProperties"], definitions)
+        found["each"] = constraints(schema["additionalProperties"], definitions)
     if "properties" in schema:
-        rules["required"] = set(schema.get("required", ()))
-        rules["properties"] = {name: plain(one, definitions) for name, one in schema["properties"].items()}
-    return rules
+        found["required"] = set(schema.get("required", ()))
+        found["properties"] = {name: constraints(member, definitions) for name, member in schema["properties"].items()}
+    return found
 
 
 @pytest.mark.parametrize("name", ["CancelRequest", "CancelResult", "Problem", "Health"])
-def test_it_knows_the_fields_limits_and_words_of_the_code_and_no_others(name: str) -> None:
-    """infra/openapi.json is made from the models; what it says, and what the connector says, must be one."""
-    theirs = OPENAPI["components"]["schemas"]
+def test_a_definition_has_the_fields_and_limits_of_the_model_and_no_others(name: str) -> None:
+    """The OpenAPI document is made from the models, so it stands for them here."""
+    definitions, schemas = CONNECTOR["definitions"], OPENAPI["components"]["schemas"]
 
-    assert plain(CONNECTOR["definitions"][name], CONNECTOR["definitions"]) == plain(theirs[name], theirs)
+    assert constraints(definitions[name], definitions) == constraints(schemas[name], schemas), (
+        "change infra/power-automate/apiDefinition.swagger.json to match the model"
+    )
 
 
-def test_members_stand_in_the_order_of_the_models() -> None:
-    """It is the order in which a flow maker sees them."""
+def test_fields_are_in_the_order_of_the_models() -> None:
+    """A flow maker sees them in this order."""
     for model in (CancelRequest, CancelResult):
         fields = [field.alias for field in model.model_fields.values()]
         assert list(CONNECTOR["definitions"][model.__name__]["properties"]) == fields
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_it_knows_the_statuses_of_the_code_and_no_others(method: str) -> None:
+def test_an_operation_has_the_statuses_of_the_code_and_no_others(method: str) -> None:
     assert OPERATIONS[method]["responses"].keys() == OPENAPI["paths"][openapi.PATH][method]["responses"].keys()
 
 
-def test_each_status_names_its_codes_and_no_others() -> None:
-    for status, answer in ANSWERS.items():
+def test_each_status_describes_its_codes_and_no_others() -> None:
+    for status, response in RESPONSES.items():
         if status == "200":
             continue
-        codes = {code for code, its_status in all_codes() if str(its_status) == status}
-        assert {code for code, _ in all_codes() if re.search(rf"\b{code}\b", answer["description"])} == codes
-        assert answer["schema"] == {"$ref": "#/definitions/Problem"}
-        assert ("Retry-After" in answer.get("headers", {})) is (int(status) in RETRYABLE_STATUSES)
+        expected = {code for code, code_status in all_codes() if str(code_status) == status}
+        described = {code for code, _ in all_codes() if re.search(rf"\b{code}\b", response["description"])}
+        assert described == expected, f"apiDefinition.swagger.json: name these codes in the description of {status}"
+        assert response["schema"] == {"$ref": "#/definitions/Problem"}
+        assert ("Retry-After" in response.get("headers", {})) is (int(status) in RETRYABLE_STATUSES)
 
 
-def test_it_sends_the_headers_of_the_code() -> None:
+def test_it_has_the_headers_of_the_code() -> None:
     headers = {parameter["name"] for parameter in CANCEL["parameters"] if parameter["in"] == "header"}
 
     assert headers == OPENAPI["components"]["parameters"].keys()
 
 
-def test_its_paths_and_methods_are_those_of_the_code() -> None:
+def test_it_has_the_paths_and_methods_of_the_code() -> None:
     assert list(CONNECTOR["paths"]) == list(OPENAPI["paths"])
     assert OPERATIONS.keys() == OPENAPI["paths"][openapi.PATH].keys()
 
 
-def test_the_answer_it_shows_is_an_answer() -> None:
-    example = ANSWERS["200"]["examples"]["application/json"]
+def test_the_example_answer_is_valid() -> None:
+    example = RESPONSES["200"]["examples"]["application/json"]
 
     assert CancelResult.model_validate(example).model_dump(by_alias=True) == example
 
@@ -131,16 +140,16 @@ def test_the_answer_it_shows_is_an_answer() -> None:
 # Microsoft's rules.
 
 
-def test_it_is_openapi_2() -> None:
+def test_it_is_valid_openapi_2() -> None:
     assert CONNECTOR["swagger"] == "2.0"
     openapi_spec_validator.validate(CONNECTOR)
 
 
-def test_it_says_what_it_is() -> None:
+def test_title_description_and_contact_keep_the_rules() -> None:
     info = CONNECTOR["info"]
-    metadata = {one["propertyName"]: one["propertyValue"] for one in CONNECTOR["x-ms-connector-metadata"]}
+    metadata = {entry["propertyName"]: entry["propertyValue"] for entry in CONNECTOR["x-ms-connector-metadata"]}
 
-    assert not re.search(NOT_IN_A_TITLE, info["title"], re.IGNORECASE)
+    assert not re.search(FORBIDDEN_IN_A_TITLE, info["title"], re.IGNORECASE)
     assert len(info["title"]) <= 30
     assert 30 <= len(info["description"]) <= 500
     assert info["contact"].keys() == {"name", "url", "email"}
@@ -164,30 +173,30 @@ def test_operations_are_named_and_described(method: str) -> None:
     assert all(response["description"].endswith(".") for response in operation["responses"].values())
 
 
-@pytest.mark.parametrize(
-    "part", [*MEMBERS.values(), *PARAMETERS.values()], ids=[*MEMBERS, *(f"parameter {name}" for name in PARAMETERS)]
-)
-def test_fields_are_named_and_described(part: Json) -> None:
-    assert re.fullmatch(r"[A-Z].{0,79}", part["x-ms-summary"])
-    assert part["description"].endswith(".")
-    assert part["description"].rstrip(".") != part["x-ms-summary"]
-    assert part["x-ms-visibility"] in VISIBILITIES
-    assert "$ref" not in part  # what stands beside it would be ignored
-    assert ("items" in part) is (part.get("type") == "array")
+@pytest.mark.parametrize("name", FIELDS)
+def test_fields_are_named_and_described(name: str) -> None:
+    field = FIELDS[name]
+
+    assert re.fullmatch(r"[A-Z].{0,79}", field["x-ms-summary"])
+    assert field["description"].endswith(".")
+    assert field["description"].rstrip(".") != field["x-ms-summary"]
+    assert field["x-ms-visibility"] in VISIBILITIES
+    assert "$ref" not in field  # OpenAPI 2 ignores every member beside a $ref
+    assert ("items" in field) is (field.get("type") == "array")
 
 
-def test_what_is_required_is_shown_first() -> None:
+def test_required_fields_are_shown_first() -> None:
     request = CONNECTOR["definitions"]["CancelRequest"]
 
     assert all(request["properties"][name]["x-ms-visibility"] == "important" for name in request["required"])
 
 
-def test_the_icon_is_as_microsoft_wants_it() -> None:
+def test_the_icon_keeps_the_rules() -> None:
     """A square PNG below 1 MB on the brand's colour, which is neither white nor the default blue."""
     image = (FOLDER / "icon.png").read_bytes()
     width, height, depth, kind = struct.unpack(">IIBB", image[16:26])
-    at = image.index(b"PLTE")
-    colour = image[at + 4 : at + 7].hex().upper()
+    palette = image.index(b"PLTE")
+    colour = image[palette + 4 : palette + 7].hex().upper()
 
     assert image.startswith(b"\x89PNG\r\n\x1a\n")
     assert (width, height, depth, kind) == (230, 230, 8, 3)
@@ -196,11 +205,14 @@ def test_the_icon_is_as_microsoft_wants_it() -> None:
     assert PROPERTIES["iconBrandColor"].lower() not in {"#ffffff", "#007ee5"}
 
 
-# The connection: which function, and how the flow proves itself.
+# The connection: which function, and how the flow signs in.
 
 
-def test_a_connection_is_of_one_of_two_kinds() -> None:
-    kinds = {one["name"]: {name: part["type"] for name, part in one["parameters"].items()} for one in SETS}
+def test_there_are_two_kinds_of_connection() -> None:
+    kinds = {
+        kind["name"]: {name: parameter["type"] for name, parameter in kind["parameters"].items()}
+        for kind in CONNECTION_KINDS
+    }
 
     assert kinds == {
         "key": {"hostName": "string", "functionKey": "securestring", "callerKey": "securestring"},
@@ -210,23 +222,27 @@ def test_a_connection_is_of_one_of_two_kinds() -> None:
 
 @pytest.mark.parametrize(
     "definition",
-    [PROPERTIES["connectionParameterSets"], *SETS, *(part for one in SETS for part in one["parameters"].values())],
-    ids=lambda one: one["uiDefinition"]["displayName"],
+    [
+        PROPERTIES["connectionParameterSets"],
+        *CONNECTION_KINDS,
+        *(parameter for kind in CONNECTION_KINDS for parameter in kind["parameters"].values()),
+    ],
+    ids=lambda definition: definition["uiDefinition"]["displayName"],
 )
-def test_what_a_connection_asks_for_is_described(definition: Json) -> None:
-    shown = definition["uiDefinition"]
+def test_every_part_of_a_connection_is_described(definition: Json) -> None:
+    texts = definition["uiDefinition"]
 
-    assert shown["displayName"]
-    assert shown["description"].endswith(".")
+    assert texts["displayName"]
+    assert texts["description"].endswith(".")
     if "type" in definition:
-        assert shown["constraints"]["required"] in {"true", "false"}
-        assert shown["tooltip"]
+        assert texts["constraints"]["required"] in {"true", "false"}
+        assert texts["tooltip"]
     if definition.get("type") == "securestring":
-        assert shown["constraints"]["clearText"] is False
+        assert texts["constraints"]["clearText"] is False
 
 
-def test_signing_in_goes_to_entra_and_holds_no_secret() -> None:
-    [settings] = [one["parameters"]["token"]["oAuthSettings"] for one in SETS if "token" in one["parameters"]]
+def test_signing_in_uses_entra_and_contains_no_secret() -> None:
+    [settings] = [kind["parameters"]["token"]["oAuthSettings"] for kind in CONNECTION_KINDS if kind["name"] == "entra"]
 
     assert settings["identityProvider"] == "aad"
     assert settings["redirectMode"] == "GlobalPerConnector"
@@ -234,14 +250,14 @@ def test_signing_in_goes_to_entra_and_holds_no_secret() -> None:
     assert "clientSecret" not in settings
 
 
-def test_policies_are_microsofts_and_name_what_a_connection_has() -> None:
-    asked = [one["parameters"].keys() for one in SETS]
+def test_policies_are_microsofts_and_use_parameters_of_the_connection() -> None:
     for policy in POLICIES:
         assert policy["templateId"] in POLICY_TEMPLATES
         assert policy["title"]
         for name, default in re.findall(r"@connectionParameters\('(\w+)'(,'')?\)", json.dumps(policy)):
-            # Without a default it must be in every kind of connection.
-            assert any(name in one for one in asked) if default else all(name in one for one in asked)
+            kinds_with_it = [kind for kind in CONNECTION_KINDS if name in kind["parameters"]]
+            assert kinds_with_it
+            assert default or kinds_with_it == CONNECTION_KINDS, f"{name} is not in every kind and has no default"
 
 
 def test_the_function_gets_both_keys_from_the_connection() -> None:

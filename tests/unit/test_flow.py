@@ -1,9 +1,9 @@
-"""The sample flow, run on every answer that there is: what it sends, and what it tells the ticket; and its page."""
+"""The sample flow, run on every answer of the function: which requests it sends, and the note that the ticket gets."""
 
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import pytest
 
@@ -11,62 +11,77 @@ from infra import openapi_words
 from shared.contract import CancelRequest, Outcome
 from shared.errors import OutcomeUnknown, all_codes, problem_body
 from shared.http_request import parse_request
-from tests.support.workflow import FAILED, SUCCEEDED, TIMED_OUT, Json, Run, referred, within
+from tests.support.workflow import FAILED, SUCCEEDED, TIMED_OUT, Json, Run, all_actions, references
 
 FOLDER = Path(__file__).resolve().parents[2] / "infra/power-automate"
 PAGE = (FOLDER / "readme.md").read_text()
 FLOW: Json = json.loads((FOLDER / "cancel-order-flow.json").read_text())
-ACTIONS = within(FLOW["actions"])
+ACTIONS = all_actions(FLOW["actions"])
 PARAMETERS = {name: parameter["defaultValue"] for name, parameter in FLOW["parameters"].items()}
-ASKED: Json = {**openapi_words.REQUEST_EXAMPLES["wholeOrder"], "ticketId": "ZD-48151"}
-SEEN: Json = openapi_words.RESULT_EXAMPLES["oneLine"] | {"outcome": "dry_run", "dryRun": True}
+REQUEST: Json = {**openapi_words.REQUEST_EXAMPLES["wholeOrder"], "ticketId": "ZD-48151"}
+DRY_RUN_RESULT: Json = openapi_words.RESULT_EXAMPLES["oneLine"] | {"outcome": "dry_run", "dryRun": True}
 ID = "655890ba-4d2b-4d09-a95f-4ea1348686a5"
 APPROVE, REJECT = (SUCCEEDED, {"body": {"outcome": "Approve"}}), (SUCCEEDED, {"body": {"outcome": "Reject"}})
 
-type Answers = dict[str, tuple[str, Json | None]]
+# How an action ended and its outputs: what the engine keeps of an answer.
+type ActionResult = tuple[str, Json | None]
 
 
-def answered(status: int, body: object) -> tuple[str, Json]:
-    """Return what an HTTP action makes of an answer of ours."""
+class FlowResult(NamedTuple):
+    """The note that the ticket gets, and the inputs of each action that sent something."""
+
+    note: str
+    sent: dict[str, Json]
+
+
+def answer(status: int, body: object) -> ActionResult:
+    """Return what an HTTP action makes of the function's answer."""
     headers = {"Content-Type": "application/json; charset=utf-8"}
     return (SUCCEEDED if status < 300 else FAILED), {"statusCode": status, "headers": headers, "body": body}
 
 
-def problem(code: str) -> tuple[str, Json]:
+def result(**changes: object) -> ActionResult:
+    return answer(200, DRY_RUN_RESULT | changes)
+
+
+def problem(code: str) -> ActionResult:
     status = dict(all_codes())[code]
     kind = type("Any", (OutcomeUnknown,), {"codes": {code: status}})
-    return answered(status, problem_body(kind(code, "What to do."), ID, ID))
+    return answer(status, problem_body(kind(code, "What to do."), ID, ID))
 
 
-def told(answers: Answers, asked: Json = ASKED) -> tuple[str, dict[str, Json]]:
-    """Run the flow on *answers* by action, and return what the ticket is told, and what each action sent."""
+def run_flow(results: dict[str, ActionResult], request: Json = REQUEST) -> FlowResult:
+    """Run the flow for *request*; *results* are those of the actions by name."""
     sent: dict[str, Json] = {}
-    defaults: Answers = {"Dry_run": answered(200, SEEN), "Approval": APPROVE, "Tell_the_ticket": answered(200, {})}
+    defaults: dict[str, ActionResult] = {"Dry_run": result(), "Approval": APPROVE, "Tell_the_ticket": answer(200, {})}
 
-    def send(name: str, inputs: Json) -> tuple[str, Json | None]:
+    def send(name: str, inputs: Json) -> ActionResult:
         sent[name] = inputs
-        return (defaults | answers)[name]
+        return (defaults | results)[name]
 
-    assert Run(FLOW, asked, PARAMETERS, send).start() == SUCCEEDED
+    assert Run(FLOW, request, PARAMETERS, send).start() == SUCCEEDED
     assert sent["Tell_the_ticket"]["uri"] == "https://example.zendesk.com/api/v2/tickets/ZD-48151.json"
-    return sent["Tell_the_ticket"]["body"]["ticket"]["comment"]["body"], sent
+    return FlowResult(sent["Tell_the_ticket"]["body"]["ticket"]["comment"]["body"], sent)
 
 
 def test_every_name_in_an_expression_exists() -> None:
-    for kind, name in referred(FLOW["actions"]):
+    used = references(FLOW["actions"])
+
+    for kind, name in used:
         known = {"parameters": FLOW["parameters"], "variables": {"text"}}.get(kind, ACTIONS)
         assert name in known, f"{kind}('{name}')"
-    assert referred(FLOW["actions"]) >= {("parameters", name) for name in FLOW["parameters"] if name != "$connections"}
+    assert used >= {("parameters", name) for name in FLOW["parameters"] if name != "$connections"}
 
 
-def test_an_action_runs_after_its_neighbours_alone() -> None:
+def test_an_action_runs_only_after_actions_beside_it() -> None:
     scopes = [FLOW, *(branch for action in ACTIONS.values() for branch in (action, action.get("else", {})))]
+
     for scope in scopes:
         for action in scope.get("actions", {}).values():
             assert action["runAfter"].keys() <= scope["actions"].keys()
 
 
-def test_the_outcomes_and_codes_it_names_exist() -> None:
+def test_the_outcomes_and_codes_in_its_branches_exist() -> None:
     outcomes = {case["case"] for case in ACTIONS["By_outcome"]["cases"].values()}
     codes = {case["case"] for case in ACTIONS["By_code"]["cases"].values()}
 
@@ -74,21 +89,23 @@ def test_the_outcomes_and_codes_it_names_exist() -> None:
     assert codes - {""} < dict(all_codes()).keys()
 
 
-def test_the_trigger_takes_a_cancel_request_and_nothing_else() -> None:
+def test_the_trigger_takes_the_members_of_a_cancel_request() -> None:
     members = FLOW["triggers"]["When_a_ticket_asks"]["inputs"]["schema"]["properties"]
 
     assert members.keys() == {field.alias for field in CancelRequest.model_fields.values()}
 
 
-@pytest.mark.parametrize("asked", [ASKED, openapi_words.REQUEST_EXAMPLES["oneLine"]], ids=["whole", "line"])
-def test_it_sends_requests_that_the_function_takes(asked: Json) -> None:
-    """First a dry run of what was asked for; then, approved, exactly what was asked for."""
-    _, sent = told({"Cancel": answered(200, SEEN)}, asked)
+@pytest.mark.parametrize("cancel_request", [REQUEST, openapi_words.REQUEST_EXAMPLES["oneLine"]], ids=["whole", "line"])
+def test_it_sends_requests_that_the_function_accepts(cancel_request: Json) -> None:
+    """First a dry run of the ticket's request, then, after the approval, exactly that request."""
+    sent = run_flow({"Cancel": result()}, cancel_request).sent
 
-    for name, dry_run in (("Dry_run", True), ("Cancel", asked.get("dryRun", False))):
-        body, headers = json.dumps(sent[name]["body"]).encode(), sent[name]["headers"]
-        request = parse_request(CancelRequest, body, {one.lower(): value for one, value in headers.items()})
-        assert request == CancelRequest.model_validate(asked | {"dryRun": dry_run})
+    for name, dry_run in (("Dry_run", True), ("Cancel", cancel_request.get("dryRun", False))):
+        body = json.dumps(sent[name]["body"]).encode()
+        headers = {header.lower(): value for header, value in sent[name]["headers"].items()}
+        assert parse_request(CancelRequest, body, headers) == CancelRequest.model_validate(
+            cancel_request | {"dryRun": dry_run}
+        )
 
 
 @pytest.mark.parametrize("name", [name for name, action in ACTIONS.items() if action["type"] == "Http"])
@@ -97,98 +114,99 @@ def test_http_actions_state_their_repeats_and_hide_their_keys(name: str) -> None
 
     assert action["operationOptions"] == "DisableAsyncPattern"
     assert action["runtimeConfiguration"] == {"secureData": {"properties": ["inputs"]}}
-    # A repeat would overwrite what the attempt before it said, which may have been outcome_unknown.
+    # The answer to a repeat would replace the answer before it, which may have been outcome_unknown.
     assert (action["inputs"]["retryPolicy"]["type"] == "none") is (name == "Cancel")
 
 
 def test_nothing_is_cancelled_without_approval() -> None:
-    text, sent = told({"Approval": REJECT})
+    flow = run_flow({"Approval": REJECT})
 
-    assert "Cancel" not in sent
-    assert "not approved" in text
-
-
-def test_nobody_is_asked_where_nothing_is_left() -> None:
-    text, sent = told({"Dry_run": answered(200, SEEN | {"cancelledLineItems": []})})
-
-    assert sent.keys() == {"Dry_run", "Tell_the_ticket"}
-    assert "Nothing was left" in text
+    assert "Cancel" not in flow.sent
+    assert "not approved" in flow.note
 
 
-def test_an_order_without_lines_is_asked_for_all_the_same() -> None:
-    _, sent = told(
-        {
-            "Dry_run": answered(200, SEEN | {"cancelledLineItems": [], "lineItems": []}),
-            "Cancel": answered(200, SEEN | {"outcome": "cancelled"}),
-        }
+def test_an_order_with_nothing_left_to_cancel_needs_no_approval() -> None:
+    flow = run_flow({"Dry_run": result(cancelledLineItems=[])})
+
+    assert flow.sent.keys() == {"Dry_run", "Tell_the_ticket"}
+    assert "Nothing was left" in flow.note
+
+
+def test_an_order_without_lines_is_cancelled_after_approval() -> None:
+    """Its dry run lists no lines either, which must not be taken for nothing left to cancel."""
+    flow = run_flow(
+        {"Dry_run": result(cancelledLineItems=[], lineItems=[]), "Cancel": result(outcome="cancelled")},
     )
 
-    assert "Cancel" in sent
+    assert "Cancel" in flow.sent
 
 
 @pytest.mark.parametrize("outcome", Outcome)
-def test_each_outcome_is_told_in_its_own_words(outcome: Outcome) -> None:
-    texts = {one: told({"Cancel": answered(200, SEEN | {"outcome": one})})[0] for one in (*Outcome, "another")}
+def test_each_outcome_has_a_note_of_its_own(outcome: Outcome) -> None:
+    notes = {value: run_flow({"Cancel": result(outcome=value)}).note for value in (*Outcome, "another")}
 
-    assert len(set(texts.values())) == len(texts)
-    assert ("Nothing was" in texts[outcome]) is (outcome in {Outcome.ALREADY_CANCELLED, Outcome.DRY_RUN})
+    assert len(set(notes.values())) == len(notes)
+    assert ("Nothing was" in notes[outcome]) is (outcome in {Outcome.ALREADY_CANCELLED, Outcome.DRY_RUN})
 
 
 @pytest.mark.parametrize("action", ["Dry_run", "Cancel"])
 @pytest.mark.parametrize(("code", "status"), list(all_codes()))
-def test_each_code_is_told_truly(code: str, status: int, action: str) -> None:
-    text, sent = told({action: problem(code)})
+def test_each_code_has_a_true_note(code: str, status: int, action: str) -> None:
+    flow = run_flow({action: problem(code)})
 
-    assert ("Cancel" in sent) is (action == "Cancel")
-    assert ("Not cancelled" in text or "Nothing was cancelled" in text) is (
-        code not in {"outcome_unknown", "unexpected_answer"}
-    )
-    assert ("sk again" in text) is (status in {429, 503})
-    assert "What to do." in text or code in {case["case"] for case in ACTIONS["By_code"]["cases"].values()}
+    assert ("Cancel" in flow.sent) is (action == "Cancel")
+    assert ("Nothing was cancelled" in flow.note) is (code not in {"outcome_unknown", "unexpected_answer"})
+    assert ("Send the same request again" in flow.note) is (status in {429, 503})
+    assert "What to do." in flow.note or code in {case["case"] for case in ACTIONS["By_code"]["cases"].values()}
 
 
 @pytest.mark.parametrize("status", [401, 404, 413, 429])
 @pytest.mark.parametrize("action", ["Dry_run", "Cancel"])
-def test_the_hosts_own_answers_are_told(status: int, action: str) -> None:
-    """They have neither body nor content type."""
-    text, _ = told({action: (FAILED, {"statusCode": status, "headers": {"Content-Length": "0"}})})
+def test_answers_of_azures_host_have_a_note(status: int, action: str) -> None:
+    """They have neither a body nor a content type."""
+    note = run_flow({action: (FAILED, {"statusCode": status, "headers": {"Content-Length": "0"}})}).note
 
-    assert text.startswith("Nothing was cancelled by this call")
-    assert str(status) in text
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        (FAILED, {"statusCode": 502, "headers": {"Content-Type": "text/html"}, "body": "<html>Bad gateway</html>"}),
-        (FAILED, {"statusCode": 504, "headers": {}}),
-        (FAILED, None),
-        (TIMED_OUT, None),
-    ],
-    ids=["HTML", "empty 504", "no answer", "timeout"],
-)
-def test_an_answer_that_says_nothing_is_never_told_as_not_cancelled(answer: tuple[str, Any]) -> None:
-    text, _ = told({"Cancel": answer})
-
-    assert "may have happened" in text
-    assert "ask again" in text
+    assert note.startswith("Nothing was cancelled by this call")
+    assert str(status) in note
 
 
-def test_an_approval_that_nobody_gives_ends_in_words() -> None:
-    text, sent = told({"Approval": (TIMED_OUT, None)})
+UNREADABLE: dict[str, ActionResult] = {
+    "HTML": (FAILED, {"statusCode": 502, "headers": {"Content-Type": "text/html"}, "body": "<html>Bad gateway</html>"}),
+    "empty 504": (FAILED, {"statusCode": 504, "headers": {}}),
+    "no answer": (FAILED, None),
+    "timeout": (TIMED_OUT, None),
+}
 
-    assert "Cancel" not in sent
-    assert text == ACTIONS["Text"]["inputs"]["variables"][0]["value"]
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_an_unreadable_answer_is_never_reported_as_not_cancelled(kind: str) -> None:
+    note = run_flow({"Cancel": UNREADABLE[kind]}).note
+
+    assert "may be cancelled" in note
+    assert "Send the same request again" in note
 
 
-def test_the_page_says_what_each_outcome_and_code_means() -> None:
+def test_an_approval_that_nobody_gives_ends_with_the_first_note() -> None:
+    flow = run_flow({"Approval": (TIMED_OUT, None)})
+
+    assert "Cancel" not in flow.sent
+    assert flow.note == ACTIONS["Text"]["inputs"]["variables"][0]["value"]
+
+
+def test_the_page_explains_each_outcome_and_code() -> None:
     rows = re.findall(r"^\| (\d{3}) \| (`.+?`) \|", PAGE, re.MULTILINE)
+    codes = [(code, int(status)) for status, names in rows for code in re.findall(r"`(\w+)`", names)]
 
-    said = [(code, int(status)) for status, codes in rows for code in re.findall(r"`(\w+)`", codes)]
-    assert sorted(said) == sorted(all_codes())
-    assert re.findall(r"^\| `(\w+)` \| [a-z]", PAGE, re.MULTILINE) == list(Outcome)
+    assert sorted(codes) == sorted(all_codes()), "edit section 5 of infra/power-automate/readme.md"
+    assert re.findall(r"^\| `(\w+)` \| [a-z]", PAGE, re.MULTILINE) == list(Outcome), "edit section 5, in this order"
 
 
-def test_the_page_leads_somewhere() -> None:
+def test_links_of_the_page_lead_somewhere() -> None:
     for target in re.findall(r"\]\(([^)#]+)", PAGE):
         assert target.startswith("https://") or (FOLDER / target).exists(), target
+
+
+def test_no_line_of_the_page_is_wider_than_a_screen() -> None:
+    outside_blocks = re.sub(r"^( *)```.*?^\1```", "", PAGE, flags=re.DOTALL | re.MULTILINE)
+
+    assert [line for line in outside_blocks.splitlines() if len(line) > 120] == []

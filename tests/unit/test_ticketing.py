@@ -1,7 +1,11 @@
-"""The pages for ticket administrators, and the bodies that they have them paste."""
+"""The pages for ticket administrators, the bodies that they paste, and how each system sends them.
+
+A new system starts with its folder: test_a_system_is_complete then lists what is missing and in which file.
+"""
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
@@ -11,42 +15,75 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from infra.local.callers import LocalCallers
 from infra.local.senders.deliveries import SENDERS, masked
 from infra.local.senders.templates import SYSTEMS, TEMPLATES, Ticket, render, run_business_rule
-from shared.contract import CancelRequest
+from shared.contract import CancelRequest, Outcome
 from shared.errors import InvalidRequest, all_codes
 from shared.http_request import parse_request
 
+ROOT = TEMPLATES.parents[1]
 CUSTOMER, ORDER = "45411344-b09d-47e7-9653-542006bf9766", "2y6dF_rVgDAXMxypQPPnTquuXhKVK_3N1"
 TICKET = Ticket(CUSTOMER, ORDER)
-PAGES = sorted(TEMPLATES.rglob("*.md"))
-# What a page calls a field, in the order in which every page lists them; the last one decides which body is sent.
-BODIES = [path for path in sorted(TEMPLATES.glob("*/*")) if path.suffix == ".txt" or path.name.startswith("trigger-")]
-SCRIPT = (TEMPLATES / "servicenow" / "business-rule.js").read_text()
-HAS_FREE_TEXT = {"jira", "servicenow", "halo"}
 
-# What a ticket's field may hold that was written by somebody who knows the template.
-HOSTILE = [
-    'Customer said: "cancel it"\r\nthen\thung up \\ left',
-    "{{ticket.id}} {{issue.key}} <<ticket^id>> ${number} {% raw %} <%= x %>",
-    "Žluťoučký кůň 東京 😀 \u2028\u2029\x00\x1f\x7f",
-    'x", "dryRun": false, "account": "production',
-    'x", "lineItems": [{"lineItemNumber": 0}], "y": "',
-    '", "orderId": "another-order-1", "reason": "x',
-    '"}, "dryRun": true, "x": {"a": "b',
-    "\\",
-    '\\"',
-    "",
-    "null",
+INDEX = TEMPLATES / "README.md"
+PAGES = sorted(TEMPLATES.rglob("*.md"))
+SYSTEM_PAGES = [path for path in PAGES if path != INDEX]
+FOLDERS = {path.name for path in TEMPLATES.iterdir() if path.is_dir()}
+
+# The files of each folder that hold what its administrator pastes: a body for the whole order and one for lines,
+# except in ServiceNow, where one script builds both.
+PASTED_FILES = {
+    "zendesk": ("trigger-order.json", "trigger-lines.json"),
+    "servicenow": ("business-rule.js",),
+}
+ORDER_AND_LINES = ("order.txt", "lines.txt")
+BODIES = [
+    TEMPLATES / system / name
+    for system in sorted(SYSTEMS.keys() & FOLDERS - {"servicenow"})
+    for name in PASTED_FILES.get(system, ORDER_AND_LINES)
+    if (TEMPLATES / system / name).exists()
 ]
+
+# Systems whose body has the ticket's subject, which is free text: they can write a value as JSON.
+SENDS_FREE_TEXT = {"jira", "servicenow", "halo"}
+
+SCRIPT = (TEMPLATES / "servicenow" / "business-rule.js").read_text()
+RECORD = {
+    "number": "N",
+    "short_description": "s",
+    "u_customer_tenant": CUSTOMER,
+    "u_order_id": ORDER,
+    "u_order_lines": "",
+    "u_cancel_order": "whole_order",
+}
+
+# What a person who knows the template may write into a field of a ticket.
+HOSTILE = {
+    "quotes and line breaks": 'Customer said: "cancel it"\r\nthen\thung up \\ left',
+    "placeholders": "{{ticket.id}} {{issue.key}} <<ticket^id>> ${number} {% raw %} <%= x %>",
+    "other alphabets and control characters": "Žluťoučký кůň 東京 😀 \u2028\u2029\x00\x1f\x7f",
+    "another account": 'x", "dryRun": false, "account": "production',
+    "another line": 'x", "lineItems": [{"lineItemNumber": 0}], "y": "',
+    "another order": '", "orderId": "another-order-1", "reason": "x',
+    "end of the body": '"}, "dryRun": true, "x": {"a": "b',
+    "backslash": "\\",
+    "escaped quote": '\\"',
+    "empty": "",
+    "null": "null",
+}
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
 
 
 def page(system: str) -> Path:
     return TEMPLATES / system / "README.md"
 
 
-def body_of(path: Path) -> str:
-    """Return the body as it is pasted."""
+def pasted(path: Path) -> str:
+    """Return the body in the file *path*, as an administrator pastes it."""
     if path.suffix == ".txt":
         return path.read_text()
     actions = json.loads(path.read_bytes())["trigger"]["actions"]
@@ -54,8 +91,58 @@ def body_of(path: Path) -> str:
     return str(body)
 
 
-def parsed(body: bytes) -> CancelRequest:
+def parse(body: bytes) -> CancelRequest:
     return parse_request(CancelRequest, body, {})
+
+
+def line_numbers(request: CancelRequest) -> list[int]:
+    return [line.line_item_number for line in request.line_items or []]
+
+
+# A folder for each system.
+
+
+def missing_parts(system: str) -> Iterator[str]:
+    """Yield, in words, what *system* still needs and in which file."""
+    folder = f"infra/ticketing/{system}"
+    for name in PASTED_FILES.get(system, ORDER_AND_LINES):
+        if not (TEMPLATES / system / name).exists():
+            yield f"{folder}/{name}: the text that an administrator pastes"
+    if not page(system).exists():
+        yield f"{folder}/README.md: the page for the administrator, with the headings of the other pages"
+    if f"({system}/README.md)" not in INDEX.read_text():
+        yield f"infra/ticketing/README.md: a row in the table of systems that links to {system}/README.md"
+    if system not in SYSTEMS:
+        yield f'infra/local/senders/templates.py: an entry "{system}" in SYSTEMS, which fills in the body from a ticket'
+    if system not in SENDERS:
+        yield (
+            f'infra/local/senders/deliveries.py: an entry "{system}" in SENDERS, which has the headers that the system'
+            " sends and what it does after an answer"
+        )
+    if system not in LocalCallers().settings():
+        yield f'infra/local/callers.py: "{system}" in KEY_SYSTEMS, if a caller key proves its requests'
+
+
+@pytest.mark.parametrize("system", sorted(SYSTEMS.keys() | FOLDERS))
+def test_a_system_is_complete(system: str) -> None:
+    missing = list(missing_parts(system))
+
+    assert not missing, f"The ticketing system {system} still needs:\n- " + "\n- ".join(missing)
+
+
+def test_each_missing_part_of_a_new_system_is_reported_with_its_file() -> None:
+    """A person who adds a system follows these messages."""
+    files = [message.partition(":")[0] for message in missing_parts("new-system")]
+
+    assert files == [
+        "infra/ticketing/new-system/order.txt",
+        "infra/ticketing/new-system/lines.txt",
+        "infra/ticketing/new-system/README.md",
+        "infra/ticketing/README.md",
+        "infra/local/senders/templates.py",
+        "infra/local/senders/deliveries.py",
+        "infra/local/callers.py",
+    ]
 
 
 # The bodies.
@@ -63,98 +150,96 @@ def parsed(body: bytes) -> CancelRequest:
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_a_ticket_becomes_a_request_for_its_whole_order(system: str) -> None:
-    request = parsed(render(system, TICKET))
+    request = parse(render(system, TICKET))
 
     assert (request.customer_tenant_id, request.order_id, request.line_items) == (CUSTOMER, ORDER, None)
     assert (request.account, request.dry_run) == ("default", False)
     assert request.ticket_id in {str(TICKET.number), TICKET.key}
-    assert request.reason == (TICKET.subject if system in HAS_FREE_TEXT else TICKET.reason)
+    assert request.reason == (TICKET.subject if system in SENDS_FREE_TEXT else TICKET.reason)
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_a_ticket_with_lines_becomes_a_request_for_them_alone(system: str) -> None:
+def test_a_ticket_with_lines_becomes_a_request_for_these_lines(system: str) -> None:
     expected = [2, 0, 11] if SYSTEMS[system].takes_lines else [2]
 
-    request = parsed(render(system, replace(TICKET, lines=",".join(map(str, expected)))))
+    request = parse(render(system, replace(TICKET, lines=",".join(map(str, expected)))))
 
-    assert [line.line_item_number for line in request.line_items or []] == expected
+    assert line_numbers(request) == expected
 
 
 @pytest.mark.parametrize("system", [name for name, template in SYSTEMS.items() if template.takes_lines])
-def test_people_write_spaces_between_line_numbers(system: str) -> None:
-    request = parsed(render(system, replace(TICKET, lines="0, 2")))
+def test_line_numbers_may_have_spaces_between_them(system: str) -> None:
+    request = parse(render(system, replace(TICKET, lines="0, 2")))
 
-    assert [line.line_item_number for line in request.line_items or []] == [0, 2]
+    assert line_numbers(request) == [0, 2]
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_whoever_tries_it_out_writes_true(system: str) -> None:
-    assert parsed(render(system, TICKET, dry_run=True)).dry_run
+def test_a_body_with_dry_run_true_asks_for_a_dry_run(system: str) -> None:
+    assert parse(render(system, TICKET, dry_run=True)).dry_run
 
 
 @pytest.mark.parametrize("lines", ["x", "0 2", "1.5", "-1", "0]", "0, ", " ", "0,0", '0}], "account": "production'])
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_lines_that_are_none_are_refused_and_never_the_whole_order(system: str, lines: str) -> None:
+def test_lines_that_are_not_numbers_are_refused(system: str, lines: str) -> None:
+    """They must never become a cancellation of the whole order."""
     with pytest.raises(InvalidRequest):
-        parsed(render(system, replace(TICKET, lines=lines)))
+        parse(render(system, replace(TICKET, lines=lines)))
 
 
 @pytest.mark.parametrize("path", BODIES, ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_a_lines_field_that_was_forgotten_is_refused(path: Path) -> None:
-    """The body for lines is chosen by another field than the lines themselves."""
-    if "line" not in path.stem:
-        assert "lineItems" not in body_of(path)
+def test_an_empty_lines_field_is_refused(path: Path) -> None:
+    """Another field chooses the body for lines, so an agent can forget to fill in the lines themselves."""
+    if "order" in path.stem:
+        assert "lineItems" not in pasted(path), f"{name_of(path)}: the body for the whole order must not name lines"
         return
-    system = path.parent.name
-    filled = SYSTEMS[system].fill(body_of(path), replace(TICKET, lines=""))
+    filled = SYSTEMS[path.parent.name].fill(pasted(path), replace(TICKET, lines=""))
 
     with pytest.raises(InvalidRequest):
-        parsed(filled.encode())
+        parse(filled.encode())
 
 
-def test_servicenow_s_script_refuses_a_forgotten_lines_field_too() -> None:
-    record = {"number": "N", "short_description": "s", "u_customer_tenant": CUSTOMER, "u_order_id": ORDER}
-    sent = run_business_rule(SCRIPT, record | {"u_order_lines": "", "u_cancel_order": "order_lines"}, {"status": 200})
-
-    with pytest.raises(InvalidRequest):
-        parsed(sent["body"].encode())
-
-
-@pytest.mark.parametrize("text", HOSTILE)
-@pytest.mark.parametrize("system", sorted(HAS_FREE_TEXT))
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("system", sorted(SENDS_FREE_TEXT))
 def test_free_text_arrives_as_it_was_written(system: str, text: str) -> None:
-    assert parsed(render(system, replace(TICKET, subject=text))).reason == text
+    assert parse(render(system, replace(TICKET, subject=text))).reason == text
 
 
-def pieces() -> st.SearchStrategy[str]:
-    """Texts made of what has a meaning in JSON or in a template."""
-    words = [*'"{}[],:\\ \n0', "null", "true", "account", "lineItems", "dryRun", "reason", "orderId", ORDER, "}]", "{{"]
-    return st.lists(st.sampled_from([*words, '","', '":"', "<<", ">>", "${", "{%"]), max_size=12).map("".join)
+def texts_with_syntax() -> st.SearchStrategy[str]:
+    """Return texts made of pieces that have a meaning in JSON or in a template."""
+    names = ["null", "true", "account", "lineItems", "dryRun", "reason", "orderId", ORDER]
+    syntax = [*'"{}[],:\\ \n0', "}]", "{{", '","', '":"', "<<", ">>", "${", "{%"]
+    return st.lists(st.sampled_from([*names, *syntax]), max_size=12).map("".join)
 
 
 @pytest.mark.parametrize("field", ["customer_tenant_id", "order_id", "subject", "reason", "lines"])
 @pytest.mark.parametrize("system", SYSTEMS)
 @settings(derandomize=True, deadline=None, max_examples=40, database=None)
-@given(text=st.sampled_from(HOSTILE) | pieces())
-def test_whatever_stands_in_a_field_never_widens_the_request(system: str, field: str, text: str) -> None:
+@given(text=st.sampled_from(list(HOSTILE.values())) | texts_with_syntax())
+def test_no_text_in_a_field_makes_the_request_cancel_more(system: str, field: str, text: str) -> None:
     """It is refused, or it is for the order in the field, at this account, and for no more lines."""
     ticket = replace(TICKET, **{"lines": "1", field: text})  # type: ignore[arg-type]
     if not ticket.lines:
-        return  # chosen by another field; see above
+        return  # render would take the body for the whole order; test_an_empty_lines_field_is_refused has this case
     try:
-        request = parsed(render(system, ticket))
+        request = parse(render(system, ticket))
     except InvalidRequest:
         return
 
     assert (request.customer_tenant_id, request.order_id) == (ticket.customer_tenant_id, ticket.order_id)
     assert (request.account, request.dry_run) == ("default", False)
-    numbers = [line.line_item_number for line in request.line_items or []]
-    assert numbers
-    if field != "lines":
-        assert numbers == [1]
+    numbers = line_numbers(request)
+    assert numbers == [1] or (field == "lines" and numbers)
 
 
-# The script of ServiceNow.
+# ServiceNow's script.
+
+
+def test_servicenow_refuses_an_empty_lines_field_too() -> None:
+    sent = run_business_rule(SCRIPT, RECORD | {"u_cancel_order": "order_lines"}, {"status": 200})
+
+    with pytest.raises(InvalidRequest):
+        parse(sent["body"].encode())
 
 
 @pytest.mark.parametrize(
@@ -166,31 +251,31 @@ def test_whatever_stands_in_a_field_never_widens_the_request(system: str, field:
             "not_cancellable: Not now.",
             id="refused",
         ),
-        pytest.param({"status": 401, "body": ""}, "HTTP 401 ", id="the-host-s-own"),
-        pytest.param({"status": None, "body": ""}, "no answer (Error: timed out)", id="no-answer"),
+        pytest.param({"status": 401, "body": ""}, "HTTP 401 ", id="Azure's host, without a body"),
+        pytest.param({"status": None, "body": ""}, "no answer (Error: timed out)", id="no answer"),
     ],
 )
-def test_servicenow_s_script_notes_every_answer(answer: dict[str, Any], note: str) -> None:
-    record = {"number": "N", "short_description": "s", "u_customer_tenant": CUSTOMER, "u_order_id": ORDER}
-
-    sent = run_business_rule(SCRIPT, record | {"u_order_lines": "", "u_cancel_order": "whole_order"}, answer)
+def test_servicenow_notes_every_answer(answer: dict[str, Any], note: str) -> None:
+    sent = run_business_rule(SCRIPT, RECORD, answer)
 
     assert note in sent["notes"]
     assert sent["plain"]
     assert sent["timeout_ms"] == 30_000
 
 
-def test_servicenow_s_script_does_nothing_without_a_choice() -> None:
-    record = {"number": "N", "short_description": "s", "u_customer_tenant": CUSTOMER, "u_order_id": ORDER}
-
-    assert run_business_rule(SCRIPT, record | {"u_cancel_order": ""}, {"status": 200})["body"] is None
+def test_servicenow_sends_nothing_while_no_choice_is_made() -> None:
+    assert run_business_rule(SCRIPT, RECORD | {"u_cancel_order": ""}, {"status": 200})["body"] is None
 
 
-# What a system does with an answer.
+# What a system does after an answer.
+
+
+def repeats(system: str, status: int, retry_after_s: int | None) -> bool:
+    return SENDERS[system].react(status, retry_after_s).repeats
 
 
 @pytest.mark.parametrize(
-    ("system", "status", "retry_after_s", "repeats"),
+    ("system", "status", "retry_after_s", "expected"),
     [
         ("zendesk", 200, None, False),
         ("zendesk", 409, None, True),
@@ -213,17 +298,20 @@ def test_servicenow_s_script_does_nothing_without_a_choice() -> None:
         ("flow", 503, 10, True),
     ],
 )
-def test_who_repeats_what(system: str, status: int, retry_after_s: int | None, repeats: bool) -> None:
-    assert SENDERS[system].react(status, retry_after_s).repeats == repeats
+def test_a_system_repeats_a_request_as_documented(
+    system: str, status: int, retry_after_s: int | None, expected: bool
+) -> None:
+    assert repeats(system, status, retry_after_s) == expected
 
 
-def test_zendesk_repeats_what_may_be_repeated_and_nothing_else() -> None:
-    """Of what the function answers: the retryable ones carry a Retry-After of 59 at most."""
-    for _, status in all_codes():
-        assert SENDERS["zendesk"].react(status, 59 if status in {429, 503} else None).repeats == (status in {429, 503})
+def test_zendesk_repeats_exactly_our_retryable_answers() -> None:
+    """They carry a Retry-After of 59 at most, which is what Zendesk follows."""
+    for code, status in all_codes():
+        is_retryable = status in {429, 503}
+        assert repeats("zendesk", status, 59 if is_retryable else None) == is_retryable, code
 
 
-def test_of_a_proof_only_the_beginning_is_shown() -> None:
+def test_only_the_beginning_of_a_key_or_token_is_shown() -> None:
     shown = masked({"x-functions-key": "k" * 43, "authorization": "Bearer eyJhbGciOi", "x-ms-workflow-id": "flow"})
 
     assert shown == {"x-functions-key": "kkkkk…", "authorization": "Bearer eyJh…", "x-ms-workflow-id": "flow"}
@@ -232,70 +320,98 @@ def test_of_a_proof_only_the_beginning_is_shown() -> None:
 # The pages.
 
 
-def test_there_is_a_page_for_every_system_and_the_index_leads_to_each() -> None:
-    index = (TEMPLATES / "README.md").read_text()
+def test_the_index_links_to_every_page() -> None:
+    index = INDEX.read_text()
 
-    assert {page(system) for system in SYSTEMS} <= set(PAGES)
-    for path in PAGES:
-        assert path.name == "README.md" or f"({path.name})" in index
+    for path in SYSTEM_PAGES:
+        link = path.relative_to(TEMPLATES).as_posix()
+        assert f"({link})" in index, f"{name_of(INDEX)}: add {link} to the table of systems"
 
 
-@pytest.mark.parametrize("path", [path for path in PAGES if path.name != "README.md"], ids=lambda path: path.stem)
+def test_the_index_explains_every_outcome_and_status() -> None:
+    index = INDEX.read_text()
+
+    for outcome in Outcome:
+        assert f"\n| `{outcome}` | " in index, f"{name_of(INDEX)}: explain the outcome {outcome}"
+    for _, status in all_codes():
+        assert re.search(rf"^\| [\d, ]*\b{status}\b[\d, ]* \| ", index, re.MULTILINE), (
+            f"{name_of(INDEX)}: say what to do after the status {status}"
+        )
+
+
+@pytest.mark.parametrize("path", SYSTEM_PAGES, ids=name_of)
 def test_every_page_names_its_sources_and_what_is_not_confirmed(path: Path) -> None:
     text = path.read_text()
     sources = text.partition("\n## Sources\n")[2]
 
-    assert re.search(r"<https://[^>\s]+>", sources)
-    assert re.search(r"Read 2026-\d{2}-\d{2}", sources)
-    assert "Not confirmed" in text
+    assert re.search(r"<https://[^>\s]+>", sources), f"{name_of(path)}: add ## Sources, with addresses as <https://…>"
+    assert re.search(r"Read 20\d{2}-\d{2}-\d{2}", sources), f"{name_of(path)}: write when the sources were read"
+    assert "Not confirmed" in text, f"{name_of(path)}: write what is not confirmed on the real system"
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_links_lead_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text()):
-        found = (path.parent / target).resolve()
-        assert found.exists() or not found.parent.exists(), target
+        assert (path.parent / target).exists(), f"{name_of(path)}: there is no {target}"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_no_line_of_a_page_is_wider_than_a_screen(path: Path) -> None:
+    """Blocks to paste are left out: some systems need an expression on one line."""
+    outside_blocks = re.sub(r"^( *)```.*?^\1```", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
+
+    assert [line for line in outside_blocks.splitlines() if len(line) > 120] == []
 
 
 @pytest.mark.parametrize("path", BODIES, ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_a_page_leads_to_the_body_and_explains_each_placeholder(path: Path) -> None:
-    text, body = page(path.parent.name).read_text(), body_of(path)
+def test_a_page_links_to_the_body_and_explains_each_placeholder(path: Path) -> None:
+    where, text = name_of(page(path.parent.name)), page(path.parent.name).read_text()
 
-    assert f"({path.name})" in text
-    for placeholder in re.findall(r"customfield_\d+|ticket_field_\d+|ticket\.(?:cf_)?\w+_\w+|ticket\^\w+", body):
-        assert placeholder in text
+    assert f"({path.name})" in text, f"{where}: link to {path.name}"
+    for name in re.findall(r"customfield_\d+|ticket_field_\d+|ticket\.(?:cf_)?\w+_\w+|ticket\^\w+", pasted(path)):
+        assert name in text, f"{where}: say which field {name} is, which {path.name} uses"
 
 
 @pytest.mark.parametrize("system", sorted(set(SYSTEMS) - {"servicenow"}))
-def test_what_a_page_shows_to_paste_is_what_is_sent(system: str) -> None:
-    bodies = {body_of(path).strip(): path.stem for path in BODIES if path.parent.name == system}
-    shown = [dedent(block).strip() for block in re.findall(r"```text\n(.*?)```", page(system).read_text(), re.DOTALL)]
+def test_the_text_on_a_page_is_the_body_that_is_sent(system: str) -> None:
+    text = page(system).read_text()
+    bodies = {pasted(path).strip(): path.name for path in BODIES if path.parent.name == system}
+    shown = [dedent(block).strip() for block in re.findall(r"```text\n(.*?)```", text, re.DOTALL)]
 
-    assert {bodies.get(block, block) for block in shown} <= set(bodies.values())
-    assert any("line" in bodies[block] for block in shown)
+    for block in shown:
+        assert block in bodies, f"{name_of(page(system))}: this text is in no file of the folder:\n{block}"
+    assert any("lines" in bodies[block] for block in shown), (
+        f"{name_of(page(system))}: show the body for lines in a block that starts with ```text"
+    )
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_a_page_says_how_to_prove_oneself(system: str) -> None:
-    text = page(system).read_text()
+def test_a_page_says_which_keys_to_send_and_how_to_try_it(system: str) -> None:
+    where, text = name_of(page(system)), page(system).read_text()
+    proof = "signing secret" if system == "zendesk" else "X-Caller-Key"
 
-    assert "x-functions-key" in text
-    assert ("signing secret" if system == "zendesk" else "X-Caller-Key") in text
-    assert f"infra.local send {system} " in text
+    for words in ("x-functions-key", proof, f"infra.local send {system} "):
+        assert words in text, f"{where}: it does not mention {words}"
 
 
-def test_zendesk_s_json_is_what_its_api_takes() -> None:
+# Zendesk's JSON, as its API takes it.
+
+
+def test_zendesks_webhook_sends_the_function_key() -> None:
     webhook = json.loads((TEMPLATES / "zendesk" / "webhook.json").read_bytes())["webhook"]
 
     assert webhook["subscriptions"] == ["conditional_ticket_events"]
     assert (webhook["http_method"], webhook["request_format"]) == ("POST", "json")
     assert webhook["authentication"]["data"]["name"] == "x-functions-key"
+
+
+def test_zendesks_triggers_send_once_for_each_choice() -> None:
     choices = set()
-    for path in (TEMPLATES / "zendesk").glob("trigger-*.json"):
-        trigger = json.loads(path.read_bytes())["trigger"]
+    for name in PASTED_FILES["zendesk"]:
+        trigger = json.loads((TEMPLATES / "zendesk" / name).read_bytes())["trigger"]
         chosen, not_sent = trigger["conditions"]["all"]
         choices.add(chosen["value"])
         assert (not_sent["field"], not_sent["operator"]) == ("current_tags", "not_includes")
         assert trigger["actions"][1] == {"field": "current_tags", "value": not_sent["value"]}
-        assert all(name in page("zendesk").read_text() for name in (chosen["value"], not_sent["value"]))
+        assert all(tag in page("zendesk").read_text() for tag in (chosen["value"], not_sent["value"]))
     assert len(choices) == 2

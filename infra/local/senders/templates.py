@@ -67,8 +67,8 @@ def render(system: str, ticket: Ticket, *, dry_run: bool = False) -> bytes:
     return template.fill(text, ticket).encode()
 
 
-def _from_file(folder: str, lines_file: str) -> Callable[[bool], str]:
-    return lambda lines: (TEMPLATES / folder / (lines_file if lines else "order.txt")).read_text()
+def _from_file(folder: str) -> Callable[[bool], str]:
+    return lambda lines: (TEMPLATES / folder / ("lines.txt" if lines else "order.txt")).read_text()
 
 
 def _from_zendesk_trigger(lines: bool) -> str:
@@ -179,7 +179,7 @@ def _freshworks(system: str, prefix: str) -> Template:
             f"{prefix}cancel_reason": ticket.reason,
         }
     )
-    return Template(takes_lines=False, text=_from_file(system, "line.txt"), fill=fill)
+    return Template(takes_lines=False, text=_from_file(system), fill=fill)
 
 
 SYSTEMS = {
@@ -196,9 +196,9 @@ SYSTEMS = {
             }
         ),
     ),
-    "jira": Template(takes_lines=True, text=_from_file("jira", "lines.txt"), fill=_jira),
+    "jira": Template(takes_lines=True, text=_from_file("jira"), fill=_jira),
     "servicenow": Template(takes_lines=True, text=_servicenow_script, fill=_servicenow),
     "freshservice": _freshworks("freshservice", ""),
     "freshdesk": _freshworks("freshdesk", "cf_"),
-    "halo": Template(takes_lines=False, text=_from_file("halo", "line.txt"), fill=_halo),
+    "halo": Template(takes_lines=False, text=_from_file("halo"), fill=_halo),
 }

@@ -1,5 +1,5 @@
-// ServiceNow business rule: asks the function to cancel the order named in the record, and notes the answer.
-// Needs the REST message "Cancel Microsoft order" with a method "cancel" (page ServiceNow).
+// ServiceNow business rule: sends a request to the cancel function and writes the result into the work notes.
+// Needs the REST message "Cancel Microsoft order" with the method "cancel"; README.md beside this file describes it.
 (function executeRule(current, previous) {
     var request = {
         customerTenantId: current.getValue('u_customer_tenant'),
@@ -9,18 +9,18 @@
         reason: current.getValue('short_description'),
         dryRun: false
     };
-    var what = current.getValue('u_cancel_order');
-    if (what == 'order_lines') {
-        // Whatever is no number goes as it stands and is refused; Number('') would be line 0.
+    var choice = current.getValue('u_cancel_order');
+    if (choice == 'order_lines') {
+        // A text that is not a number is sent unchanged, so that the function refuses it. Number('') would be line 0.
         request.lineItems = String(current.getValue('u_order_lines')).split(',').map(function (line) {
             return { lineItemNumber: /^\s*[0-9]+\s*$/.test(line) ? Number(line) : line };
         });
-    } else if (what != 'whole_order') {
+    } else if (choice != 'whole_order') {
         return;
     }
 
     var message = new sn_ws.RESTMessageV2('Cancel Microsoft order', 'cancel');
-    message.disableForcedVariableSubstitution(); // else ${ in a short description would be taken for a variable
+    message.disableForcedVariableSubstitution(); // otherwise ServiceNow reads ${ in a short description as a variable
     message.setHttpTimeout(30000);
     message.setRequestBody(JSON.stringify(request));
     var note;

@@ -1,11 +1,12 @@
-"""The other end of every comparison: the local cloud, over TLS, in processes of its own.
+"""Runs the local cloud for the benchmarks, and controls how its Partner Center answers.
 
-Partner Center answers every PATCH at once with the same order, cancelled, and every GET with it as it
-was before. The stand-in's own rules would refuse a second PATCH of an order, and checking the token
-costs it time on each call, equally for both sides, which would make ours look nearer to the other
-than it is. What a client does on the wire is the same: TLS, the headers with a token of Entra's, a
-body up, an order of two lines down. It answers over 3,000 such calls a second, ten times what 16 in
-flight at 80 ms ask for.
+It runs over TLS in processes of its own. Partner Center answers every PATCH with the same cancelled order, and every
+GET with the order before that. The stand-in's own rules would refuse a second PATCH. They would also check the token,
+which takes the same time for every client and would make the ratio between two clients smaller than it is.
+
+A client does the same on the wire as with the rules: TLS, headers with a token from Entra, a body, an answer with an
+order of two lines. The stand-in answers over 3,000 such calls a second, ten times as many as 16 calls in flight make
+at 80 ms.
 """
 
 import json
@@ -23,18 +24,18 @@ import httpx
 from tests.support.local_cloud import LocalCloud, running
 
 CUSTOMER, ORDER = "45411344-b09d-47e7-9653-542006bf9766", "2y6dF_rVgDAXMxypQPPnTquuXhKVK_3N1"
-FOREVER = 10**9  # times that a fault is used
-DESCRIPTION = "BENCHMARK_CLOUD"  # names the description's file for the processes that measure
+FOREVER = 10**9  # the number of times that the stand-in uses a fault
+DESCRIPTION = "BENCHMARK_CLOUD"  # environment variable with the path of the local cloud's description
 
 
 @dataclass(frozen=True)
-class OtherEnd:
-    """The local cloud as a process that measures sees it, from its description."""
+class PartnerCenter:
+    """Controls the local cloud from a measuring process."""
 
     description: dict[str, Any]
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> "OtherEnd":
+    def from_environ(cls, environ: Mapping[str, str]) -> "PartnerCenter":
         return cls(json.loads(Path(environ[DESCRIPTION]).read_text()))
 
     @property
@@ -43,18 +44,18 @@ class OtherEnd:
 
     @property
     def order(self) -> dict[str, Any]:
-        """The order before it was cancelled."""
+        """The order before its cancellation."""
         order: dict[str, Any] = self._control("GET", f"orders/{ORDER}").json()
         return order
 
     @property
-    def cancelled(self) -> bytes:
+    def cancelled_order(self) -> bytes:
         return json.dumps(self.order | {"status": "cancelled"}).encode()
 
     def bearer(self) -> str:
-        """Return a token of Entra's for Partner Center, had in the plainest way."""
+        """Return a token for Partner Center, from one request to Entra."""
         account = self.description["accounts"]["default"]
-        answer = httpx.post(
+        response = httpx.post(
             f"{self.description['entraUrl']}/{account['tenantId']}/oauth2/v2.0/token",
             data={
                 "grant_type": "client_credentials",
@@ -63,13 +64,13 @@ class OtherEnd:
                 "scope": "https://api.partnercenter.microsoft.com/.default",
             },
         )
-        token: str = answer.raise_for_status().json()["access_token"]
+        token: str = response.raise_for_status().json()["access_token"]
         return token
 
-    def answer(self, latency_ms: float) -> None:
-        """Let Partner Center answer from now on, *latency_ms* after a request has arrived."""
+    def answer_after(self, latency_ms: float) -> None:
+        """Let Partner Center answer each request *latency_ms* after it arrived."""
         self._control("DELETE", "faults")
-        for method, order in ("PATCH", self.cancelled.decode()), ("GET", json.dumps(self.order)):
+        for method, order in ("PATCH", self.cancelled_order.decode()), ("GET", json.dumps(self.order)):
             self._fault(
                 method=method,
                 times=FOREVER,
@@ -80,14 +81,14 @@ class OtherEnd:
             )
 
     def throttle(self, retry_after_s: int) -> None:
-        """Let Partner Center refuse every PATCH from now on."""
+        """Let Partner Center answer every PATCH with 429."""
         self._control("DELETE", "faults")
         self._fault(method="PATCH", times=FOREVER, status=429, headers={"retry-after": str(retry_after_s)})
 
     def requests(self) -> list[dict[str, Any]]:
-        """Return what has arrived since `forget`."""
-        found: list[dict[str, Any]] = self._control("GET", "requests").json()
-        return found
+        """Return the requests that arrived since `forget`."""
+        requests: list[dict[str, Any]] = self._control("GET", "requests").json()
+        return requests
 
     def forget(self) -> None:
         self._control("DELETE", "requests")
@@ -101,8 +102,8 @@ class OtherEnd:
 
 
 @contextmanager
-def standing() -> Iterator[dict[str, str]]:
-    """Stand up the local cloud and yield the environment of a process that is to use it."""
+def running_partner_center() -> Iterator[dict[str, str]]:
+    """Run the local cloud and yield the environment of a process that uses it."""
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
         directory = Path(name)
         with running(directory) as cloud:
@@ -111,17 +112,19 @@ def standing() -> Iterator[dict[str, str]]:
 
 def _environment(cloud: LocalCloud, directory: Path) -> dict[str, str]:
     authorities = directory / "authorities.pem"
-    # As many as in Azure, where certifi's are used: loading them is some of a cold start.
+    # With certifi's authorities, which Azure uses: loading them is a part of a cold start.
     authorities.write_text(Path(certifi.where()).read_text() + Path(cloud.description["caFile"]).read_text())
-    given: dict[str, str] = cloud.description["environment"]
+    settings: dict[str, str] = cloud.description["environment"]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return (
         inherited
-        | given
+        | settings
         | {
             DESCRIPTION: str(directory / "cloud.json"),
-            # The one account, as deployed; the local cloud's other twenty would be read on each cold start.
-            "PARTNER_CENTER_ACCOUNTS": json.dumps({"default": json.loads(given["PARTNER_CENTER_ACCOUNTS"])["default"]}),
+            # One account, as in a deployment: a cold start reads every account, and the local cloud has over twenty.
+            "PARTNER_CENTER_ACCOUNTS": json.dumps(
+                {"default": json.loads(settings["PARTNER_CENTER_ACCOUNTS"])["default"]}
+            ),
             "SSL_CERT_FILE": str(authorities),
             "REQUESTS_CA_BUNDLE": str(authorities),
         }

@@ -1,8 +1,8 @@
-"""Who cancels an order here: the function, and what somebody would otherwise write or pick.
+"""The clients that cancel an order: the function, and the clients that people would use without it.
 
-Each `call` is one cancellation, from the first byte of ours to an order that was understood, and
-raises if it was not cancelled. All do the same on the wire: TLS checked against the same authorities,
-the headers that Partner Center asks for with new ids for each call, the same body.
+Each `call` makes one cancellation, reads the order in the answer, and raises if the order was not cancelled. All
+clients send the same: TLS with the same authorities, the headers of Partner Center with new ids for each call, the
+same body.
 """
 
 import json
@@ -21,14 +21,14 @@ import httpcore
 import httpx
 
 from infra.local.functions.worker import Worker
-from tests.benchmarks.other_end import CUSTOMER, ORDER, OtherEnd
+from tests.benchmarks.partner_center import CUSTOMER, ORDER, PartnerCenter
 from tests.support.local_cloud import ROOT
 
 FAILURES = (RuntimeError, httpx.HTTPError, aiohttp.ClientError)
 CANCEL = {"id": ORDER, "status": "cancelled"}
-KEPT_ALIVE_S = 120.0  # as long as ours, so that no side connects anew after a pause of the other's
+KEPT_ALIVE_S = 120.0  # as in the function, so that no client connects again while another one is measured
 
-# What Azure's front end and a webhook's sender put on a request.
+# The headers that Azure's front end and the sender of a webhook add to a request.
 CALLER_HEADERS = {
     "accept": "*/*",
     "accept-encoding": "gzip, deflate, br",
@@ -42,20 +42,22 @@ CALLER_HEADERS = {
 }
 
 
-class Side(Protocol):
+class Client(Protocol):
     @property
     def name(self) -> str: ...
 
     async def call(self) -> None: ...
 
 
-class _Formatted(logging.Handler):
+class _FormatOnly(logging.Handler):
+    """Formats each record and drops it."""
+
     def emit(self, record: logging.LogRecord) -> None:
         self.format(record)
 
 
-class Ours:
-    """The function, through the runtime that Azure loads."""
+class Function:
+    """Calls the function through the runtime that Azure loads."""
 
     name = "ours"
 
@@ -65,21 +67,19 @@ class Ours:
         self.body = json.dumps(request).encode()
 
     @classmethod
-    async def start(cls) -> "Ours":
-        """Load the app, with the log that it writes in Azure: records are made and formatted, then dropped."""
-        logging.basicConfig(level=logging.INFO, handlers=[_Formatted()])
-        for name in ("azure.functions", "azure_functions_runtime_v1"):  # the runtime's own: system logs in Azure
+    async def start(cls) -> "Function":
+        """Load the app. Its log records are formatted as in Azure, and then dropped."""
+        logging.basicConfig(level=logging.INFO, handlers=[_FormatOnly()])
+        for name in ("azure.functions", "azure_functions_runtime_v1"):  # the runtime's logs, system logs in Azure
             logging.getLogger(name).setLevel(logging.WARNING)
         return cls(await Worker.start(ROOT))
 
     async def send(self, body: bytes, **headers: str) -> tuple[int, bytes]:
-        given = CALLER_HEADERS | {name.replace("_", "-"): value for name, value in headers.items()}
-        url = "https://cancel.azurewebsites.net/api/cancel_order"
         status, _, answer = await self._worker.invoke(
             "cancel_order",
             method="POST",
-            url=url,
-            headers=given,
+            url="https://cancel.azurewebsites.net/api/cancel_order",
+            headers=CALLER_HEADERS | {name.replace("_", "-"): value for name, value in headers.items()},
             body=body,
             trace_parent=f"00-{uuid.uuid4().hex}-00f067aa0ba902b7-01",
         )
@@ -91,14 +91,14 @@ class Ours:
             raise RuntimeError(f"{status} {answer!r}")
 
 
-class Httpx:
-    """The bare request: one client, one PATCH, its JSON."""
+class BareHttpx:
+    """Sends the bare request: one httpx client, one PATCH, the JSON of its answer."""
 
     name = "httpx"
 
-    def __init__(self, http: httpx.AsyncClient, end: OtherEnd, bearer: str) -> None:
+    def __init__(self, http: httpx.AsyncClient, partner_center: PartnerCenter, bearer: str) -> None:
         self.http = http
-        self.url = end.order_url
+        self.url = partner_center.order_url
         self._bearer = bearer
 
     def headers(self) -> dict[str, str]:
@@ -116,8 +116,8 @@ class Httpx:
         _check(response.status_code, response.json())
 
 
-class GetThenPatch(Httpx):
-    """What Microsoft's SDKs do, without their weight: read the order, send it back whole."""
+class GetThenPatch(BareHttpx):
+    """Does what Microsoft's SDKs do, with a light client: read the order, then send the whole order back."""
 
     name = "get-then-patch"
 
@@ -128,12 +128,12 @@ class GetThenPatch(Httpx):
         _check(response.status_code, response.json())
 
 
-class Aiohttp:
-    """The same request by the client that people pick for speed."""
+class BareAiohttp:
+    """Sends the bare request with aiohttp, which people choose for its speed."""
 
     name = "aiohttp"
 
-    def __init__(self, session: aiohttp.ClientSession, bare: Httpx) -> None:
+    def __init__(self, session: aiohttp.ClientSession, bare: BareHttpx) -> None:
         self._session = session
         self._bare = bare
 
@@ -143,23 +143,23 @@ class Aiohttp:
 
 
 class PartnerCenterServices:
-    """The client of PyPI that is generated from Microsoft's description, used as Microsoft's SDKs are.
+    """Uses the client on PyPI that is generated from Microsoft's description, in the way of Microsoft's SDKs.
 
-    It blocks, which is no matter to a call that is alone.
+    It blocks the event loop, which does not matter while one call runs at a time.
     """
 
     name = "partnercenterservices"
 
-    def __init__(self, end: OtherEnd, bearer: str) -> None:
+    def __init__(self, partner_center: PartnerCenter, bearer: str) -> None:
         with warnings.catch_warnings():
-            # These packages are from the days of setuptools' namespace packages.
+            # These packages are old and use setuptools' namespace packages, which warn.
             warnings.simplefilter("ignore")
             from microsoft.store.partnercenterservices import MicrosoftPartnerStoreApis  # noqa: PLC0415
             from msrest.authentication import BasicTokenAuthentication  # noqa: PLC0415
         credential = BasicTokenAuthentication({"access_token": bearer})
-        self._client: Any = MicrosoftPartnerStoreApis(credential, end.description["partnerCenterUrl"])
+        self._client: Any = MicrosoftPartnerStoreApis(credential, partner_center.description["partnerCenterUrl"])
         self._client.config.connection.verify = os.environ["REQUESTS_CA_BUNDLE"]
-        self._client.config.keep_alive = True  # else it connects anew for each request
+        self._client.config.keep_alive = True  # otherwise it connects again for each request
 
     async def call(self) -> None:
         order = self._client.getvversioncustomerscustomer.id5(CUSTOMER, ORDER, version="1")
@@ -169,25 +169,31 @@ class PartnerCenterServices:
 
 
 @asynccontextmanager
-async def sides(end: OtherEnd) -> AsyncIterator[dict[str, Side]]:
-    """Open every side, by name."""
-    bearer = end.bearer()
+async def open_clients(partner_center: PartnerCenter) -> AsyncIterator[dict[str, Client]]:
+    """Open every client, and yield them by name."""
+    bearer = partner_center.bearer()
     async with AsyncExitStack() as stack:
         limits = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=KEPT_ALIVE_S)
         http = await stack.enter_async_context(httpx.AsyncClient(limits=limits))
         connector = aiohttp.TCPConnector(ssl=ssl.create_default_context(), keepalive_timeout=KEPT_ALIVE_S)
         session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
-        bare = Httpx(http, end, bearer)
-        others = (bare, GetThenPatch(http, end, bearer), Aiohttp(session, bare), PartnerCenterServices(end, bearer))
-        yield {side.name: side for side in (await Ours.start(), *others)}
+        bare = BareHttpx(http, partner_center, bearer)
+        clients: tuple[Client, ...] = (
+            await Function.start(),
+            bare,
+            GetThenPatch(http, partner_center, bearer),
+            BareAiohttp(session, bare),
+            PartnerCenterServices(partner_center, bearer),
+        )
+        yield {client.name: client for client in clients}
 
 
 @contextmanager
 def answered_in_process(body: bytes) -> Iterator[None]:
-    """Answer without a socket: all that is left of a call is what it costs on our side.
+    """Answer without a socket, so that a call costs only the client's own work.
 
-    At httpcore's connection, which either side comes to in its own way. It must be open already; what was
-    made ready for it is taken as a real one takes it.
+    This replaces the request of httpcore's connection, which the function and bare httpx both use. The connection
+    must be open. The body is read as a real connection reads it.
     """
 
     async def answer(_connection: httpcore.AsyncHTTPConnection, request: httpcore.Request) -> httpcore.Response:
@@ -204,13 +210,13 @@ def answered_in_process(body: bytes) -> Iterator[None]:
         httpcore.AsyncHTTPConnection.handle_async_request = real  # type: ignore[method-assign]
 
 
-async def timed(side: Side, calls: int) -> tuple[list[float], float]:
-    """Return the milliseconds of each of *calls* made one after the other, and the processor's for one."""
+async def timed(client: Client, calls: int) -> tuple[list[float], float]:
+    """Make *calls* one after the other; return the milliseconds of each, and the mean processor time of one."""
     took_ms = []
     began_cpu = time.process_time()
     for _ in range(calls):
         began = time.perf_counter()
-        await side.call()
+        await client.call()
         took_ms.append((time.perf_counter() - began) * 1000)
     return took_ms, (time.process_time() - began_cpu) * 1000 / calls
 
