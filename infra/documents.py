@@ -14,7 +14,7 @@ from textwrap import wrap
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from infra.openapi_words import CODES
+from infra.openapi_words import TextMissing, meaning_of
 from shared.errors import RETRYABLE_STATUSES, all_codes
 from shared.partner_center import refusals as refusals_of_partner_center
 from shared.settings import Account, Caller, EntraCaller, KeyCaller, Settings, SigningCaller
@@ -32,10 +32,6 @@ CALLERS: dict[str, type[Caller]] = {
 }
 
 
-class TextMissing(Exception):
-    """The code has something that no text explains; the message says which file lacks it."""
-
-
 def errors() -> Iterator[str]:
     """Yield the problem codes with their meanings, under their statuses.
 
@@ -46,9 +42,7 @@ def errors() -> Iterator[str]:
         yield f"**{status}** ({'repeat' if status in RETRYABLE_STATUSES else 'do not repeat'})"
         yield ""
         for code, _ in group:
-            if code not in CODES:
-                raise TextMissing(f"CODES in infra/openapi_words.py has no meaning for the problem code {code}.")
-            yield from wrap(f"- `{code}`: {CODES[code]}", COLUMNS, subsequent_indent="  ", break_on_hyphens=False)
+            yield from wrap(f"- `{code}`: {meaning_of(code)}", COLUMNS, subsequent_indent="  ", break_on_hyphens=False)
         yield ""
 
 

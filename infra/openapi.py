@@ -128,7 +128,7 @@ def _health() -> Json:
 
 def _problem(status: int, codes: Iterable[str]) -> Json:
     host = openapi_words.HOST_ANSWERS.get(status)
-    listed = "\n".join(f"- `{code}`: {openapi_words.CODES[code]}" for code in codes)
+    listed = "\n".join(f"- `{code}`: {openapi_words.meaning_of(code)}" for code in codes)
     schema = {"schema": _reference(f"Problem{status}")}
     return {
         "description": f"{listed}\n\n{host}" if host else listed,

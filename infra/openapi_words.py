@@ -149,6 +149,17 @@ CODES = {
     " what happened.",
 }
 
+class TextMissing(Exception):
+    """The code has something that no text explains. The message says which file lacks it."""
+
+
+def meaning_of(code: str) -> str:
+    """Return what a problem code means. Raises TextMissing."""
+    if code not in CODES:
+        raise TextMissing(f"CODES in infra/openapi_words.py has no meaning for the problem code {code}.")
+    return CODES[code]
+
+
 SCHEMAS = {
     "CancelRequest": "The order to cancel. Without `lineItems` the whole order is cancelled. Unknown members are"
     " refused.",

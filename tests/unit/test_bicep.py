@@ -147,7 +147,9 @@ def app_settings() -> set[str]:
 
 
 def test_every_setting_of_the_function_is_set_and_no_other() -> None:
-    assert app_settings() == (aliases(Settings) - SET_BY_AZURE) | READ_BY_AZURE
+    expected = (aliases(Settings) - SET_BY_AZURE) | READ_BY_AZURE
+
+    assert app_settings() == expected, "infra/main.bicep: the function's app settings differ from shared/settings.py"
 
 
 def test_the_hosts_body_limit_is_above_ours() -> None:
@@ -173,7 +175,7 @@ def test_a_type_has_the_members_of_the_setting(name: str, model: type[BaseModel]
     assert declared
     members = dict(re.findall(r"^  (\w+): (.+)$", declared[1], re.MULTILINE))
 
-    assert set(members) == aliases(model)
+    assert set(members) == aliases(model), f"infra/main.bicep: `type {name}` differs from shared/settings.py"
     assert {member for member, kind in members.items() if not kind.endswith("?")} == {
         field.alias for field in model.model_fields.values() if field.is_required()
     }
@@ -184,7 +186,7 @@ def test_every_parameter_can_be_set_from_azds_environment() -> None:
     parameters = json.loads((INFRA / "main.parameters.json").read_text())["parameters"]
 
     assert list(parameters) == [name for name in MAIN["parameters"] if name in parameters]
-    assert set(parameters) == set(MAIN["parameters"])
+    assert set(parameters) == set(MAIN["parameters"]), "main.parameters.json differs from main.bicep's parameters"
     for parameter in parameters.values():
         assert re.fullmatch(r"\$\{[A-Z][A-Z0-9_]*\}", parameter["value"]), (
             "azd leaves out a parameter whose variable is not set, but only if its value is that variable alone"

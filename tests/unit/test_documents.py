@@ -10,7 +10,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from infra import documents
-from infra.openapi_words import CODES
+from infra.openapi_words import CODES, TextMissing
 from shared.contract import CancelRequest, CancelResult, LineItem, Outcome
 from shared.credentials.health import Health
 from shared.errors import CancelRefused, all_codes, problem_body
@@ -112,7 +112,7 @@ def test_the_deployment_page_names_each_of_its_settings() -> None:
 def test_tables_are_those_of_the_code(page: str) -> None:
     try:
         made = documents.page(page)
-    except documents.TextMissing as missing:
+    except TextMissing as missing:
         pytest.fail(f"{missing} Add it, then run `make docs`.")
 
     assert (ROOT / "docs" / page).read_text() == made, f"docs/{page} has an old table: run `make docs`"
