@@ -27,7 +27,7 @@ import httpx
 import pytest
 
 from tests.conftest import CUSTOMER
-from tests.e2e.conftest import FunctionProcess
+from tests.support.function_process import FunctionProcess
 from tests.support.local_cloud import Json, LocalCloud, running, software_order
 
 HUGE_BYTES = 100_000_000

@@ -14,7 +14,7 @@ from shared.runtime import Runtime
 from shared.settings import Settings
 from tests.conftest import CUSTOMER
 from tests.contract.conftest import post
-from tests.e2e.conftest import FunctionProcess
+from tests.support.function_process import FunctionProcess
 from tests.support.local_cloud import Json, LocalCloud, running, software_order
 
 REQUESTS, SOAK_REQUESTS = 300, 20_000
