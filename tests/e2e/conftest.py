@@ -1,6 +1,4 @@
-"""What the long tests found, printed at the end of the run."""
-
-from typing import Any
+"""What the long runs measured, printed at the end of `make soak`."""
 
 import pytest
 
@@ -9,31 +7,15 @@ REPORT = pytest.StashKey[list[str]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[REPORT] = []
-    config.pluginmanager.register(_Collector(config.stash[REPORT]))
 
 
 @pytest.fixture(scope="session")
 def report(pytestconfig: pytest.Config) -> list[str]:
-    """Lines to print at the end of the run."""
+    """Lines to print at the end of a run with --soak. A run in several processes (-n) prints none."""
     return pytestconfig.stash[REPORT]
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Where the tests run in several processes, hand the lines to the one that prints."""
-    if output := getattr(session.config, "workeroutput", None):
-        output["report"] = session.config.stash[REPORT]
-
-
-class _Collector:
-    def __init__(self, lines: list[str]) -> None:
-        self._lines = lines
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: Any) -> None:
-        self._lines += getattr(node, "workeroutput", {}).get("report", [])
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if lines := config.stash[REPORT]:
-        terminalreporter.section("what the function said")
+    if config.getoption("--soak") and (lines := config.stash[REPORT]):
+        terminalreporter.section("measured")
         terminalreporter.write_line("\n".join(lines))
