@@ -149,6 +149,7 @@ CODES = {
     " what happened.",
 }
 
+
 class TextMissing(Exception):
     """The code has something that no text explains. The message says which file lacks it."""
 

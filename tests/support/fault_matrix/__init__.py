@@ -1,0 +1,10 @@
+"""Each fault at each step of a call: the answer that the caller must get, and the clouds that prove it.
+
+faults.py    the steps and the faults, by name
+expected.py  the answers, by step and fault
+cells.py     the cells: one fault at one step, for the first request or the first two
+steps.py     how a call is brought to a step, and which requests are of the step
+run.py       the clouds that run the cells
+document.py  the tables of docs/when-things-break.md
+__main__.py  writes them
+"""

@@ -1,0 +1,6 @@
+"""`python -m tests.support.fault_matrix` writes the tables of docs/when-things-break.md."""
+
+from tests.support.fault_matrix.document import PAGE, page_with_tables
+
+if __name__ == "__main__":
+    PAGE.write_text(page_with_tables(PAGE.read_text()))

@@ -1,0 +1,111 @@
+"""The tables of docs/when-things-break.md, made from the expectations that the tests prove."""
+
+import textwrap
+from collections.abc import Iterator
+
+from tests.support.fault_matrix.expected import EXPECTED, Expected, Result
+from tests.support.fault_matrix.faults import CREDENTIAL_STEPS, FAULTS, LASTING_FAULTS, Step
+from tests.support.local_cloud import ROOT
+
+PAGE = ROOT / "docs/when-things-break.md"
+COMMAND = "python -m tests.support.fault_matrix"
+BEGIN, END = f"<!-- tables: written by {COMMAND} -->\n", "<!-- end of the tables -->\n"
+COLUMNS = 120
+
+STEPS = {
+    Step.IDENTITY: "The function asks its managed identity for a token for Key Vault.",
+    Step.KEY_VAULT: "The function reads the account's client secret.",
+    Step.DISCOVERY: "The function asks Entra ID where it gives out tokens.",
+    Step.TOKEN: "The function asks Entra ID for a token for Partner Center.",
+    Step.PATCH: "The function asks Partner Center to cancel a whole order.",
+    Step.PATCH_OF_CANCELLED: "The function asks Partner Center to cancel an order that is cancelled already.",
+    Step.GET_BEFORE_LINES: "The caller wants one line cancelled. The function reads the order before it changes it.",
+    Step.GET_AFTER_REFUSAL: (
+        "Partner Center refused the PATCH of an order that is cancelled already."
+        " The function reads the order to learn why."
+    ),
+    Step.GET_AFTER_LOST_PATCH: (
+        "The connection broke after a PATCH, and Partner Center refused its repeat."
+        " The function reads the order to learn whether the first PATCH cancelled it."
+    ),
+    Step.GET_AFTER_UNREADABLE: (
+        "Partner Center accepted the PATCH, and its answer is not JSON."
+        " The function reads the order to learn whether it is cancelled."
+    ),
+}
+CHAPTERS = (
+    (
+        "Faults while the function gets a token",
+        (
+            "In these tests the function held no token and needed each of these requests. While it holds a token, which"
+            " is valid for about an hour, it sends none of them, and such a fault changes no answer."
+        ),
+        [step for step in Step if step in CREDENTIAL_STEPS],
+    ),
+    (
+        "Faults of Partner Center",
+        "In these tests the function had no trouble with its token.",
+        [step for step in Step if step not in CREDENTIAL_STEPS],
+    ),
+)
+
+
+def tables() -> str:
+    """Return the tables in Markdown: the faults, then the answers of each step."""
+    return "\n".join(_lines()) + "\n"
+
+
+def page_with_tables(page: str) -> str:
+    """Return *page* with the tables between its two markers replaced by those of today."""
+    before, rest = page.split(BEGIN)
+    _, after = rest.split(END)
+    return f"{before}{BEGIN}\n{tables()}\n{END}{after}"
+
+
+def _lines() -> Iterator[str]:
+    yield "## The faults"
+    yield ""
+    yield "| fault | effect |"
+    yield "|---|---|"
+    for name, fault in (LASTING_FAULTS | FAULTS).items():
+        yield f"| {name} | {fault.effect} |"
+    for title, remark, steps in CHAPTERS:
+        yield ""
+        yield f"## {title}"
+        yield ""
+        yield from textwrap.wrap(remark, COLUMNS)
+        for step in steps:
+            yield from _section(step)
+
+
+def _section(step: Step) -> Iterator[str]:
+    by_answer: dict[Expected, list[str]] = {}
+    for fault, expected in EXPECTED[step].items():
+        by_answer.setdefault(expected, []).append(fault)
+    yield ""
+    yield f"### {step[0].upper()}{step[1:]}"
+    yield ""
+    yield from textwrap.wrap(STEPS[step], COLUMNS)
+    yield ""
+    yield "| fault | the first request fails | the first two fail |"
+    yield "|---|---|---|"
+    for expected, faults in by_answer.items():
+        first, first_two = map(_cell, expected)
+        answers = f" | {first} | {'the same' if first_two == first else first_two} |"
+        yield from (f"| {names}{answers}" for names in _wrapped(faults, COLUMNS - len("| " + answers)))
+
+
+def _cell(results: frozenset[Result]) -> str:
+    return " or ".join(f"`{result}`" for result in sorted(results))
+
+
+def _wrapped(names: list[str], columns: int) -> Iterator[str]:
+    """Yield *names*, with commas, on lines of at most *columns*: a row of a table cannot be broken."""
+    line = names[0]
+    for name in names[1:]:
+        if len(f"{line}, {name}") > columns:
+            yield line
+            line = name
+        else:
+            line = f"{line}, {name}"
+    yield line

@@ -1,0 +1,203 @@
+"""The clouds that run the cells, side by side, and what they leave behind for the tests to look at."""
+
+import json
+import re
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import SimpleQueue
+from typing import NamedTuple
+
+from tests.conftest import CUSTOMER
+from tests.support.answers import Answer
+from tests.support.fault_matrix.cells import DEFAULT, Cell
+from tests.support.fault_matrix.expected import TO_REPEAT
+from tests.support.fault_matrix.faults import CREDENTIAL_STEPS, HUGE, RUNS_INTO_THE_DEADLINE, Step
+from tests.support.fault_matrix.steps import ask_for_fault, dry_run, mend, prepare, requests_of, spare_order_id
+from tests.support.function_process import FunctionProcess
+from tests.support.local_cloud import Json, LocalCloud, running, software_order
+
+CALLERS = 12
+SHORT_WAIT_S = 2  # the deadline of calls that are to run into it
+LONG_WAIT_S = 30  # a busy machine takes long to make a huge answer
+WAIT_S = dict.fromkeys(RUNS_INTO_THE_DEADLINE, SHORT_WAIT_S) | dict.fromkeys(HUGE, LONG_WAIT_S)
+REPEAT_LIMIT_S = 90
+PAUSE_S = 0.1  # at most, between repeats; Retry-After may say 59
+FREE_ACCOUNT_LIMIT_S = 300
+
+SET_UP_TO_FAIL = ("expired", "no-secret")
+WITH_CLIENT_SECRET = (DEFAULT, "production", *SET_UP_TO_FAIL)
+ALL_BUT_DEFAULT = (
+    *("production", *SET_UP_TO_FAIL),
+    *("certificate-global", "certificate-china", "certificate-usgov"),
+    *("user-global", "user-china", "user-usgov"),
+    *("federated-global", "federated-china", "federated-usgov"),
+)
+
+
+class Plan(NamedTuple):
+    """A cloud for the faults of some steps. *accounts* are for cells that need one of their own."""
+
+    steps: frozenset[Step]
+    accounts: tuple[str, ...]
+    secret_ttl_s: int = 900  # 0 keeps no secret: each token takes a look into Key Vault with the managed identity
+
+
+PARTNER_CENTER = "partner-center"
+PLANS = {
+    PARTNER_CENTER: Plan(frozenset(Step) - CREDENTIAL_STEPS, ALL_BUT_DEFAULT),
+    # The requests to the managed identity do not even name an account.
+    "identity": Plan(frozenset({Step.IDENTITY}), (DEFAULT,), secret_ttl_s=0),
+    "key-vault": Plan(frozenset({Step.KEY_VAULT}), WITH_CLIENT_SECRET, secret_ttl_s=0),
+    "entra": Plan(frozenset({Step.DISCOVERY, Step.TOKEN}), WITH_CLIENT_SECRET),
+}
+
+
+class Call(NamedTuple):
+    """One call of the function: its answer, and the order just before and just after."""
+
+    answer: Answer
+    order_before: Json
+    order_after: Json
+
+
+class Run(NamedTuple):
+    """One cell: the calls, and when the fault was there, in seconds since 1970."""
+
+    cell: Cell
+    account: str
+    calls: list[Call]
+    began_at: float
+    ended_at: float
+
+
+@dataclass
+class Findings:
+    """The calls of each cell, and what the clouds recorded."""
+
+    calls: dict[Cell, list[Call]] = field(default_factory=dict)
+    cells_without_their_step: list[Cell] = field(default_factory=list)
+    requests: list[Json] = field(default_factory=list)  # that arrived at the services behind the function
+    logs: list[str] = field(default_factory=list)
+    grown_mib: float = 0.0  # the function's process that only Partner Center's faults hit, at its peak
+
+
+def run_matrix(directory: Path, cells: Sequence[Cell]) -> Findings:
+    """Run *cells* in the clouds of PLANS, side by side."""
+    findings = Findings()
+    by_cloud: dict[str, list[Cell]] = {name: [] for name in PLANS}
+    for cell in cells:
+        by_cloud[_cloud_of(cell)].append(cell)
+    with ThreadPoolExecutor(len(PLANS)) as clouds:
+        runs = [clouds.submit(_run_cloud, directory, name, cells, findings) for name, cells in by_cloud.items()]
+        for run in runs:
+            run.result()
+    return findings
+
+
+def _cloud_of(cell: Cell) -> str:
+    if cell.is_lasting:
+        return PARTNER_CENTER  # repeats use the default account, which must work meanwhile
+    return next(name for name, plan in PLANS.items() if cell.step in plan.steps)
+
+
+def _run_cloud(root: Path, name: str, cells: Sequence[Cell], findings: Findings) -> None:
+    plan = PLANS[name]
+    accounts = {DEFAULT, *plan.accounts}
+    orders = [*map(spare_order_id, accounts), *(cell.order_id for cell in cells)]
+    with _cloud_with(root / name, orders, SECRET_TTL_S=str(plan.secret_ttl_s)) as cloud:
+        for account in accounts.intersection(SET_UP_TO_FAIL):
+            mend(cloud, account)
+        for account in accounts:
+            dry_run(cloud, account)
+        process = FunctionProcess(cloud.log.parent)
+        began_mib = process.memory_mib
+
+        runs = _run_cells(cloud, cells, plan.accounts)
+
+        if name == PARTNER_CENTER:
+            findings.grown_mib = process.peak_memory_mib - began_mib
+        requests = cloud.requests()
+        findings.calls |= {run.cell: run.calls for run in runs}
+        findings.cells_without_their_step += [run.cell for run in runs if not _took_its_step(cloud, run, requests)]
+        findings.requests += requests
+        findings.logs.append(cloud.log.read_text())
+
+
+@contextmanager
+def _cloud_with(directory: Path, order_ids: Iterable[str], **environment: str) -> Iterator[LocalCloud]:
+    orders = directory / "orders"
+    orders.mkdir(parents=True)
+    for order_id in order_ids:
+        (orders / f"{order_id}.json").write_text(json.dumps(software_order(order_id, CUSTOMER, lines=3)))
+    with running(directory, "--orders", str(orders), **environment) as cloud:
+        yield cloud
+
+
+def _run_cells(cloud: LocalCloud, cells: Iterable[Cell], accounts: Sequence[str]) -> list[Run]:
+    """Run *cells* side by side; those that need an account of their own wait for a free one of *accounts*."""
+    free = SimpleQueue[str]()
+    for account in accounts:
+        free.put(account)
+
+    def run(cell: Cell) -> Run:
+        if not cell.needs_own_account:
+            return _run_cell(cloud, cell, cell.account)
+        account = free.get(timeout=FREE_ACCOUNT_LIMIT_S)
+        found = _run_cell(cloud, cell, account)
+        if not cell.spoils_account:
+            free.put(account)
+        return found
+
+    with ThreadPoolExecutor(CALLERS) as callers, ThreadPoolExecutor(len(accounts)) as account_users:
+        runs = [
+            (account_users if cell.needs_own_account else callers).submit(run, cell)
+            for cell in sorted(cells, key=_rank)
+        ]
+        return [run.result() for run in runs]
+
+
+def _rank(cell: Cell) -> tuple[bool, bool, int]:
+    """Sort cells that leave their account unusable to the end, and those that take long to the start."""
+    return cell.spoils_account, cell.fault not in {"429", "timeout"}, -cell.failures
+
+
+def _run_cell(cloud: LocalCloud, cell: Cell, account: str) -> Run:
+    """Call the function while *cell*'s fault is there, and again for as long as the answer says so."""
+    if not cell.is_lasting:
+        prepare(cloud, cell, account)
+        ask_for_fault(cloud, cell, account)
+    began_at = time.time()
+    calls = [_call(cloud, cell, account)]
+    limit = time.monotonic() + REPEAT_LIMIT_S
+    while calls[-1].answer.result in TO_REPEAT and time.monotonic() < limit:
+        time.sleep(min(float(calls[-1].answer.retry_after or 0), PAUSE_S))
+        # A lasting fault is over when the operator has corrected the account, as the default one is.
+        calls.append(_call(cloud, cell, DEFAULT if cell.is_lasting else account))
+    return Run(cell, account, calls, began_at, time.time())
+
+
+def _call(cloud: LocalCloud, cell: Cell, account: str) -> Call:
+    body: Json = {"customerTenantId": CUSTOMER, "orderId": cell.order_id, "account": account}
+    if cell.step is Step.GET_BEFORE_LINES:
+        body["lineItems"] = [{"lineItemNumber": number} for number in cell.lines]
+    prefer = {"prefer": f"wait={WAIT_S[cell.fault]}"} if cell.fault in WAIT_S else {}
+    order_before = cloud.order(cell.order_id)
+    response = cloud.post(body, **prefer)
+    return Call(Answer.of(response), order_before, cloud.order(cell.order_id))
+
+
+def _took_its_step(cloud: LocalCloud, run: Run, requests: list[Json]) -> bool:
+    """Return whether a request of the cell's step arrived while the fault was there."""
+    if run.cell.is_lasting:
+        return True  # no request arrives anywhere
+    step = requests_of(cloud, run.cell, run.account)
+    return any(
+        run.began_at <= request["time"] <= run.ended_at
+        and (request["service"], request["method"]) == (step["service"], step["method"])
+        and re.search(step["path"], request["path"])
+        for request in requests
+    )

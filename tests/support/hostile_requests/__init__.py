@@ -1,0 +1,8 @@
+"""Requests that no honest caller sends: made at random by hypothesis, or listed fault by fault.
+
+values.py    JSON values, and text that people take for JSON
+bodies.py    valid requests, and bodies with faults
+headers.py   headers, usual and odd
+requests.py  whole requests
+sending.py   sends them to the live function and checks each answer
+"""

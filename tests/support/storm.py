@@ -1,0 +1,225 @@
+"""A bulk run on a bad day: many tickets, each delivered ten times, over a network that keeps failing.
+
+Callers repeat for as long as the answer says so, as a webhook does. One in five of the requests to the
+services behind the function fails, by a script drawn from a fixed seed: one script for each order and
+method, one for each service that credentials come from.
+"""
+
+import itertools
+import json
+import random
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.conftest import CUSTOMER
+from tests.support.answers import Answer
+from tests.support.local_cloud import Json, LocalCloud, running, software_order
+
+SEED = 20_261_121
+DELIVERIES = 10  # of each ticket
+IN_FLIGHT = 64
+FAULTY = 0.2  # of the requests behind the function
+SCRIPTED = 100  # requests of one kind; more are not made
+LIMIT_S = 300.0
+PAUSE_S = 0.2  # at most, between repeats; Retry-After may say 59
+REQUESTS_PER_MINUTE = 20  # of each account, while Partner Center throttles
+LINES = 3
+PREFERENCES: tuple[dict[str, str], ...] = ({}, {"prefer": "wait=1"}, {"prefer": "wait=2"}, {"prefer": "wait=20"})
+
+# Each account has a gate of its own for 429. The last two are mended before the storm.
+ACCOUNTS = ("default", "production", "expired", "no-secret")
+LINES_TO_CANCEL = (None, (1,), (0, 2))  # None: the whole order
+
+REPEATED = frozenset({429, 503})
+CANCELLED = frozenset({"cancelled", "partially_cancelled", "already_cancelled"})
+
+
+class Fault(NamedTuple):
+    """A fault as `POST /faults` takes it. *weight* is how often it comes, compared with the others."""
+
+    weight: int
+    control: Json
+
+
+# With a status, the stand-in answers that and does nothing. Without one, it carries out the request first.
+NETWORK_FAULTS = {
+    "hang-up (not done)": Fault(3, {"hang_up": "before"}),
+    "hang-up (done)": Fault(3, {"hang_up": "after"}),
+    "half a body": Fault(2, {"hang_up": "halfway"}),
+    "500": Fault(2, {"status": 500}),
+    "502 HTML": Fault(2, {"status": 502, "headers": {"content-type": "text/html"}, "body": "<html>Bad Gateway</html>"}),
+    "503 with a byte order mark": Fault(
+        2, {"status": 503, "body": '\ufeff{"code": "800003", "description": "Unexpected."}'}
+    ),
+    "408": Fault(2, {"status": 408}),
+    "late": Fault(2, {"delay_s": 0.3}),
+    "too late": Fault(1, {"delay_s": 3}),
+    "slow body": Fault(1, {"slow_s": 3}),
+    "429 for 1 s": Fault(2, {"status": 429, "headers": {"retry-after": "1"}}),
+}
+PATCH_FAULTS = NETWORK_FAULTS | {
+    "garbage (done)": Fault(1, {"body": "garbage"}),
+    "garbage (not done)": Fault(1, {"status": 200, "body": "garbage"}),
+}
+CREDENTIAL_FAULTS = {
+    name: NETWORK_FAULTS[name] for name in ("hang-up (not done)", "hang-up (done)", "half a body", "500", "late")
+}
+REFUSED_TOKEN: Json = {"status": 401}  # once for each order and method: two in one call would be for good
+
+
+class Variant(NamedTuple):
+    """A kind of Partner Center. *replays*: it knows a repeated MS-RequestId. *throttles*: 429 for a while."""
+
+    replays: bool
+    throttles: bool
+
+    def __str__(self) -> str:
+        return f"{'replay' if self.replays else 'no-replay'}-{'throttled' if self.throttles else 'unthrottled'}"
+
+
+class Size(NamedTuple):
+    """How many tickets a storm has, and for how long Partner Center throttles at its start."""
+
+    tickets: int
+    throttled_s: float
+
+
+VARIANTS = [Variant(replays, throttles) for replays in (True, False) for throttles in (False, True)]
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """Asks for one order to be cancelled, or for *lines* of it."""
+
+    order_id: str
+    account: str
+    lines: tuple[int, ...] | None
+
+    @property
+    def body(self) -> Json:
+        body: Json = {"customerTenantId": CUSTOMER, "orderId": self.order_id, "account": self.account}
+        return body | ({"lineItems": [{"lineItemNumber": number} for number in self.lines]} if self.lines else {})
+
+    def is_done(self, order: Json) -> bool:
+        """Return whether *order* is cancelled exactly as this ticket asks."""
+        if self.lines is None:
+            return bool(order["status"] == "cancelled")
+        cancelled = [line["lineItemNumber"] for line in order["lineItems"] if line["quantity"] == 0]
+        return order["status"] != "cancelled" and cancelled == list(self.lines)
+
+
+class Call(NamedTuple):
+    """One call and its answer. *was_done*: the order, right after an answer that calls it cancelled."""
+
+    ticket: Ticket
+    answer: Answer
+    was_done: bool | None
+
+
+@dataclass(frozen=True)
+class Storm:
+    """All calls, the requests that arrived at the services, and the orders at the end."""
+
+    variant: Variant
+    tickets: list[Ticket]
+    calls: list[Call]
+    requests: list[Json]
+    orders: dict[str, Json]
+
+
+def run_storm(variant: Variant, directory: Path, size: Size) -> Storm:
+    """Run one storm in a cloud of its own."""
+    tickets = [
+        Ticket(
+            f"storm-{number:04}",
+            ACCOUNTS[number % len(ACCOUNTS)],
+            LINES_TO_CANCEL[number % len(LINES_TO_CANCEL)],
+        )
+        for number in range(size.tickets)
+    ]
+    orders = directory / "orders"
+    orders.mkdir(parents=True)
+    for ticket in tickets:
+        order = software_order(ticket.order_id, CUSTOMER, lines=LINES)
+        (orders / f"{ticket.order_id}.json").write_text(json.dumps(order))
+
+    limit = REQUESTS_PER_MINUTE if variant.throttles else 0
+    options = ["--orders", str(orders), "--requests-per-minute", str(limit)]
+    with running(directory, *options, *([] if variant.replays else ["--no-replay"])) as cloud:
+        _mend_accounts(cloud)
+        _ask_for_faults(cloud, tickets, throttles=variant.throttles)
+        calls = _deliver_all(cloud, tickets, size.throttled_s)
+        orders_after = {ticket.order_id: cloud.order(ticket.order_id) for ticket in tickets}
+        return Storm(variant, tickets, calls, cloud.requests(), orders_after)
+
+
+def _deliver_all(cloud: LocalCloud, tickets: list[Ticket], throttled_s: float) -> list[Call]:
+    """Deliver each ticket several times, in random order. Partner Center throttles for *throttled_s* at most."""
+    deliveries = [(ticket, number) for ticket in tickets for number in range(DELIVERIES)]
+    random.Random(SEED).shuffle(deliveries)  # noqa: S311  (nothing is secret here)
+    with ThreadPoolExecutor(IN_FLIGHT) as callers:
+        under_way = [callers.submit(_deliver, cloud, ticket, number) for ticket, number in deliveries]
+        wait(under_way, throttled_s)
+        cloud.put("limits", {"requestsPerMinute": 0})
+        return [call for delivery in under_way for call in delivery.result()]
+
+
+def _deliver(cloud: LocalCloud, ticket: Ticket, number: int) -> list[Call]:
+    """Call the function for *ticket* until an answer is final."""
+    chance = random.Random(f"{SEED}/{ticket.order_id}/{number}")  # noqa: S311
+    limit = time.monotonic() + LIMIT_S
+    calls: list[Call] = []
+    while (not calls or calls[-1].answer.status in REPEATED) and time.monotonic() < limit:
+        answer = Answer.of(cloud.post(ticket.body, **chance.choice(PREFERENCES)))
+        was_done = ticket.is_done(cloud.order(ticket.order_id)) if answer.result in CANCELLED else None
+        calls.append(Call(ticket, answer, was_done))
+        if answer.retry_after:
+            time.sleep(min(float(answer.retry_after), PAUSE_S))
+    return calls
+
+
+def _mend_accounts(cloud: LocalCloud) -> None:
+    """Make the accounts work that the local cloud sets up to fail."""
+    for account in ("expired", "no-secret"):
+        known = cloud.description["accounts"][account]
+        cloud.put(f"clients/{known['clientId']}", {"secret": known["clientSecret"]})
+        cloud.put(f"secrets/{known['secretName']}", {"value": known["clientSecret"]})
+
+
+def _ask_for_faults(cloud: LocalCloud, tickets: list[Ticket], *, throttles: bool) -> None:
+    """Ask the local cloud for all faults to come."""
+    # Partner Center's own Retry-After is up to a minute, which is too long for a test.
+    common: Json = {"headers": {"retry-after": "1"}} if throttles else {}
+    chance = random.Random(SEED)  # noqa: S311
+    for ticket in tickets:
+        for method, faults in (("GET", NETWORK_FAULTS), ("PATCH", PATCH_FAULTS)):
+            script = _script(chance, faults, with_refused_token=True)
+            _ask_for_script(cloud, script, common, method=method, path=f"/{ticket.order_id}$")
+    for service in ("identity", "key_vault", "entra"):
+        _ask_for_script(cloud, _script(chance, CREDENTIAL_FAULTS), {}, service=service)
+    if throttles:
+        cloud.fault(times=1_000_000, **common)
+
+
+def _script(chance: random.Random, faults: Mapping[str, Fault], *, with_refused_token: bool = False) -> Iterator[Json]:
+    """Yield a fault for one request each; most of them are empty and let the request pass."""
+    weights = [fault.weight for fault in faults.values()]
+    refused_at = chance.randrange(DELIVERIES) if with_refused_token else None
+    for number in range(SCRIPTED):
+        if number == refused_at:
+            yield REFUSED_TOKEN
+        elif chance.random() < FAULTY:
+            yield chance.choices([fault.control for fault in faults.values()], weights)[0]
+        else:
+            yield {}
+
+
+def _ask_for_script(cloud: LocalCloud, script: Iterator[Json], common: Json, **requests: str) -> None:
+    """Ask for the faults of *script*, those that are alike and follow each other in one go."""
+    for _, alike in itertools.groupby(script, key=json.dumps):
+        faults = list(alike)
+        cloud.fault(**requests, **common | faults[0], times=len(faults))

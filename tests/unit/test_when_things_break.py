@@ -1,0 +1,24 @@
+"""docs/when-things-break.md shows the answers that tests/e2e/test_fault_matrix.py proves."""
+
+from tests.support.fault_matrix.document import COLUMNS, COMMAND, PAGE, page_with_tables
+from tests.support.fault_matrix.expected import EXPECTED
+from tests.support.fault_matrix.faults import FAULTS, LASTING_FAULTS, Step
+
+
+def test_the_page_has_the_tables_that_the_tests_prove() -> None:
+    page = PAGE.read_text()
+
+    assert page == page_with_tables(page), f"write the tables anew: .venv/bin/{COMMAND}"
+
+
+def test_no_line_of_the_page_is_wider_than_a_page() -> None:
+    assert [line for line in PAGE.read_text().splitlines() if len(line) > COLUMNS] == []
+
+
+def test_every_fault_has_an_answer_at_every_step() -> None:
+    """A fault that lasts is caused once for each service that it can hit; every other fault hits each step."""
+    for step in Step:
+        assert EXPECTED[step].keys() - LASTING_FAULTS.keys() == FAULTS.keys()
+    for fault in LASTING_FAULTS:
+        steps = {step for step in Step if fault in EXPECTED[step]}
+        assert steps == {Step.DISCOVERY, Step.PATCH, Step.GET_BEFORE_LINES}
