@@ -46,6 +46,7 @@ format: install ## let ruff rewrite format and style
 
 docs: install ## write the tables in docs/ and infra/openapi.json from the code
 	@$(BIN)/python -m infra.documents
+	@$(BIN)/python -m tests.support.fault_matrix
 	@$(BIN)/python -m infra.openapi
 
 scan: .venv-scan/installed ## check the Bicep files for safety (checkov, in .venv-scan)

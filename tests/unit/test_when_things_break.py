@@ -8,7 +8,7 @@ from tests.support.fault_matrix.faults import FAULTS, LASTING_FAULTS, Step
 def test_the_page_has_the_tables_that_the_tests_prove() -> None:
     page = PAGE.read_text()
 
-    assert page == page_with_tables(page), f"write the tables anew: .venv/bin/{COMMAND}"
+    assert page == page_with_tables(page), f"write the tables anew: {COMMAND}"
 
 
 def test_no_line_of_the_page_is_wider_than_a_page() -> None:

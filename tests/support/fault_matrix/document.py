@@ -8,7 +8,7 @@ from tests.support.fault_matrix.faults import CREDENTIAL_STEPS, FAULTS, LASTING_
 from tests.support.local_cloud import ROOT
 
 PAGE = ROOT / "docs/when-things-break.md"
-COMMAND = "python -m tests.support.fault_matrix"
+COMMAND = "make docs"
 BEGIN, END = f"<!-- tables: written by {COMMAND} -->\n", "<!-- end of the tables -->\n"
 COLUMNS = 120
 
