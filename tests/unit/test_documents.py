@@ -25,8 +25,6 @@ PAGES = sorted(
     for pattern in ("*.md", ".github/**/*.md", "docs/**/*.md", "infra/**/*.md", "tests/**/*.md")
     for path in ROOT.glob(pattern)
 )
-# The pages of ticketing systems and of the local cloud list sources and options in wide tables.
-OUR_WIDTH = [page for page in PAGES if page == "infra/README.md" or not page.startswith("infra/")]
 EACH_PAGE = pytest.mark.parametrize("page", PAGES)
 
 README = (ROOT / "README.md").read_text()
@@ -229,7 +227,7 @@ def test_links_lead_somewhere(page: str) -> None:
     assert lost == [], f"{page} has links to files or headings that do not exist: mend the links"
 
 
-@pytest.mark.parametrize("page", OUR_WIDTH)
+@EACH_PAGE
 def test_the_files_that_a_page_names_exist(page: str) -> None:
     """Names with capitals stand for something else, as in `infra/ticketing/SYSTEM`."""
     named = re.findall(r"`((?:cancel_order|docs|infra|shared|tests)/[a-z_./-]+)`", (ROOT / page).read_text())
@@ -292,7 +290,7 @@ def test_readme_stays_short() -> None:
     assert size < README_BYTES, f"README.md has {size} bytes: move details into docs/, and link to them"
 
 
-@pytest.mark.parametrize("page", OUR_WIDTH)
+@EACH_PAGE
 def test_lines_fit_a_window(page: str) -> None:
     """A table's row counts without the addresses of its links, since readers do not see them."""
     wide = []
