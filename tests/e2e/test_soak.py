@@ -13,8 +13,8 @@ import pytest
 from shared.runtime import Runtime
 from shared.settings import Settings
 from tests.conftest import CUSTOMER
-from tests.contract.conftest import post
 from tests.e2e.conftest import FunctionProcess
+from tests.support.in_process import post
 from tests.support.local_cloud import Json, LocalCloud, running, software_order
 
 REQUESTS, SOAK_REQUESTS = 300, 20_000

@@ -39,15 +39,30 @@ class LocalCloud:
         given |= {name.replace("_", "-"): value for name, value in headers.items()}
         return self.http.post(self.description["functionUrl"], content=content, headers=given)
 
-    def requests(self, service: str | None = None) -> list[Json]:
-        """Return what arrived since the last `forget`, of one *service* or of all."""
+    def requests(self, service: str | None = None, method: str | None = None, path: str = "") -> list[Json]:
+        """Return the requests since the last `forget`, those of one *service* or *method*, or with *path* in theirs."""
         found: list[Json] = self.http.get(f"{self.description['controlUrl']}/requests").json()
-        return [one for one in found if service in {None, one["service"]}]
+        return [
+            request
+            for request in found
+            if service in {None, request["service"]} and method in {None, request["method"]} and path in request["path"]
+        ]
+
+    def methods(self, service: str = "partner_center") -> list[str]:
+        """Return the methods of the requests that arrived at *service*, in their order."""
+        return [request["method"] for request in self.requests(service)]
 
     def forget(self) -> None:
         """Forget the requests that arrived and the faults that are still to come."""
-        for what in ("requests", "faults"):
-            self.http.delete(f"{self.description['controlUrl']}/{what}").raise_for_status()
+        self.forget_requests()
+        self.clear_faults()
+
+    def forget_requests(self) -> None:
+        self.http.delete(f"{self.description['controlUrl']}/requests").raise_for_status()
+
+    def clear_faults(self) -> None:
+        """Drop the faults that are still to come; a request that one holds up goes on at once."""
+        self.http.delete(f"{self.description['controlUrl']}/faults").raise_for_status()
 
     def fault(self, **fault: object) -> None:
         """Ask for a fault of Partner Center, or of another *service*."""
@@ -56,6 +71,24 @@ class LocalCloud:
 
     def put(self, path: str, body: Json) -> None:
         self.http.put(f"{self.description['controlUrl']}/{path}", json=body).raise_for_status()
+
+    def change_app(self, account: str, **changes: object) -> None:
+        """Change the app registration of *account* at Entra ID: its secrets, its tokens' lifetime, its trouble."""
+        self.put(f"clients/{self.description['accounts'][account]['clientId']}", changes)
+
+    def store_secret(self, name: str, value: str, **more: object) -> None:
+        """Store a new version of a secret in Key Vault; *more* are its attributes, tags, contentType."""
+        self.put(f"secrets/{name}", {"value": value} | more)
+
+    def secret_versions(self, name: str) -> list[Json]:
+        """Return the versions of a secret in Key Vault, the newest last."""
+        found: list[Json] = self.http.get(f"{self.description['controlUrl']}/secrets/{name}").json()
+        return found
+
+    def new_certificate(self) -> dict[str, str]:
+        """Return a new certificate with its key, as `pem` and as `pfx`."""
+        found: dict[str, str] = self.http.post(f"{self.description['controlUrl']}/certificates").json()
+        return found
 
     def order(self, order_id: str) -> Json:
         """Return the order as Partner Center has it now."""
