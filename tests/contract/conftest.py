@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 from azure.keyvault.secrets._shared import http_challenge_cache
 
+from shared.credentials.tokens import Credentials
 from shared.runtime import Runtime
 from shared.settings import Settings
 from shared.tls import tls_context
@@ -35,6 +36,23 @@ async def app(settings: Settings) -> AsyncIterator[App]:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture
+def credentials(settings: Settings, clock: Clock) -> Iterator[Credentials]:
+    credentials = Credentials(settings, clock)
+    yield credentials
+    credentials.close()
+
+
+@pytest.fixture
+def spare_account(cloud: LocalCloud) -> Iterator[str]:
+    """The name of an account whose secret and app a test may change; both are put back."""
+    name = "limited"
+    yield name
+    secret = cloud.description["accounts"][name]["clientSecret"]
+    cloud.set_client_secret(name, at_entra=secret, in_key_vault=secret)
+    cloud.change_app(name, tokenLifetime_s=3599)
 
 
 @pytest.fixture

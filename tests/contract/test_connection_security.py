@@ -1,7 +1,10 @@
-"""The token and everything else that a connection carries go to Partner Center alone."""
+"""Secrets and tokens go to Microsoft's own services alone: no redirect, no cookie, no false certificate."""
 
 import pytest
 
+from shared.credentials.tokens import Credentials
+from shared.errors import CancelError
+from shared.settings import Settings
 from tests.conftest import CUSTOMER
 from tests.support.in_process import App
 from tests.support.local_cloud import LocalCloud
@@ -41,3 +44,41 @@ async def test_a_certificate_of_another_authority_is_no_partner_center(app: App,
     answer = await app.post(body, prefer="wait=2")
 
     assert answer.code == "partner_center_unavailable"
+
+
+@pytest.fixture
+def impostor(settings: Settings) -> str:
+    """The address of a server with a false certificate, which would answer 404."""
+    address = settings.accounts["impostor"].api_root
+    assert address
+    return address
+
+
+@pytest.mark.parametrize("account", ["default", "certificate-global", "user-global", "federated-global"])
+async def test_a_certificate_of_another_authority_is_no_entra_id(
+    settings: Settings, cloud: LocalCloud, impostor: str, account: str
+) -> None:
+    """Each SDK must check it, although the function gives all of them its own TLS context."""
+    false_entra = settings.accounts[account].model_copy(update={"authority": impostor})
+    credentials = Credentials(settings.model_copy(update={"accounts": {account: false_entra}}))
+
+    with pytest.raises(CancelError) as caught:
+        await credentials.bearer(account, 30)
+    credentials.close()
+
+    assert caught.value.code == "credentials_unavailable"
+    assert cloud.requests("entra", "POST") == []
+
+
+@pytest.mark.parametrize("account", ["default", "certificate-global", "user-global"])
+async def test_a_certificate_of_another_authority_is_no_key_vault(
+    settings: Settings, cloud: LocalCloud, impostor: str, account: str
+) -> None:
+    credentials = Credentials(settings.model_copy(update={"key_vault_url": impostor}))
+
+    with pytest.raises(CancelError) as caught:
+        await credentials.bearer(account, 30)
+    credentials.close()
+
+    assert caught.value.code == "credentials_unavailable"
+    assert cloud.requests("entra", "POST") == []

@@ -6,6 +6,8 @@ import traceback
 
 import pytest
 
+from shared.credentials.tokens import Credentials
+from shared.errors import CancelError
 from shared.runtime import Runtime
 from shared.settings import Settings
 from tests.conftest import CUSTOMER
@@ -120,3 +122,14 @@ async def test_the_traceback_of_a_bug_holds_no_header(caplog: pytest.LogCaptureF
 
     assert "PLANTED" not in everything_logged(caplog)
     assert "a bug" in caplog.text
+
+
+async def test_neither_credentials_nor_their_errors_show_a_secret(credentials: Credentials, cloud: LocalCloud) -> None:
+    bearer = await credentials.bearer("default", 30)
+    with pytest.raises(CancelError) as caught:
+        await credentials.bearer("expired", 30)
+
+    error = caught.value
+    texts = repr([credentials.__dict__, vars(error), str(error), error.__cause__, error.__context__])
+    assert bearer not in texts
+    assert cloud.description["accounts"]["expired"]["clientSecret"] not in texts

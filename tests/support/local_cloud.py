@@ -52,6 +52,10 @@ class LocalCloud:
         """Return the methods of the requests that arrived at *service*, in their order."""
         return [request["method"] for request in self.requests(service)]
 
+    def traffic(self) -> list[str]:
+        """Return the requests that arrived, in their order, as `service METHOD status`."""
+        return [f"{request['service']} {request['method']} {request['status']}" for request in self.requests()]
+
     def forget(self) -> None:
         """Forget the requests that arrived and the faults that are still to come."""
         self.forget_requests()
@@ -79,6 +83,11 @@ class LocalCloud:
     def store_secret(self, name: str, value: str, **more: object) -> None:
         """Store a new version of a secret in Key Vault; *more* are its attributes, tags, contentType."""
         self.put(f"secrets/{name}", {"value": value} | more)
+
+    def set_client_secret(self, account: str, *, at_entra: str, in_key_vault: str) -> None:
+        """Set the client secret of *account*, as Entra ID accepts it and as Key Vault holds it."""
+        self.change_app(account, secret=at_entra)
+        self.store_secret(self.description["accounts"][account]["secretName"], in_key_vault)
 
     def secret_versions(self, name: str) -> list[Json]:
         """Return the versions of a secret in Key Vault, the newest last."""
