@@ -57,7 +57,7 @@ async def test_the_answer_is_the_normalized_order(app: App, cloud: LocalCloud, o
 
 
 async def test_ticket_and_reason_do_not_reach_microsoft(app: App, cloud: LocalCloud, order_id: str) -> None:
-    """Both are the partner's own words, about a customer."""
+    """Both are for the partner's own records."""
     body = {"customerTenantId": CUSTOMER, "orderId": order_id, "ticketId": "ZD-48151", "reason": "wrong edition"}
 
     await app.post(body)

@@ -95,7 +95,7 @@ async def test_without_a_connection_no_sending_is_recorded(
 
 @pytest.mark.parametrize(
     ("failure", "code"),
-    [(RuntimeError, "internal_error"), (TimeoutError, "partner_center_unavailable")],  # the latter is repeated
+    [(RuntimeError, "internal_error"), (TimeoutError, "partner_center_unavailable")],  # a TimeoutError is repeated
 )
 async def test_without_its_record_no_patch_is_sent(
     app: App, cloud: LocalCloud, order_id: str, failure: type[Exception], code: str

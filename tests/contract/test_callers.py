@@ -1,4 +1,4 @@
-"""Callers with a key or an Entra ID role: who they are is decided before the request is read."""
+"""Callers with a key or an Entra ID role: the function identifies them before it reads the request."""
 
 import hashlib
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Secrets and tokens go to Microsoft's own services alone: no redirect, no cookie, no false certificate."""
+"""Secrets and tokens reach only the services of the settings, in spite of redirects and false certificates."""
 
 import pytest
 
@@ -58,7 +58,7 @@ def impostor(settings: Settings) -> str:
 async def test_a_certificate_of_another_authority_is_no_entra_id(
     settings: Settings, cloud: LocalCloud, impostor: str, account: str
 ) -> None:
-    """Each SDK must check it, although the function gives all of them its own TLS context."""
+    """Each SDK must check the certificate with the TLS context that the function gives it."""
     false_entra = settings.accounts[account].model_copy(update={"authority": impostor})
     credentials = Credentials(settings.model_copy(update={"accounts": {account: false_entra}}))
 

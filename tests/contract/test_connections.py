@@ -1,4 +1,4 @@
-"""Connections to Partner Center, seen from the other end: which request comes on which, and when they end."""
+"""Connections to Partner Center: which one a request takes, when each ends, and when the body is sent."""
 
 import asyncio
 import socket
@@ -80,7 +80,7 @@ async def test_requests_one_after_the_other_share_a_connection(connections: Conn
 
 
 async def test_a_request_arrives_as_it_was_written(connections: Connections, peer: Peer) -> None:
-    """We escape the path once; if it were parsed and written anew, it could name another order."""
+    """The path is escaped once; a second parsing and escaping could turn it into the path of another order."""
     await send(connections, peer)
 
     [request] = peer.requests
@@ -120,7 +120,7 @@ async def test_a_connection_that_partner_center_closed_is_not_used(connections: 
 
 
 async def test_idle_connections_of_a_burst_are_closed(connections: Connections, peer: Peer) -> None:
-    """The oldest are checked whenever a connection is taken; here the peer ends them early."""
+    """The oldest are checked whenever a request takes a connection; here the peer ends them early."""
     await send_at_once(connections, peer, 3)
     await send(connections, peer)
     newest = peer.used[-1]
@@ -223,7 +223,7 @@ async def test_a_cancelled_call_ends_its_connection(connections: Connections, pe
 
 
 async def test_the_body_is_asked_for_when_the_headers_have_left(connections: Connections, peer: Peer) -> None:
-    """Before that no PATCH can have arrived; the answer after a failure depends on it."""
+    """Until then no PATCH can have arrived. The answer after a failure depends on this."""
     arrived = []
 
     async def body() -> AsyncIterator[bytes]:

@@ -1,4 +1,4 @@
-"""Faults on the way to a token: one that passes may be repeated, the others an operator must mend."""
+"""Faults on the way to a token: the code says whether to repeat, or that an operator must act."""
 
 import uuid
 from typing import NamedTuple
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 LONG_S = 30.0
 
-ACCOUNTS = ("default", "certificate-global", "user-global", "federated-global")  # one of each kind of credential
+ACCOUNTS = ("default", "certificate-global", "user-global", "federated-global")  # a credential of each kind
 
 
 class Case(NamedTuple):
@@ -25,13 +25,13 @@ class Case(NamedTuple):
 
 
 def token_error(status: int, number: int) -> Json:
-    """Return the fault that Entra rejects a token request with the error AADSTS*number*."""
+    """Return a fault: Entra rejects the token request with the error AADSTS*number*."""
     body = {"error": "x", "error_description": f"AADSTS{number}: words.", "error_codes": [number]}
     return {"service": "entra", "method": "POST", "status": status, "body": body}
 
 
 def token_answer(access_token: object) -> Json:
-    """Return the fault that Entra answers with *access_token*, which is none."""
+    """Return a fault: Entra answers with *access_token*, which cannot be a token."""
     return {"service": "entra", "method": "POST", "body": {"access_token": access_token, "expires_in": 3599}}
 
 
@@ -71,7 +71,7 @@ FAULTS: dict[str, Case] = {
 
 
 def is_on_the_way(account: str, fault: Json) -> bool:
-    """Return whether *account* asks where *fault* is: a managed identity needs no secret and no discovery."""
+    """Return whether *fault* can happen to *account*: a managed identity needs no secret and no discovery."""
     place = (fault["service"], fault.get("method"))
     return account != "federated-global" or not (place[0] == "key_vault" or place == ("entra", "GET"))
 
@@ -91,7 +91,7 @@ async def test_each_fault_on_the_way_to_a_token_has_its_code(
 
     assert caught.value.code == code
     assert caught.value.detail
-    # Once: the SDKs' own repeats are off; with them one caller would wait for minutes.
+    # The SDKs' own repeats are off: with them one caller would wait for minutes.
     assert len(cloud.requests(fault["service"], fault.get("method"))) == 1
 
 
@@ -107,7 +107,7 @@ async def test_after_a_fault_has_passed_the_next_call_gets_a_token(
     assert await credentials.bearer("default", LONG_S)
 
 
-# Faults of the settings
+# Faults in the settings
 
 
 async def test_a_missing_secret_names_the_account_and_the_role(credentials: Credentials) -> None:

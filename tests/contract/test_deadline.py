@@ -1,4 +1,4 @@
-"""The end of a call: at its deadline, or because the host gives up, always with an answer."""
+"""The end of a call, at its deadline or because the host cancels it: the caller gets an answer."""
 
 import asyncio
 import gc
@@ -61,8 +61,8 @@ async def test_a_call_that_the_host_cancels_is_answered(
 
 
 async def test_a_handshake_that_never_ends_is_given_up_before_the_deadline(settings: Settings, order_id: str) -> None:
-    """httpcore does not close a connection that is cancelled in its handshake; each call would leave sockets behind."""
-    ends: list[asyncio.Event] = []  # one for each connection, set when it is closed
+    """httpcore does not close a connection that is cancelled in its handshake; it would leave sockets open."""
+    ends: list[asyncio.Event] = []  # an event for each connection, set at its end
 
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         ends.append(end := asyncio.Event())

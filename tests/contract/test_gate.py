@@ -1,4 +1,4 @@
-"""The gate that a 429 closes, by itself: how long it is closed, and who passes first when it opens."""
+"""The gate that a 429 closes: how long it stays closed, and which request passes first when it opens."""
 
 import asyncio
 import math
@@ -51,7 +51,7 @@ async def test_a_call_that_cannot_wait_gets_the_time_left(retry_after_s: float |
 
 
 async def test_the_gate_is_closed_for_two_minutes_at_most() -> None:
-    """However long Partner Center says: a request must find out whether the limit still holds."""
+    """Even after a longer Retry-After: a request must find out whether the limit still holds."""
     before = time.monotonic()
     gate = await closed_gate(86_400)
     after = time.monotonic()
@@ -63,7 +63,7 @@ async def test_the_gate_is_closed_for_two_minutes_at_most() -> None:
 async def test_a_late_answer_does_not_shorten_the_time() -> None:
     gate = await closed_gate(40)
     late = Reply(429, b"", 0)
-    gate.__dict__["_is_shut"] = False  # a request that had left before the gate closed
+    gate.__dict__["_is_shut"] = False  # lets a request through that was sent before the gate closed
     await pass_through(gate, late)
 
     with pytest.raises(Throttled) as caught:
@@ -96,7 +96,7 @@ async def test_one_request_goes_ahead_and_the_others_follow() -> None:
 
 
 async def test_a_probe_without_an_answer_lets_another_go_ahead() -> None:
-    """Otherwise a probe whose connection broke would leave the gate shut for ever."""
+    """Otherwise a broken connection of the probe would leave the gate closed for ever."""
     gate = await closed_gate(0.01)
     with pytest.raises(ConnectionError):
         async with gate.passage(LONG_S):

@@ -1,4 +1,4 @@
-"""GET: whether each account's credential works, and until when; nothing is cancelled, no secret is in the answer."""
+"""The health report, by GET: whether each account's credential works, and when it ends."""
 
 import json
 import logging
@@ -32,7 +32,7 @@ def only(settings: Settings, *names: str, **more: Account) -> Settings:
 
 
 async def health_of(settings: Settings) -> Answer:
-    """Return what a worker that has just started reports."""
+    """Return the report of a worker that has just started."""
     async with Runtime(settings) as runtime:
         return await App(runtime).get()
 
@@ -51,7 +51,7 @@ def ends(answer: Answer) -> dict[str, datetime]:
     return {name: datetime.fromisoformat(account["expiresOn"]) for name, account in accounts.items()}
 
 
-# What is reported
+# The report
 
 
 async def test_every_kind_of_credential_is_checked(settings: Settings, cloud: LocalCloud) -> None:
@@ -147,7 +147,7 @@ async def test_bad_settings_are_a_problem_here_too() -> None:
 
 
 async def test_the_end_of_a_certificate_is_read_from_the_certificate(settings: Settings) -> None:
-    """From PEM and PFX: Key Vault knows the end only of the certificates that it made itself."""
+    """PEM and PFX: Key Vault knows the end only of certificates that it made itself."""
     answer = await health_of(only(settings, "certificate-global", "certificate-china"))
 
     assert all(end > datetime.now(UTC) for end in ends(answer).values())
@@ -178,7 +178,7 @@ async def test_of_a_user_the_earliest_end_is_reported(
 
 
 async def test_the_name_of_a_secret_may_be_set_in_another_case(settings: Settings, cloud: LocalCloud) -> None:
-    """Key Vault ignores case; if the function did not, it would find neither the end nor the secret it keeps."""
+    """Key Vault ignores case. If the function did not, it would find neither the end nor its cached secret."""
     known = cloud.description["accounts"]["secret-usgov"]
     end = in_days(7)
     cloud.store_secret(known["secretName"], known["clientSecret"], attributes={"exp": seconds(end)})
@@ -192,7 +192,7 @@ async def test_the_name_of_a_secret_may_be_set_in_another_case(settings: Setting
 async def test_a_refresh_token_that_nobody_uses_is_kept_alive(settings: Settings, cloud: LocalCloud) -> None:
     """After 90 days without use it would be dead, and a person would have to consent again."""
     user = cloud.description["accounts"]["user-china"]
-    piped = user["refreshToken"] + "\n"  # a secret that came out of a pipe ends with a line break
+    piped = user["refreshToken"] + "\n"  # stored through a pipe, a secret ends with a line break
     cloud.store_secret(user["refreshTokenName"], piped, attributes={"updated": seconds(in_days(-40))})
 
     async with Runtime(only(settings, "user-china")) as runtime:

@@ -1,4 +1,4 @@
-"""Requests that the function refuses before it asks anybody, and what it reads from headers."""
+"""Requests that the function refuses without asking another service, and the headers that it reads."""
 
 import pytest
 

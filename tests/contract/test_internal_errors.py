@@ -1,4 +1,4 @@
-"""Faults of our own and of the operator's settings: an answer that says so, without what must stay inside."""
+"""Our own bugs and bad settings: the answer names the fault and gives nothing away."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Attempts without a usable answer: nobody knows whether the change was made, and the caller must hear so."""
+"""Attempts without a usable answer: nobody knows whether the order was changed, and the answer says so."""
 
 import pytest
 
@@ -8,8 +8,8 @@ from tests.support.local_cloud import Json, LocalCloud
 
 pytestmark = pytest.mark.anyio
 
-# What Partner Center does with a repeated MS-RequestId nobody could confirm: it may replay its first answer
-# (no fault), or refuse the second PATCH because the order is cancelled.
+# Nobody could confirm how Partner Center answers a repeated MS-RequestId: with its first answer again (no fault),
+# or with a refusal, because the order is cancelled.
 SECOND_ANSWERS: dict[str, Json | None] = {
     "answer-replayed": None,
     "refused-as-done": {"method": "PATCH", "status": 400, "body": {"code": "800061", "description": "no"}},
@@ -34,7 +34,7 @@ async def test_a_cancellation_whose_answer_was_lost_is_found(
 async def test_no_refusal_is_final_while_an_attempt_is_unaccounted_for(
     app: App, cloud: LocalCloud, order_id: str
 ) -> None:
-    """The change of the first attempt may still be made."""
+    """The first attempt may still change the order."""
     cloud.fault(method="PATCH", hang_up="before")
     cloud.fault(method="PATCH", status=400, body={"code": "900117", "description": "too late"})
 

@@ -1,4 +1,4 @@
-"""Refusals by Partner Center, and the look at the order that decides whether a refusal is final."""
+"""Refusals by Partner Center: the order is read before a refusal is final."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Entra rejects a credential: the rejection is remembered for half a minute, because Entra locks out what insists."""
+"""Entra rejects a credential: the function remembers the rejection for half a minute."""
 
 import pytest
 
@@ -13,7 +13,7 @@ LONG_S = 30.0
 
 
 async def test_a_rejection_is_remembered(credentials: Credentials, cloud: LocalCloud) -> None:
-    """Callers repeat, and Entra locks out an app that asks too often with a wrong secret."""
+    """Callers repeat, and Entra locks out an app that fails too often."""
     details = []
     for _ in range(5):
         with pytest.raises(CancelError) as caught:

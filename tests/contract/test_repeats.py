@@ -1,4 +1,4 @@
-"""Repeats, by a caller and by the function, and the ids by which Partner Center knows them."""
+"""Repeats by a caller and by the function, and the ids that go with them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A client secret is rotated: no call fails, because a secret that Entra rejects is read again once."""
+"""A client secret is rotated: the function reads it again once, and no call fails."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ LONG_S = 30.0
 async def test_a_rotated_secret_costs_no_failed_call(
     credentials: Credentials, cloud: LocalCloud, clock: Clock, spare_account: str
 ) -> None:
-    """Entra rejects the secret that was kept; Key Vault has the new one."""
+    """Entra rejects the cached secret; Key Vault has the new one."""
     cloud.change_app(spare_account, tokenLifetime_s=60)
     bearer = await credentials.bearer(spare_account, LONG_S)
     cloud.set_client_secret(spare_account, at_entra="another~secret", in_key_vault="another~secret")
@@ -38,7 +38,7 @@ async def test_a_rotated_secret_costs_no_failed_call(
 async def test_a_secret_rotated_between_its_read_and_its_use_fails_no_call(
     credentials: Credentials, cloud: LocalCloud, spare_account: str
 ) -> None:
-    """On a busy machine seconds lie between the two."""
+    """On a busy machine seconds pass between the two."""
     cloud.fault(service="entra", method="GET", delay_s=60)
     fetch = asyncio.create_task(credentials.bearer(spare_account, LONG_S))
     await wait_for_request(cloud, "entra")

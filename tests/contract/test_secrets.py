@@ -1,4 +1,4 @@
-"""Tokens, secrets and keys appear in nothing that leaves the function: no log at any level, no answer, no error."""
+"""No log at any level, no answer and no error shows a token, a secret or a key."""
 
 import json
 import logging
@@ -88,7 +88,7 @@ async def test_a_token_answer_that_cannot_be_read_is_not_logged(
     assert "PLANTED" not in str(answer.body) + everything_logged(caplog)
 
 
-# Error pages of proxies give back the request that they could not pass on. BEARER stands for the token.
+# Error pages of proxies repeat the headers of a request. BEARER stands for the token.
 ECHOES: dict[str, Json] = {
     "described": {"status": 400, "body": {"code": "1", "description": "bad header Authorization: Bearer BEARER"}},
     "as-text": {"status": 403, "body": "Authorization: Bearer BEARER"},

@@ -1,4 +1,4 @@
-"""Requests that are signed, from the signature to the answer, while secrets are rotated and Key Vault is down."""
+"""Signed requests: accepted, refused, or answered with 503 while Key Vault does not answer."""
 
 import json
 import logging
@@ -24,7 +24,7 @@ HOOKS_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 @pytest.fixture
 async def guarded(settings: Settings, clock: Clock, secret_name: str) -> AsyncIterator[App]:
-    """A worker with two callers: one signs with the secret *secret_name*, the other's is not in Key Vault."""
+    """A worker with two callers: "desk" signs with the secret of *secret_name*, that of "hooks" is not in Key Vault."""
     callers = {
         "desk": SigningCaller(proof="zendesk", secrets=(secret_name,)),
         "hooks": SigningCaller(proof="standard-webhooks", secrets=(f"{secret_name}-none",)),
@@ -108,7 +108,7 @@ async def test_a_rotated_secret_is_known_once_it_is_read_again(
     later = await guarded.post(b"{}", **signed)
 
     assert at_once.status == 401
-    assert later.code == "invalid_request"  # the caller is known, and its body is empty
+    assert later.code == "invalid_request"  # the caller is identified; its body is empty
 
 
 async def test_a_wrong_signature_is_not_refused_while_no_newer_secret_can_be_looked_for(
@@ -124,13 +124,13 @@ async def test_a_wrong_signature_is_not_refused_while_no_newer_secret_can_be_loo
     statuses = [(await guarded.post(b"{}", **signed)).status for _ in range(3)]
 
     assert statuses == [503] * 3
-    assert len(cloud.requests("key_vault")) == 1  # which is not hammered
+    assert len(cloud.requests("key_vault")) == 1
 
 
 async def test_a_call_ends_in_time_while_a_secret_is_read_again(
     guarded: App, cloud: LocalCloud, clock: Clock, secret_name: str
 ) -> None:
-    """Nobody knows then whether the secret was rotated, so the caller is not refused for good."""
+    """Until the secret is read nobody knows whether it was rotated, so the caller may repeat."""
     await store_of(guarded).values([secret_name], LONG_S)
     clock.now += READ_AGAIN_S
     cloud.fault(service="key_vault", delay_s=60)
@@ -138,6 +138,6 @@ async def test_a_call_ends_in_time_while_a_secret_is_read_again(
 
     answer = await guarded.post(b"{}", prefer="wait=1", **signed)
     cloud.clear_faults()
-    await store_of(guarded).values([secret_name], LONG_S)  # so that the read ends with this test
+    await store_of(guarded).values([secret_name], LONG_S)  # the read ends with this test
 
     assert answer.code == "credentials_unavailable"

@@ -1,4 +1,4 @@
-"""The secrets that callers sign with, as a worker keeps them: read once, rotated, taken away, Key Vault down."""
+"""The cache of the secrets that callers sign with: reads, rotation, removal, and outages of Key Vault."""
 
 import asyncio
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ async def test_a_hundred_calls_share_one_read(store: SigningSecrets, cloud: Loca
 async def test_a_line_break_at_the_end_is_no_part_of_a_secret(
     store: SigningSecrets, cloud: LocalCloud, secret_name: str
 ) -> None:
-    """A secret that was stored through a pipe ends with one."""
+    """A secret that was stored through a pipe ends with a line break."""
     cloud.store_secret(secret_name, "piped\n")
 
     assert await store.values([secret_name], LONG_S) == ({secret_name: "piped"}, None)
@@ -122,8 +122,8 @@ async def test_a_missing_secret_is_looked_for_twice_a_minute_at_most(
 
 
 async def test_a_bug_is_not_taken_for_an_outage(settings: Settings, secret_name: str) -> None:
-    """As an outage it would be answered with 503 for ever, and appear in no log."""
-    store = SigningSecrets(settings.model_copy(update={"key_vault_url": ""}))  # Settings never have an empty one
+    """The answer would be 503 for ever, and no log would show the bug."""
+    store = SigningSecrets(settings.model_copy(update={"key_vault_url": ""}))  # no deployment has an empty URL
 
     with pytest.raises(ValueError, match="vault_url"):
         await store.values([secret_name], LONG_S)
@@ -139,18 +139,18 @@ async def test_a_call_waits_no_longer_than_it_may(store: SigningSecrets, cloud: 
     assert found == {}
     assert isinstance(error, Unavailable)
     cloud.clear_faults()
-    await store.values([secret_name], LONG_S)  # so that the read ends with this test
+    await store.values([secret_name], LONG_S)  # the read ends with this test
 
 
 async def test_a_hanging_read_does_not_hold_up_the_look_up_of_hosts(
     store: SigningSecrets, cloud: LocalCloud, secret_name: str
 ) -> None:
-    """Hosts are looked up in the loop's own threads, Partner Center's too; the read must not take one of them."""
+    """The event loop looks up hosts, Partner Center's too, in its own threads; the read must not take one of them."""
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
     cloud.fault(service="key_vault", delay_s=60)
     reading = asyncio.create_task(store.values([secret_name], LONG_S))
     async with asyncio.timeout(LONG_S):
-        while not cloud.requests("key_vault"):  # noqa: ASYNC110  (in another process; the one thread is taken)
+        while not cloud.requests("key_vault"):  # noqa: ASYNC110  (in another process; the only thread is taken)
             await asyncio.sleep(0.01)
 
     async with asyncio.timeout(LONG_S):

@@ -1,4 +1,4 @@
-"""Answers of Partner Center with 2xx: those that show the cancellation, and those that do not."""
+"""Partner Center answers 2xx: some answers show the cancellation, after the others the order is read."""
 
 import json
 
@@ -41,7 +41,7 @@ async def test_a_cancellation_shows_in_many_forms(app: App, cloud: LocalCloud, o
 async def test_after_a_success_that_does_not_show_the_order_is_read(
     app: App, cloud: LocalCloud, order_id: str, name: str
 ) -> None:
-    """The change was made; only its answer was no use."""
+    """The order was changed; only the answer is of no use."""
     cloud.fault(method="PATCH", body=NOT_SHOWING[name])
 
     answer = await app.post({"customerTenantId": CUSTOMER, "orderId": order_id})
@@ -78,7 +78,7 @@ async def test_a_success_is_pending_if_the_order_cannot_be_read(app: App, cloud:
 async def test_pending_lines_keep_the_order_that_was_read_before(app: App, cloud: LocalCloud, order_id: str) -> None:
     cloud.fault(method="PATCH", status=202, body="")
     await app.post({"customerTenantId": CUSTOMER, "orderId": order_id, "dryRun": True})
-    cloud.fault(method="GET", delay_s=0)  # the read before the PATCH is sound
+    cloud.fault(method="GET", delay_s=0)  # the read before the PATCH succeeds
     cloud.fault(method="GET", status=500, times=4)
 
     answer = await app.post({"customerTenantId": CUSTOMER, "orderId": order_id, "lineItems": [{"lineItemNumber": 0}]})

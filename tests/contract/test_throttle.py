@@ -1,4 +1,4 @@
-"""Partner Center answers 429: the gate of a worker closes, and calls wait or end, as their time allows."""
+"""Partner Center answers 429: the worker's gate closes, and a call waits if its deadline allows, or ends."""
 
 import asyncio
 
@@ -54,7 +54,7 @@ async def test_when_the_gate_opens_one_call_goes_ahead_of_the_others(
 
     calls = [asyncio.create_task(app.post(body, prefer="wait=60")) for _ in range(11)]
     await wait_for_request(cloud, "partner_center")
-    await asyncio.sleep(0.3)  # in which the others could leave too
+    await asyncio.sleep(0.3)  # time for the others to pass too
     ahead = len(await asyncio.to_thread(cloud.requests, "partner_center"))
     await asyncio.to_thread(cloud.clear_faults)
     answers = await asyncio.gather(*calls)
@@ -88,7 +88,7 @@ async def test_a_closed_gate_stops_one_partner_tenant_only(app: App, cloud: Loca
 
 
 async def test_a_lost_answer_outweighs_a_closed_gate(app: App, cloud: LocalCloud, order_id: str) -> None:
-    """After "throttled" a caller would believe that the order is unchanged."""
+    """The answer "throttled" would say that the order is unchanged."""
     cloud.fault(method="PATCH", hang_up="after")
     cloud.fault(method="PATCH", status=429, headers={"Retry-After": "57"})
 

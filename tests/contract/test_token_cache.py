@@ -1,4 +1,4 @@
-"""The tokens that a worker keeps: one for each account, fetched once however many calls wait for it."""
+"""The cache of tokens: one for each account, and one fetch for all calls that wait."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ LONG_S = 30.0
 
 
 async def test_a_cold_start_asks_each_service_once(credentials: Credentials, cloud: LocalCloud) -> None:
-    """Five requests before the PATCH; each more would be paid at each cold start."""
+    """Five requests come before the PATCH; a sixth would make every cold start slower."""
     assert await credentials.bearer("default", LONG_S)
 
     assert cloud.traffic() == [
@@ -100,7 +100,7 @@ async def test_a_call_waits_no_longer_than_it_may(credentials: Credentials, clou
 
     assert caught.value.code == "credentials_unavailable"
     assert caught.value.retryable
-    assert await credentials.bearer("default", LONG_S)  # the fetch went on for calls that wait longer
+    assert await credentials.bearer("default", LONG_S)  # the fetch goes on for calls that wait longer
 
 
 async def test_a_cancelled_call_does_not_end_the_fetch_of_others(credentials: Credentials, cloud: LocalCloud) -> None:

@@ -39,7 +39,7 @@ async def test_the_old_token_serves_while_it_is_renewed(
 async def test_a_failed_renewal_leaves_the_old_token_in_use(
     credentials: Credentials, cloud: LocalCloud, clock: Clock
 ) -> None:
-    """While a valid token is held Entra may be down; not every request asks it meanwhile."""
+    """While a token is valid Entra may be down; the renewal is tried once, not by every call."""
     bearer = await credentials.bearer("default", LONG_S)
     cloud.forget()
     cloud.fault(service="entra", status=503, times=100)
@@ -72,7 +72,7 @@ async def test_a_token_on_its_way_when_another_is_rejected_is_not_used(
     clock.now += 0.85 * LIFE_S
     cloud.fault(service="entra", delay_s=60)
     cloud.forget_requests()
-    assert await credentials.bearer("default", LONG_S) == bearer  # and the renewal begins
+    assert await credentials.bearer("default", LONG_S) == bearer  # begins the renewal
     await wait_for_request(cloud, "entra")
 
     credentials.refuse("default", bearer, again=False)

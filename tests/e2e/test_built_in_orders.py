@@ -1,4 +1,4 @@
-"""Every built-in order of the local cloud: what it is answered with, through the real runtime.
+"""The outcome of a cancellation for every built-in order of the local cloud, through the real runtime.
 
 The tests run in this order: the refused orders first, because later tests cancel some of them.
 """
@@ -158,7 +158,7 @@ def test_a_pending_cancellation_shows_in_a_later_dry_run(cloud: LocalCloud) -> N
 
 
 def test_no_built_in_order_brings_out_a_bug(cloud: LocalCloud) -> None:
-    """Whatever Partner Center does to an order, the answer has a known outcome or a known code."""
+    """Each answer has a known outcome or a known code, never that of a bug."""
     orders = cloud.description["orders"]
     bodies = [{name: order[name] for name in ("customerTenantId", "orderId")} for order in orders]
     with ThreadPoolExecutor(16) as callers:

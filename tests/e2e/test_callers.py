@@ -1,4 +1,4 @@
-"""Callers through the real runtime: those that prove who they are, forgers, and one with a narrow scope."""
+"""Callers through the real runtime: with a proof, with a forged proof, and with a narrow scope."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from tests.support import entra_tokens, proofs
 from tests.support.local_cloud import LocalCloud, running, software_order
 from tests.support.proofs import Headers
 
-TRAINEE_CUSTOMER = "45411344-b09d-47e7-9653-542006bf9766"  # the only one that the trainee may act for
+TRAINEE_CUSTOMER = "45411344-b09d-47e7-9653-542006bf9766"  # the trainee may act for no other
 ORDERS = 200
 
 type Proof = Callable[[LocalCloud, bytes], Headers]  # the headers that go with a body
@@ -55,7 +55,7 @@ def _trust(guarded: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def system(name: str) -> Proof:
-    """Send what the ticketing system *name* sends."""
+    """Use the headers of the ticketing system *name*."""
     return lambda cloud, body: headers_of(name, body, cloud.description, Delivery())
 
 
@@ -118,7 +118,7 @@ STOPPED_BY_THE_HOST: dict[str, Proof] = {
 }
 
 
-# What they may do
+# Permissions
 
 
 class Target(NamedTuple):
@@ -230,7 +230,7 @@ def test_a_senseless_header_is_refused_and_breaks_nothing(
     sound = {"x-functions-key": guarded.description["functionKey"]} | PROVEN[proof_name](guarded, body)
 
     for name in CALLER_HEADERS:
-        # A header that the caller does not need may hold anything, except for a bearer token that is none.
+        # A header that the caller does not need may hold anything; but the host checks every bearer token.
         expected = {401} if name in sound else {200, 401} if name == "authorization" else {200}
         others = [(other.encode(), value.encode()) for other, value in sound.items() if other != name]
         for value in SENSELESS:
@@ -248,7 +248,7 @@ def test_a_signed_body_that_is_no_json_is_a_bad_request(guarded: LocalCloud) -> 
     assert response.json()["code"] == "invalid_json"
 
 
-# Where proofs are kept, and where they appear
+# Secrets of callers
 
 
 def test_the_record_names_each_caller_and_holds_no_proof(guarded: LocalCloud, order_ids: dict[str, str]) -> None:
@@ -282,11 +282,11 @@ def test_a_signing_secret_is_in_key_vault_alone(guarded: LocalCloud, name: str) 
     assert caller["secret"] not in guarded.description["environment"]["CALLERS"]
 
 
-# What `make serve` prints
+# The output of `make serve`
 
 
 def test_the_printed_command_works_as_it_stands(guarded: LocalCloud) -> None:
-    """It carries the proof that the caller needs."""
+    """It includes the proof that the caller needs."""
     [command, *_] = [line for line in guarded.log.read_text().splitlines() if line.strip().startswith("curl -si")]
 
     _, _, url, *options = shlex.split(command)

@@ -1,4 +1,4 @@
-"""The deployed form: a cancellation over HTTP, through Azure's own runtime, to the whole local cloud and back."""
+"""A cancellation as it is deployed: over HTTP, through Azure's own runtime, to the whole local cloud and back."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -37,7 +37,7 @@ def test_a_whole_order_costs_one_request_when_warm(cloud: LocalCloud, order_id: 
     assert patch["headers"]["ms-correlationid"] == answer["correlationId"]
 
 
-def test_lines_cost_two_requests_and_no_other_line(cloud: LocalCloud, order_id: str) -> None:
+def test_lines_cost_two_requests_and_leave_the_other_lines(cloud: LocalCloud, order_id: str) -> None:
     cloud.post({"customerTenantId": CUSTOMER, "orderId": order_id, "dryRun": True})
     cloud.forget()
     body = {"customerTenantId": CUSTOMER, "orderId": order_id, "lineItems": [{"lineItemNumber": 1}]}

@@ -1,4 +1,4 @@
-"""An operator's mistakes with callers, and what stops a stranger even then."""
+"""An operator's mistakes in the settings of callers: a stranger is refused all the same."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""`python -m infra.consent`: an operator's command, with the local Entra ID, which signs in a made-up user."""
+"""The operator's command `python -m infra.consent`, with the local Entra ID, which signs in a made-up user."""
 
 import os
 import ssl

@@ -1,4 +1,4 @@
-"""Every kind of credential on every national cloud cancels an order, through the services of that cloud alone."""
+"""Every kind of credential on every national cloud cancels an order, with requests to that cloud alone."""
 
 import pytest
 

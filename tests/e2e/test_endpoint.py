@@ -27,7 +27,7 @@ def test_without_the_function_key_the_host_answers(cloud: LocalCloud, key: str) 
 
 
 def test_a_chunked_body_is_explained(cloud: LocalCloud) -> None:
-    """Azure's host drops a chunked body, so the function sees an empty one; a caller must learn why."""
+    """Azure's host drops a chunked body, so the function gets an empty body; the caller must learn why."""
     response = cloud.http.post(
         cloud.description["functionUrl"],
         content=iter([b'{"customerTenantId": ', b'"x"}']),

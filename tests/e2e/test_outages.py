@@ -1,4 +1,4 @@
-"""Key Vault and Entra ID do not answer: calls go on with the token that is held, or end in time."""
+"""Key Vault and Entra ID do not answer: calls succeed with a cached token, or end in time."""
 
 import time
 from collections.abc import Iterator
@@ -52,7 +52,7 @@ def call_in_an_outage(cloud: LocalCloud, log: Path, life_s: float) -> tuple[list
     """
     with another_function(cloud, log) as function, ExitStack() as calling:
         cloud.forget()
-        assert read_order(function, "default").status_code == 200  # it has started
+        assert read_order(function, "default").status_code == 200  # the process is up
         first_end = time.monotonic() + life_s - 1  # the SDKs count whole seconds, so a life may be 1 s shorter
         for account in OUTAGES:
             cloud.change_app(account, tokenLifetime_s=life_s)
@@ -84,7 +84,7 @@ def break_down(cloud: LocalCloud) -> None:
 
 
 def test_a_read_of_key_vault_that_hangs_is_given_up(cloud: LocalCloud, tmp_path: Path) -> None:
-    """The SDK's own limit is 300 s; a call that may wait for a minute must hear before."""
+    """The SDK's own limit is 300 s; a call that waits for a minute must get its answer before."""
     with another_function(cloud, tmp_path / "function.log") as function:
         cloud.fault(service="key_vault", delay_s=600)
 

@@ -1,4 +1,4 @@
-"""The life of a refresh token: the function stores what Entra ID returns, and never overwrites a newer consent."""
+"""The life of a refresh token: the function stores the new one from Entra ID, and never overwrites a consent."""
 
 import time
 from collections.abc import Iterator

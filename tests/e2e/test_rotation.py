@@ -1,4 +1,4 @@
-"""Credentials are rotated while calls are in flight: no call fails.
+"""Credentials are rotated under load: no call fails.
 
 `--soak` rotates ten times, `make test` twice: enough for each kind, and for a certificate as PEM and as PFX.
 """
@@ -89,12 +89,12 @@ def wait_for_token(cloud: LocalCloud, account: str, *, since: float) -> None:
     wait_until(
         lambda: any(r["status"] == 200 and r["time"] > since for r in token_requests(cloud, account)),
         f"no token of {account} after a rotation",
-        poll_s=0.1,  # each look reads all requests so far
+        poll_s=0.1,  # each poll reads all requests so far
     )
 
 
 def rotate_repeatedly(cloud: LocalCloud, kind: Kind, rotations: int) -> None:
-    """Rotate, each time once a token was fetched with the credential before."""
+    """Rotate, and wait after each rotation for a token with the new credential."""
     current = cloud.description["accounts"][kind.account][kind.member]
     for number in range(1, rotations + 1):
         current = kind.rotate(cloud, kind.account, number, current)

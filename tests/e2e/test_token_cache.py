@@ -1,4 +1,4 @@
-"""Many calls at once at an instance that has just started: Key Vault and Entra ID are asked once."""
+"""Many calls at once, at an instance that has just started, cause one fetch."""
 
 from collections import Counter
 from collections.abc import Iterator

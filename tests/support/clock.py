@@ -2,7 +2,7 @@
 
 
 class Clock:
-    """Gives *now*, in seconds; it passes only when a test changes it."""
+    """Returns *now*, in seconds, which only a test changes."""
 
     def __init__(self) -> None:
         self.now = 1000.0

@@ -13,7 +13,7 @@ from tests.support.local_cloud import Json, LocalCloud
 
 
 def app_token(cloud: LocalCloud, app: Json, scope: str | None = None) -> str:
-    """Sign *app* in with azure-identity. *scope*: the app's own if None."""
+    """Return a token for *app*, fetched with azure-identity. *scope* is the app's own if None."""
     entra: dict[str, Any] = {"authority": cloud.description["entraUrl"], "disable_instance_discovery": True}
     with ClientSecretCredential(app["tenantId"], app["clientId"], app["clientSecret"], **entra) as credential:
         return credential.get_token(scope or app["scope"]).token
@@ -28,13 +28,13 @@ def app_token_without_role(cloud: LocalCloud) -> str:
 
 
 def partner_center_token(cloud: LocalCloud) -> str:
-    """Return a sound token of the local Entra ID that is for another service."""
+    """Return a valid token of the local Entra ID for another service."""
     account = cloud.description["accounts"]["default"]
     return app_token(cloud, account, "https://api.partnercenter.microsoft.com/.default")
 
 
 def user_token(cloud: LocalCloud, *, user: str | None = None) -> str:
-    """Sign a user in with msal. *user*: the one with the role if None."""
+    """Return a token for *user*, fetched with msal. None is the user with the role."""
     app = cloud.description["callers"]["flow"]
     client = msal.ConfidentialClientApplication(
         app["clientId"],

@@ -1,4 +1,4 @@
-"""Another process of the function, at the stand-ins of a local cloud that runs already."""
+"""Another process of the function, beside that of a local cloud, with the same stand-ins."""
 
 import os
 import socket
@@ -12,7 +12,7 @@ from tests.support.local_cloud import ROOT, STOP_LIMIT_S, LocalCloud
 
 
 class FunctionInstance(LocalCloud):
-    """The local cloud with another *process* of the function, which holds no token and no connection yet."""
+    """The local cloud with another *process* of the function, which starts without tokens and connections."""
 
     def __init__(self, cloud: LocalCloud, url: str, log: Path, process: subprocess.Popen[bytes]) -> None:
         super().__init__(cloud.description | {"functionUrl": url}, log)
@@ -27,7 +27,7 @@ class FunctionInstance(LocalCloud):
 def another_function(cloud: LocalCloud, log: Path, **environment: str) -> Iterator[FunctionInstance]:
     """Run another process of the function that writes to *log*; *environment* overrides the settings of *cloud*."""
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
-        # As in the local cloud: otherwise an answer in two parts waits 40 ms for an acknowledgement.
+        # As in the local cloud: without it an answer in two parts waits 40 ms for an acknowledgement.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         port = listener.getsockname()[1]
         command = [sys.executable, "-m", "infra.local.functions.host", "--app-root", str(ROOT)]
@@ -37,7 +37,7 @@ def another_function(cloud: LocalCloud, log: Path, **environment: str) -> Iterat
                 [*command, "--fd", str(listener.fileno())],
                 cwd=ROOT,
                 env={**os.environ, **cloud.description["environment"], **own},
-                stdin=subprocess.PIPE,  # its end tells the process that this one is gone
+                stdin=subprocess.PIPE,  # the process ends when this is closed
                 stdout=output,
                 stderr=output,
                 pass_fds=[listener.fileno()],

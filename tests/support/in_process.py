@@ -1,4 +1,4 @@
-"""The function in this process: calls its entry as Azure does, and reads the answer."""
+"""Runs the function in the process of the tests: calls its entry as Azure does, and reads the answer."""
 
 import json
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Reads of an order through one account: a single one, and many callers at once."""
+"""Reads of an order through an account, by a single call or under load."""
 
 import threading
 from collections import Counter
@@ -23,7 +23,7 @@ def read_order(cloud: LocalCloud, account: str, **headers: str) -> httpx.Respons
 
 
 class Load:
-    """Callers that read an order through one account, again and again, while the block runs.
+    """Callers that read an order through an account, repeatedly, while the block runs.
 
     Attributes:
         answers: how often each answer came, as its status and its outcome or code

@@ -1,4 +1,4 @@
-"""Headers by which callers prove who they are, sound or false."""
+"""Headers with which callers prove who they are."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ NOW = timedelta()
 
 
 def zendesk(body: bytes, secret: str, *, age: timedelta = NOW) -> Headers:
-    """Return the headers with which Zendesk signed *body* that long ago."""
+    """Return the headers of Zendesk for *body*, signed *age* ago."""
     timestamp = (datetime.now(UTC) - age).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "x-zendesk-webhook-signature": zendesk_signature(secret, timestamp, body),
@@ -23,7 +23,7 @@ def zendesk(body: bytes, secret: str, *, age: timedelta = NOW) -> Headers:
 
 
 def standard_webhooks(body: bytes, secret: str, *, age: timedelta = NOW) -> Headers:
-    """Return the headers with which a sender of Standard Webhooks signed *body* that long ago."""
+    """Return the headers of Standard Webhooks for *body*, signed *age* ago."""
     at = datetime.now(UTC) - age
     return {
         "webhook-id": "msg_1",
@@ -33,7 +33,7 @@ def standard_webhooks(body: bytes, secret: str, *, age: timedelta = NOW) -> Head
 
 
 def entra_principal(role: str) -> Headers:
-    """Return the header in which App Service Authentication passes on who signed in."""
+    """Return the header in which App Service Authentication names an app with *role*."""
     claims = [{"typ": "roles", "val": role}]
     principal = {"auth_typ": "aad", "claims": claims, "name_typ": "name", "role_typ": "roles"}
     return {"x-ms-client-principal": base64.b64encode(json.dumps(principal).encode()).decode()}

@@ -1,4 +1,4 @@
-"""Waits for what happens in another process, each with an end."""
+"""Waits for events in another process, each with a limit."""
 
 import asyncio
 import time
