@@ -60,7 +60,7 @@ def call_in_an_outage(cloud: LocalCloud, log: Path, life_s: float) -> tuple[list
         break_down(cloud)
         cloud.forget_requests()
 
-        loads = [calling.enter_context(Load(function, account, 4)) for account in OUTAGES]
+        loads = [calling.enter_context(Load(function, account, callers=4, pause_s=0.1)) for account in OUTAGES]
         for account, load in zip(OUTAGES, loads, strict=True):
             wait_for_renewal(cloud, account)
             load.wait_for(CALLS_AFTER)
@@ -70,7 +70,7 @@ def call_in_an_outage(cloud: LocalCloud, log: Path, life_s: float) -> tuple[list
 
 def wait_for_renewal(cloud: LocalCloud, account: str) -> None:
     tenant_id = cloud.description["accounts"][account]["tenantId"]
-    wait_until(lambda: cloud.requests("entra", path=tenant_id), f"no renewal for {account}")
+    wait_until(lambda: cloud.requests("entra", path=tenant_id), f"no renewal for {account}", poll_s=0.1)
 
 
 def break_down(cloud: LocalCloud) -> None:

@@ -25,13 +25,15 @@ def read_order(cloud: LocalCloud, account: str, **headers: str) -> httpx.Respons
 class Load:
     """Callers that read an order through an account, repeatedly, while the block runs.
 
+    Each makes a pause of *pause_s* after an answer.
+
     Attributes:
         answers: how often each answer came, as its status and its outcome or code
     """
 
-    def __init__(self, cloud: LocalCloud, account: str, callers: int) -> None:
+    def __init__(self, cloud: LocalCloud, account: str, callers: int, *, pause_s: float = 0) -> None:
         self.answers: Counter[str] = Counter()
-        self._cloud, self._account = cloud, account
+        self._cloud, self._account, self._pause_s = cloud, account, pause_s
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._call) for _ in range(callers)]
 
@@ -55,3 +57,4 @@ class Load:
             response = read_order(self._cloud, self._account, prefer="wait=60")
             body = response.json()
             self.answers[f"{response.status_code} {body.get('outcome') or body.get('code')}"] += 1
+            self._stop.wait(self._pause_s)
