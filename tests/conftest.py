@@ -1,4 +1,4 @@
-"""Shared by every folder: one local cloud for the whole run."""
+"""Fixtures for every folder: one local cloud for the whole run, and an order for each test."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ CUSTOMER = "5f1c2a4e-7d0b-4a57-9a1c-3a5b1f0c9e11"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--soak", action="store_true", help="the long runs")
+    parser.addoption("--soak", action="store_true", help="run the long tests at full length")
 
 
 @pytest.fixture(scope="session")
@@ -23,9 +23,9 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def tracked() -> frozenset[str]:
-    """The names of the files that git knows."""
+    """The names of the files under git."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z"],  # noqa: S607  (whichever git there is)
+        ["git", "ls-files", "-z"],  # noqa: S607  (any git will do)
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -39,7 +39,7 @@ def tracked() -> frozenset[str]:
 
 @pytest.fixture(scope="session")
 def whole_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    """The local cloud with its function, and orders enough for each test to have its own."""
+    """The local cloud with its function, and enough orders for each test to have its own."""
     directory = tmp_path_factory.mktemp("cloud")
     orders = directory / "orders"
     orders.mkdir()
@@ -52,7 +52,7 @@ def whole_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud
 
 @pytest.fixture
 def cloud(whole_cloud: LocalCloud) -> LocalCloud:
-    """The local cloud, with nothing left over from the test before."""
+    """The local cloud, without requests and faults of the test before."""
     whole_cloud.forget()
     return whole_cloud
 

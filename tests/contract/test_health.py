@@ -1,10 +1,9 @@
-"""GET: does each account's credential work, and until when; without cancelling, without a secret in the answer."""
+"""The health report, by GET: whether each account's credential works, and when it ends."""
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import anyio
 import pytest
@@ -12,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 
 from shared.runtime import Runtime
 from shared.settings import Account, Mode, Settings
-from tests.contract.conftest import respond
+from tests.support.in_process import Answer, App, get
 from tests.support.local_cloud import LocalCloud
 
 pytestmark = pytest.mark.anyio
@@ -27,198 +26,232 @@ KINDS = {
 
 
 def only(settings: Settings, *names: str, **more: Account) -> Settings:
+    """Return *settings* with the accounts of these *names*, and *more* of them."""
     accounts = {name: settings.accounts[name] for name in names} | more
     return settings.model_copy(update={"accounts": accounts})
 
 
-async def ask(settings: Settings) -> tuple[int, dict[str, Any]]:
+async def health_of(settings: Settings) -> Answer:
+    """Return the report of a worker that has just started."""
     async with Runtime(settings) as runtime:
-        return await ask_worker(runtime)
-
-
-async def ask_worker(runtime: Runtime) -> tuple[int, dict[str, Any]]:
-    response = await respond(lambda: runtime, b"", method="GET")
-    return response.status_code, json.loads(response.get_body())
-
-
-def store(cloud: LocalCloud, secret: str, value: str, **attributes: int) -> None:
-    cloud.put(f"secrets/{secret}", {"value": value, "attributes": attributes})
-
-
-def newest(cloud: LocalCloud, secret: str) -> str:
-    versions = cloud.http.get(f"{cloud.description['controlUrl']}/secrets/{secret}").json()
-    return str(versions[-1]["value"])
-
-
-def day(text: str | None) -> str:
-    return (text or "")[:10]
+        return await App(runtime).get()
 
 
 def in_days(days: int) -> datetime:
-    return datetime.now(UTC) + timedelta(days=days)
+    return datetime.now(UTC).replace(microsecond=0) + timedelta(days=days)
 
 
-async def test_every_kind_of_credential_is_tried(settings: Settings, cloud: LocalCloud) -> None:
-    status, health = await ask(only(settings, *KINDS))
+def seconds(time: datetime) -> int:
+    return int(time.timestamp())
 
-    assert (status, health["healthy"]) == (200, True)
-    assert {name: one["credential"] for name, one in health["accounts"].items()} == KINDS
-    assert all(one["healthy"] and one["code"] is None for one in health["accounts"].values())
-    assert datetime.fromisoformat(health["time"]).tzinfo
+
+def ends(answer: Answer) -> dict[str, datetime]:
+    """Return the end of each account's credential, by the account's name."""
+    accounts = answer.body["accounts"]
+    return {name: datetime.fromisoformat(account["expiresOn"]) for name, account in accounts.items()}
+
+
+# The report
+
+
+async def test_every_kind_of_credential_is_checked(settings: Settings, cloud: LocalCloud) -> None:
+    answer = await health_of(only(settings, *KINDS))
+
+    assert answer.status == 200
+    assert answer.body["healthy"] is True
+    accounts = answer.body["accounts"]
+    assert {name: account["credential"] for name, account in accounts.items()} == KINDS
+    assert all(account["healthy"] and account["code"] is None for account in accounts.values())
+    assert datetime.fromisoformat(answer.body["time"]).tzinfo
     assert cloud.requests("partner_center") == []
-    text = json.dumps(health)
-    for name in KINDS:
-        for secret in ("clientSecret", "refreshToken", "certificate"):
-            planted = cloud.description["accounts"][name].get(secret)
-            assert planted is None or planted not in text
 
 
-async def test_a_certificates_end_is_read_from_it(settings: Settings) -> None:
-    """Whether PEM or PFX: only what Key Vault made itself has an end of its own there."""
-    _, health = await ask(only(settings, "certificate-global", "certificate-china"))
+async def test_no_secret_is_reported(settings: Settings, cloud: LocalCloud) -> None:
+    answer = await health_of(only(settings, *KINDS))
 
-    ends = {one["expiresOn"] for one in health["accounts"].values()}
-    assert all(datetime.fromisoformat(end) > datetime.now(UTC) for end in ends)
-
-
-def locked(pem: str) -> str:
-    """Return *pem* with its key behind a password."""
-    key = serialization.load_pem_private_key(pem.encode(), None)
-    how = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"x"))
-    return key.private_bytes(*how).decode() + pem[pem.index("-----BEGIN CERTIFICATE") :]
-
-
-@pytest.mark.parametrize(
-    "make",
-    [locked, lambda pem: pem[: len(pem) // 2], lambda _: "AAAA"],
-    ids=["with-a-password", "broken-off", "nothing"],
-)
-async def test_an_unusable_certificate_is_the_operators_to_mend(
-    settings: Settings, cloud: LocalCloud, make: Callable[[str], str]
-) -> None:
-    pem = cloud.http.post(f"{cloud.description['controlUrl']}/certificates").json()["pem"]
-    store(cloud, "unusable-certificate", make(pem))
-    broken = settings.accounts["certificate-usgov"].model_copy(update={"certificate": "unusable-certificate"})
-
-    status, health = await ask(only(settings, "federated-global", broken=broken))
-
-    assert (status, health["accounts"]["broken"]["code"]) == (503, "misconfigured")
-    assert health["accounts"]["federated-global"]["healthy"]
+    known = [cloud.description["accounts"][name] for name in KINDS]
+    secrets = [
+        account[member]
+        for account in known
+        for member in ("clientSecret", "refreshToken", "certificate")
+        if member in account
+    ]
+    assert len(secrets) == 5
+    assert [secret for secret in secrets if secret in json.dumps(answer.body)] == []
 
 
-async def test_the_earliest_end_is_told(settings: Settings, cloud: LocalCloud) -> None:
-    """Of App+User: of the client secret, of the refresh token as Key Vault has it, of 90 days without use."""
-    user = cloud.description["accounts"]["user-usgov"]
-    secret, token = user["secretName"], user["refreshTokenName"]
-    stored = int(in_days(0).timestamp())
-    ends = []
-    for secret_end, token_end in ((20, 60), (100, 60), (300, 300)):
-        store(cloud, secret, user["clientSecret"], exp=int(in_days(secret_end).timestamp()))
-        store(cloud, token, user["refreshToken"], exp=int(in_days(token_end).timestamp()), updated=stored)
-        _, health = await ask(only(settings, "user-usgov"))
-        ends.append(day(health["accounts"]["user-usgov"]["expiresOn"]))
-
-    assert ends == [f"{in_days(days):%Y-%m-%d}" for days in (20, 60, 90)]
-
-
-async def test_a_secrets_name_may_be_set_in_another_case(settings: Settings, cloud: LocalCloud) -> None:
-    """Key Vault takes it; what it holds must be found again, or the end is not known and nothing is kept."""
-    account = cloud.description["accounts"]["secret-usgov"]
-    store(cloud, account["secretName"], account["clientSecret"], exp=int(in_days(7).timestamp()))
-    loud = settings.accounts["secret-usgov"].model_copy(update={"client_secret": account["secretName"].upper()})
-
-    _, health = await ask(only(settings, loud=loud))
-
-    assert day(health["accounts"]["loud"]["expiresOn"]) == f"{in_days(7):%Y-%m-%d}"
-
-
-async def test_a_refresh_token_that_nobody_uses_is_kept_alive(settings: Settings, cloud: LocalCloud) -> None:
-    """Unused for 90 days it would be dead, and a person would have to consent again."""
-    user = cloud.description["accounts"]["user-china"]
-    piped = user["refreshToken"] + "\n"  # as it comes out of a pipe
-    store(cloud, user["refreshTokenName"], piped, updated=int(in_days(-40).timestamp()))
-
-    async with Runtime(only(settings, "user-china")) as runtime:
-        ends = ""
-        with anyio.fail_after(30):
-            while ends < f"{in_days(90):%Y-%m-%d}":  # it is stored beside the call
-                _, health = await ask_worker(runtime)
-                ends = day(health["accounts"]["user-china"]["expiresOn"])
-                await anyio.sleep(0.02)
-
-    assert newest(cloud, user["refreshTokenName"]) not in {user["refreshToken"], piped}
-
-
-async def test_asking_again_costs_nothing(settings: Settings, cloud: LocalCloud) -> None:
-    async with Runtime(only(settings, *KINDS)) as runtime:
-        await ask_worker(runtime)
-        cloud.forget()
-
-        for _ in range(5):
-            assert (await ask_worker(runtime))[0] == 200
-
-    assert cloud.requests() == []
-
-
-async def test_one_broken_account_is_told_and_the_others_too(
-    settings: Settings, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
+async def test_a_broken_account_is_reported_beside_sound_ones(settings: Settings) -> None:
     off = settings.accounts["expired"].model_copy(update={"mode": Mode.OFF})
 
-    status, health = await ask(only(settings, "secret-usgov", "expired", "no-secret", switched_off=off))
+    answer = await health_of(only(settings, "secret-usgov", "expired", "no-secret", switched_off=off))
 
-    assert (status, health["healthy"]) == (503, False)
-    codes = {name: (one["healthy"], one["code"]) for name, one in health["accounts"].items()}
-    assert codes == {
+    assert answer.status == 503
+    assert answer.body["healthy"] is False
+    accounts = answer.body["accounts"]
+    assert {name: (account["healthy"], account["code"]) for name, account in accounts.items()} == {
         "secret-usgov": (True, None),
         "expired": (False, "credentials_rejected"),
         "no-secret": (False, "misconfigured"),
         "switched_off": (True, None),
     }
-    assert "AADSTS7000215" in health["accounts"]["expired"]["detail"]
-    records: list[Mapping[str, Any]] = [json.loads(one.getMessage()) for one in caplog.records if "audit" in one.name]
-    told = {one["account"]: one for one in records}
-    assert told.keys() == codes.keys()
+    assert "AADSTS7000215" in accounts["expired"]["detail"]
+
+
+async def test_each_account_is_recorded(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    """The alerts on credentials read these records."""
+    caplog.set_level(logging.INFO)
+    off = settings.accounts["expired"].model_copy(update={"mode": Mode.OFF})
+
+    await health_of(only(settings, "secret-usgov", "expired", "no-secret", switched_off=off))
+
+    records = [json.loads(line.getMessage()) for line in caplog.records if "audit" in line.name]
+    by_account = {record["account"]: record for record in records}
+    assert by_account.keys() == {"secret-usgov", "expired", "no-secret", "switched_off"}
     members = {"time", "event", "account", "mode", "credential", "healthy", "expiresOn", "code"}
-    assert all(one.keys() == members and one["event"] == "health" for one in records)
-    assert told["expired"]["code"] == "credentials_rejected"
+    assert all(record.keys() == members and record["event"] == "health" for record in records)
+    assert by_account["expired"]["code"] == "credentials_rejected"
 
 
-async def test_an_answer_of_key_vault_that_makes_no_sense_is_none(settings: Settings, cloud: LocalCloud) -> None:
-    await ask(only(settings, "secret-china"))  # has Key Vault's challenge
-    cloud.fault(service="key_vault", body={"value": "x", "id": "https://vault/secrets/x/1", "attributes": "none"})
+async def test_a_second_report_costs_nothing(settings: Settings, cloud: LocalCloud) -> None:
+    async with Runtime(only(settings, *KINDS)) as runtime:
+        app = App(runtime)
+        await app.get()
+        cloud.forget()
 
-    status, health = await ask(only(settings, "secret-china", "federated-global"))
+        for _ in range(5):
+            assert (await app.get()).status == 200
 
-    assert status == 503
-    codes = {name: one["code"] for name, one in health["accounts"].items()}
-    assert codes == {"secret-china": "credentials_unavailable", "federated-global": None}
+    assert cloud.requests() == []
 
 
-async def test_the_answer_comes_in_time(settings: Settings, cloud: LocalCloud) -> None:
-    cloud.fault(service="key_vault", delay_s=2)
+async def test_the_report_comes_by_the_deadline(settings: Settings, cloud: LocalCloud) -> None:
+    cloud.fault(service="key_vault", delay_s=60)
 
     async with Runtime(only(settings, "secret-china").model_copy(update={"deadline_s": 0.1})) as runtime:
-        status, health = await ask_worker(runtime)
-        await runtime.__dict__["_credentials"].bearer("secret-china", 30)  # let the flight land
+        answer = await App(runtime).get()
+        cloud.clear_faults()
+        await runtime.__dict__["_credentials"].bearer("secret-china", 30)  # so that the fetch ends with this test
 
-    assert (status, health["accounts"]["secret-china"]["code"]) == (503, "credentials_unavailable")
-
-
-async def test_bad_settings_are_told_as_ever() -> None:
-    def broken() -> Runtime:
-        return Runtime(Settings.from_environ({}))
-
-    response = await respond(broken, b"", method="GET")
-
-    assert (response.status_code, json.loads(response.get_body())["code"]) == (500, "misconfigured")
+    assert answer.status == 503
+    assert answer.body["accounts"]["secret-china"]["code"] == "credentials_unavailable"
 
 
-async def test_a_managed_identity_that_is_refused_is_the_operators_to_mend(settings: Settings) -> None:
+async def test_bad_settings_are_a_problem_here_too() -> None:
+    answer = await get(lambda: Runtime(Settings.from_environ({})))
+
+    assert answer.status == 500
+    assert answer.code == "misconfigured"
+
+
+# When a credential ends
+
+
+async def test_the_end_of_a_certificate_is_read_from_the_certificate(settings: Settings) -> None:
+    """PEM and PFX: Key Vault knows the end only of certificates that it made itself."""
+    answer = await health_of(only(settings, "certificate-global", "certificate-china"))
+
+    assert all(end > datetime.now(UTC) for end in ends(answer).values())
+
+
+@pytest.mark.parametrize(
+    ("secret_days", "token_days", "earliest_days"),
+    [
+        pytest.param(20, 60, 20, id="client-secret"),
+        pytest.param(100, 60, 60, id="refresh-token"),
+        pytest.param(300, 300, 90, id="90-days-without-use"),
+    ],
+)
+async def test_of_a_user_the_earliest_end_is_reported(
+    settings: Settings, cloud: LocalCloud, secret_days: int, token_days: int, earliest_days: int
+) -> None:
+    user = cloud.description["accounts"]["user-usgov"]
+    today = in_days(0)
+    secret_end, token_end = (seconds(today + timedelta(days)) for days in (secret_days, token_days))
+    cloud.store_secret(user["secretName"], user["clientSecret"], attributes={"exp": secret_end})
+    cloud.store_secret(
+        user["refreshTokenName"], user["refreshToken"], attributes={"exp": token_end, "updated": seconds(today)}
+    )
+
+    answer = await health_of(only(settings, "user-usgov"))
+
+    assert ends(answer) == {"user-usgov": today + timedelta(earliest_days)}
+
+
+async def test_the_name_of_a_secret_may_be_set_in_another_case(settings: Settings, cloud: LocalCloud) -> None:
+    """Key Vault ignores case. If the function did not, it would find neither the end nor its cached secret."""
+    known = cloud.description["accounts"]["secret-usgov"]
+    end = in_days(7)
+    cloud.store_secret(known["secretName"], known["clientSecret"], attributes={"exp": seconds(end)})
+    loud = settings.accounts["secret-usgov"].model_copy(update={"client_secret": known["secretName"].upper()})
+
+    answer = await health_of(only(settings, loud=loud))
+
+    assert ends(answer) == {"loud": end}
+
+
+async def test_a_refresh_token_that_nobody_uses_is_kept_alive(settings: Settings, cloud: LocalCloud) -> None:
+    """After 90 days without use it would be dead, and a person would have to consent again."""
+    user = cloud.description["accounts"]["user-china"]
+    piped = user["refreshToken"] + "\n"  # stored through a pipe, a secret ends with a line break
+    cloud.store_secret(user["refreshTokenName"], piped, attributes={"updated": seconds(in_days(-40))})
+
+    async with Runtime(only(settings, "user-china")) as runtime:
+        end = in_days(0)
+        with anyio.fail_after(30):
+            while end < in_days(89):  # the new token is stored after the answer
+                await anyio.sleep(0.02)
+                end = ends(await App(runtime).get())["user-china"]
+
+    newest = cloud.secret_versions(user["refreshTokenName"])[-1]["value"]
+    assert newest not in {user["refreshToken"], piped}
+
+
+# Faults that an operator must mend
+
+
+def with_a_password(pem: str) -> str:
+    """Return *pem* with its key behind a password."""
+    key = serialization.load_pem_private_key(pem.encode(), None)
+    encryption = serialization.BestAvailableEncryption(b"x")
+    locked = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+    return locked.decode() + pem[pem.index("-----BEGIN CERTIFICATE") :]
+
+
+UNUSABLE: dict[str, Callable[[str], str]] = {
+    "with-a-password": with_a_password,
+    "broken-off": lambda pem: pem[: len(pem) // 2],
+    "no-certificate": lambda _: "AAAA",
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+async def test_an_unusable_certificate_is_misconfigured(settings: Settings, cloud: LocalCloud, name: str) -> None:
+    cloud.store_secret("unusable-certificate", UNUSABLE[name](cloud.new_certificate()["pem"]))
+    broken = settings.accounts["certificate-usgov"].model_copy(update={"certificate": "unusable-certificate"})
+
+    answer = await health_of(only(settings, "federated-global", broken=broken))
+
+    assert answer.status == 503
+    assert answer.body["accounts"]["broken"]["code"] == "misconfigured"
+    assert answer.body["accounts"]["federated-global"]["healthy"]
+
+
+async def test_a_managed_identity_that_is_refused_is_misconfigured(settings: Settings) -> None:
     wrong = only(settings, "federated-global").model_copy(update={"azure_client_id": "another"})
 
-    _, health = await ask(wrong)
+    answer = await health_of(wrong)
 
-    assert health["accounts"]["federated-global"]["code"] == "misconfigured"
-    assert "AZURE_CLIENT_ID" in health["accounts"]["federated-global"]["detail"]
+    account = answer.body["accounts"]["federated-global"]
+    assert account["code"] == "misconfigured"
+    assert "AZURE_CLIENT_ID" in account["detail"]
+
+
+async def test_a_senseless_answer_of_key_vault_stops_one_account_only(settings: Settings, cloud: LocalCloud) -> None:
+    await health_of(only(settings, "secret-china"))  # fetches Key Vault's challenge
+    cloud.fault(service="key_vault", body={"value": "x", "id": "https://vault/secrets/x/1", "attributes": "none"})
+
+    answer = await health_of(only(settings, "secret-china", "federated-global"))
+
+    assert answer.status == 503
+    codes = {name: account["code"] for name, account in answer.body["accounts"].items()}
+    assert codes == {"secret-china": "credentials_unavailable", "federated-global": None}

@@ -1,173 +1,110 @@
-"""The gate that a 429 closes, on the clock and on the wire."""
+"""Partner Center answers 429: the worker's gate closes, and a call waits if its deadline allows, or ends."""
 
 import asyncio
-from typing import Any
 
 import pytest
 
-from shared.errors import Throttled
-from shared.partner_center.reply import Reply
-from shared.partner_center.throttle import Gate
 from tests.conftest import CUSTOMER
-from tests.contract.conftest import App
+from tests.support.in_process import App
 from tests.support.local_cloud import LocalCloud
+from tests.support.waiting import wait_for_request
 
 pytestmark = pytest.mark.anyio
 
-LONG_S = 30.0
-
-
-async def through(gate: Gate, reply: Reply | None = None, remaining_s: float = LONG_S) -> None:
-    async with gate.admit(remaining_s) as passage:
-        passage.reply = reply or Reply(200, b"")
-
-
-async def closed(retry_after_s: float | None) -> Gate:
-    gate = Gate()
-    await through(gate, Reply(429, b"", retry_after_s))
-    return gate
-
-
-async def test_an_open_gate_lets_everyone_through() -> None:
-    gate = Gate()
-
-    await asyncio.wait_for(asyncio.gather(*(through(gate) for _ in range(100))), LONG_S)
-
 
 @pytest.mark.parametrize(
-    ("retry_after_s", "told"),
-    [(40.0, range(38, 41)), (None, range(8, 11)), (3600.0, range(59, 60))],
-    ids=["as-said", "unsaid", "cut"],
+    ("wait", "retry_after"), [("57", "57"), ("3600", "59"), (None, "10")], ids=["57", "an-hour", "not-given"]
 )
-async def test_whoever_cannot_wait_is_told_the_time_left(retry_after_s: float | None, told: range) -> None:
-    gate = await closed(retry_after_s)
+async def test_a_throttle_that_outlasts_the_deadline_is_passed_on_at_once(
+    app: App, cloud: LocalCloud, order_id: str, wait: str | None, retry_after: str
+) -> None:
+    """An early repeat counts against the limit too."""
+    headers = {} if wait is None else {"Retry-After": wait}
+    cloud.fault(status=429, headers=headers, body={"statusCode": 429, "message": "Rate limit is exceeded."})
 
-    with pytest.raises(Throttled) as caught:
-        await through(gate, remaining_s=5)
+    answer = await app.post({"customerTenantId": CUSTOMER, "orderId": order_id})
 
-    assert caught.value.retry_after_s in told
-
-
-async def test_two_minutes_are_the_longest_that_it_stays_closed() -> None:
-    """However long Partner Center says: somebody must find out whether it still holds."""
-    gate = await closed(86_400)
-
-    assert 119 < gate.__dict__["_opens_at"] - asyncio.get_running_loop().time() < 121
-
-
-async def test_a_longer_time_is_not_shortened_by_a_late_answer() -> None:
-    gate = await closed(40)
-    late = Reply(429, b"", 0)
-    gate.__dict__["_is_shut"] = False  # a request that had left before the gate closed
-    await through(gate, late)
-
-    with pytest.raises(Throttled) as caught:
-        await through(gate, remaining_s=5)
-
-    assert caught.value.retry_after_s is not None
-    assert caught.value.retry_after_s > 30
+    assert answer.status == 429
+    assert answer.code == "throttled"
+    assert answer.headers["Retry-After"] == retry_after
+    assert answer.body["partnerCenter"] == {"code": "429", "description": "Rate limit is exceeded."}
+    assert cloud.methods() == ["PATCH"]
 
 
-async def test_one_goes_ahead_and_the_others_follow() -> None:
-    gate = await closed(0.05)
-    inside, seen = 0, []
-    let_go = asyncio.Event()
+async def test_a_throttle_that_ends_before_the_deadline_is_waited_for(
+    app: App, cloud: LocalCloud, order_id: str
+) -> None:
+    cloud.fault(status=429, headers={"Retry-After": "0"})
 
-    async def call(number: int) -> None:
-        nonlocal inside
-        async with gate.admit(LONG_S) as passage:
-            inside += 1
-            seen.append((number, inside))
-            await let_go.wait()
-            passage.reply = Reply(200, b"")
+    answer = await app.post({"customerTenantId": CUSTOMER, "orderId": order_id})
 
-    calls = [asyncio.create_task(call(number)) for number in range(20)]
-    await asyncio.sleep(0.3)
-    probes = list(seen)
-    let_go.set()
-    await asyncio.wait_for(asyncio.gather(*calls), LONG_S)
-
-    assert [position for _, position in probes] == [1]
-    assert len(seen) == 20
+    assert answer.outcome == "cancelled"
 
 
-async def test_a_probe_without_an_answer_hands_over() -> None:
-    """Else a probe whose connection broke would leave the gate shut for ever."""
-    gate = await closed(0.01)
-    with pytest.raises(ConnectionError):
-        async with gate.admit(LONG_S):
-            raise ConnectionError
-
-    await asyncio.wait_for(through(gate), LONG_S)
-    await asyncio.wait_for(asyncio.gather(*(through(gate) for _ in range(5))), LONG_S)
-
-
-async def test_a_probe_that_is_refused_closes_it_again() -> None:
-    gate = await closed(0.01)
-    await through(gate, Reply(429, b"", 40))
-
-    with pytest.raises(Throttled):
-        await through(gate, remaining_s=1)
-
-
-async def test_whoever_waits_for_a_slow_probe_gives_up_in_time() -> None:
-    gate = await closed(0.01)
-    async with gate.admit(LONG_S) as passage:
-        with pytest.raises(Throttled) as caught:
-            await through(gate, remaining_s=0.05)
-        passage.reply = Reply(200, b"")
-
-    assert caught.value.retry_after_s == 1
-
-
-def whole(order_id: str, **more: Any) -> dict[str, Any]:
-    return {"customerTenantId": CUSTOMER, "orderId": order_id} | more
-
-
-async def test_calls_do_not_stampede_when_the_gate_opens(app: App, cloud: LocalCloud, order_id: str) -> None:
-    await app.post(whole(order_id, dryRun=True))
+async def test_when_the_gate_opens_one_call_goes_ahead_of_the_others(
+    app: App, cloud: LocalCloud, order_id: str
+) -> None:
+    body = {"customerTenantId": CUSTOMER, "orderId": order_id, "dryRun": True}
+    await app.post(body)
     cloud.forget()
     cloud.fault(status=429, headers={"Retry-After": "1"})
-    probe_s = 0.5
-    cloud.fault(delay_s=probe_s)  # the probe, whoever it is
-    closed, _, _ = await app.post(whole(order_id, dryRun=True), prefer="wait=1")
+    throttled = await app.post(body, prefer="wait=1")
+    cloud.forget_requests()
+    cloud.fault(delay_s=60)  # holds the first request after the 429
 
-    answers = await asyncio.gather(*(app.post(whole(order_id, dryRun=True), prefer="wait=30") for _ in range(11)))
+    calls = [asyncio.create_task(app.post(body, prefer="wait=60")) for _ in range(11)]
+    await wait_for_request(cloud, "partner_center")
+    await asyncio.sleep(0.3)  # time for the others to pass too
+    ahead = len(await asyncio.to_thread(cloud.requests, "partner_center"))
+    await asyncio.to_thread(cloud.clear_faults)
+    answers = await asyncio.gather(*calls)
 
-    assert closed == 429
-    assert {status for status, _, _ in answers} == {200}
-    refused, probe, *rest = cloud.requests("partner_center")
-    assert (refused["status"], probe["status"], len(rest)) == (429, 200, 10)
-    assert all(one["time"] >= probe["time"] + probe_s for one in rest)
+    assert throttled.status == 429
+    assert ahead == 1
+    assert {answer.status for answer in answers} == {200}
+    assert len(cloud.requests("partner_center")) == 11
 
 
-async def test_a_closed_gate_is_no_request_and_for_one_partner_only(app: App, cloud: LocalCloud, order_id: str) -> None:
+async def test_behind_a_closed_gate_no_request_is_sent(app: App, cloud: LocalCloud, order_id: str) -> None:
     cloud.fault(status=429, headers={"Retry-After": "57"})
-    codes = [(await app.post(whole(order_id, dryRun=True)))[1].get("code") for _ in range(3)]
-    other = await app.post(whole(order_id, dryRun=True, account="rehearsal"))
+    body = {"customerTenantId": CUSTOMER, "orderId": order_id, "dryRun": True}
+
+    codes = [(await app.post(body)).code for _ in range(3)]
 
     assert codes == ["throttled"] * 3
-    assert other[0] == 200
-    assert [one["status"] for one in cloud.requests("partner_center")] == [429, 200]
+    assert [request["status"] for request in cloud.requests("partner_center")] == [429]
+
+
+async def test_a_closed_gate_stops_one_partner_tenant_only(app: App, cloud: LocalCloud, order_id: str) -> None:
+    cloud.fault(status=429, headers={"Retry-After": "57"})
+    body = {"customerTenantId": CUSTOMER, "orderId": order_id, "dryRun": True}
+    throttled = await app.post(body)
+
+    other = await app.post(body | {"account": "rehearsal"})
+
+    assert throttled.code == "throttled"
+    assert other.status == 200
+    assert [request["status"] for request in cloud.requests("partner_center")] == [429, 200]
 
 
 async def test_a_lost_answer_outweighs_a_closed_gate(app: App, cloud: LocalCloud, order_id: str) -> None:
-    """Told "throttled, nothing was changed", a caller would believe it."""
+    """The answer "throttled" would say that the order is unchanged."""
     cloud.fault(method="PATCH", hang_up="after")
     cloud.fault(method="PATCH", status=429, headers={"Retry-After": "57"})
 
-    status, problem, headers = await app.post(whole(order_id))
+    answer = await app.post({"customerTenantId": CUSTOMER, "orderId": order_id})
 
-    assert (status, problem["code"], headers["Retry-After"]) == (503, "outcome_unknown", "57")
+    assert answer.status == 503
+    assert answer.code == "outcome_unknown"
+    assert answer.headers["Retry-After"] == "57"
     assert cloud.order(order_id)["status"] == "cancelled"
 
 
-async def test_a_429_whose_body_broke_off_closes_the_gate_all_the_same(
-    app: App, cloud: LocalCloud, order_id: str
-) -> None:
+async def test_a_429_with_a_broken_body_closes_the_gate(app: App, cloud: LocalCloud, order_id: str) -> None:
     cloud.fault(status=429, headers={"Retry-After": "57"}, body="x" * 100, hang_up="halfway")
+    body = {"customerTenantId": CUSTOMER, "orderId": order_id, "dryRun": True}
 
-    codes = [(await app.post(whole(order_id, dryRun=True)))[1].get("code") for _ in range(2)]
+    codes = [(await app.post(body)).code for _ in range(2)]
 
     assert codes == ["throttled"] * 2
     assert len(cloud.requests("partner_center")) == 1

@@ -1,4 +1,4 @@
-"""A local cloud in processes of its own, as tests see it: its description and its control interface."""
+"""A local cloud in processes of its own, and its control interface, for tests."""
 
 import json
 import os
@@ -15,17 +15,17 @@ import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
 START_LIMIT_S = 90
-STOP_LIMIT_S = 20  # it promises 5 on an idle machine; tests run on busy ones
+STOP_LIMIT_S = 20  # an idle machine needs less than 5; tests run on busy ones
 
-# Threads share a client. Where its pool ends idle connections, beyond 20 or after 5 s, it may end one that another
-# thread has just been given, and that thread waits for ever on a closed socket (httpcore 1.0.9, seen).
+# Threads share a client. A pool with limits closes idle connections, beyond 20 or after 5 s, and may close one that
+# another thread has just taken; that thread then waits for ever on a closed socket (httpcore 1.0.9, seen).
 KEEP_ALL = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=120)
 
 type Json = dict[str, Any]
 
 
 class LocalCloud:
-    """What `--describe` says, and the control interface."""
+    """A running local cloud: its description (`--describe`), its function, its control interface."""
 
     def __init__(self, description: Json, log: Path) -> None:
         self.description = description
@@ -33,21 +33,40 @@ class LocalCloud:
         self.http = httpx.Client(trust_env=False, timeout=60, limits=KEEP_ALL)
 
     def post(self, body: object, **headers: str) -> httpx.Response:
-        """POST *body* (bytes as they are, all else as JSON) to the function with its key."""
+        """Send *body* (bytes unchanged, everything else as JSON) to the function, with the function key."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         given = {"content-type": "application/json", "x-functions-key": self.description["functionKey"]}
         given |= {name.replace("_", "-"): value for name, value in headers.items()}
         return self.http.post(self.description["functionUrl"], content=content, headers=given)
 
-    def requests(self, service: str | None = None) -> list[Json]:
-        """Return what arrived since the last `forget`, of one *service* or of all."""
+    def requests(self, service: str | None = None, method: str | None = None, path: str = "") -> list[Json]:
+        """Return the requests since the last `forget`: to *service*, with *method*, with *path* in their path."""
         found: list[Json] = self.http.get(f"{self.description['controlUrl']}/requests").json()
-        return [one for one in found if service in {None, one["service"]}]
+        return [
+            request
+            for request in found
+            if service in {None, request["service"]} and method in {None, request["method"]} and path in request["path"]
+        ]
+
+    def methods(self, service: str = "partner_center") -> list[str]:
+        """Return the methods of the requests that arrived at *service*, in their order."""
+        return [request["method"] for request in self.requests(service)]
+
+    def traffic(self) -> list[str]:
+        """Return the requests that arrived, in their order, as `service METHOD status`."""
+        return [f"{request['service']} {request['method']} {request['status']}" for request in self.requests()]
 
     def forget(self) -> None:
         """Forget the requests that arrived and the faults that are still to come."""
-        for what in ("requests", "faults"):
-            self.http.delete(f"{self.description['controlUrl']}/{what}").raise_for_status()
+        self.forget_requests()
+        self.clear_faults()
+
+    def forget_requests(self) -> None:
+        self.http.delete(f"{self.description['controlUrl']}/requests").raise_for_status()
+
+    def clear_faults(self) -> None:
+        """Drop the faults that are still to come; requests that a fault delays go on at once."""
+        self.http.delete(f"{self.description['controlUrl']}/faults").raise_for_status()
 
     def fault(self, **fault: object) -> None:
         """Ask for a fault of Partner Center, or of another *service*."""
@@ -57,6 +76,29 @@ class LocalCloud:
     def put(self, path: str, body: Json) -> None:
         self.http.put(f"{self.description['controlUrl']}/{path}", json=body).raise_for_status()
 
+    def change_app(self, account: str, **changes: object) -> None:
+        """Change the app registration of *account* at Entra ID: its secrets, its tokens' lifetime, its trouble."""
+        self.put(f"clients/{self.description['accounts'][account]['clientId']}", changes)
+
+    def store_secret(self, name: str, value: str, **more: object) -> None:
+        """Store a new version of a secret in Key Vault; *more* are its attributes, tags, contentType."""
+        self.put(f"secrets/{name}", {"value": value} | more)
+
+    def set_client_secret(self, account: str, *, at_entra: str, in_key_vault: str) -> None:
+        """Set the client secret of *account*, as Entra ID accepts it and as Key Vault holds it."""
+        self.change_app(account, secret=at_entra)
+        self.store_secret(self.description["accounts"][account]["secretName"], in_key_vault)
+
+    def secret_versions(self, name: str) -> list[Json]:
+        """Return the versions of a secret in Key Vault, the newest last."""
+        found: list[Json] = self.http.get(f"{self.description['controlUrl']}/secrets/{name}").json()
+        return found
+
+    def new_certificate(self) -> dict[str, str]:
+        """Return a new certificate with its key, as `pem` and as `pfx`."""
+        found: dict[str, str] = self.http.post(f"{self.description['controlUrl']}/certificates").json()
+        return found
+
     def order(self, order_id: str) -> Json:
         """Return the order as Partner Center has it now."""
         found: Json = self.http.get(f"{self.description['controlUrl']}/orders/{order_id}").json()
@@ -64,7 +106,7 @@ class LocalCloud:
 
 
 def software_order(order_id: str, customer: str, lines: int = 1, **more: object) -> Json:
-    """Return an order as the wire has it, with *lines* lines of software."""
+    """Return an order in the form of Partner Center, with *lines* lines of software."""
     return {
         "id": order_id,
         "alternateId": order_id[:6] + "000000",
@@ -88,7 +130,7 @@ def software_order(order_id: str, customer: str, lines: int = 1, **more: object)
 
 @contextmanager
 def running(directory: Path, *options: str, **environment: str) -> Iterator[LocalCloud]:
-    """Run `python -m infra.local` with *options* and what it is to find in its *environment*."""
+    """Run `python -m infra.local` with *options*; *environment* is added to its environment."""
     description, log = directory / "cloud.json", directory / "cloud.log"
     command = [sys.executable, "-m", "infra.local", "--port", "0", "--describe", str(description), *options]
     with log.open("wb") as output:

@@ -1,0 +1,50 @@
+"""Dry runs: the order is read, and nothing is changed."""
+
+import pytest
+
+from tests.conftest import CUSTOMER
+from tests.support.in_process import App
+from tests.support.local_cloud import LocalCloud
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_dry_run_of_an_order_names_the_lines_that_would_be_cancelled(
+    app: App, cloud: LocalCloud, order_id: str
+) -> None:
+    await app.post({"customerTenantId": CUSTOMER, "orderId": order_id, "lineItems": [{"lineItemNumber": 1}]})
+    cloud.forget()
+
+    answer = await app.post({"customerTenantId": CUSTOMER, "orderId": order_id, "dryRun": True})
+
+    assert answer.status == 200
+    assert answer.outcome == "dry_run"
+    assert answer.body["dryRun"] is True
+    assert answer.body["cancelledLineItems"] == [0, 2]
+    assert [line["cancelled"] for line in answer.body["lineItems"]] == [False, True, False]
+    assert cloud.methods() == ["GET"]
+    assert cloud.order(order_id)["status"] == "completed"
+
+
+async def test_a_dry_run_of_lines_leaves_out_the_cancelled_ones(app: App, cloud: LocalCloud, order_id: str) -> None:
+    await app.post({"customerTenantId": CUSTOMER, "orderId": order_id, "lineItems": [{"lineItemNumber": 1}]})
+    cloud.forget()
+    lines = [{"lineItemNumber": 1}, {"lineItemNumber": 2}]
+
+    answer = await app.post({"customerTenantId": CUSTOMER, "orderId": order_id, "lineItems": lines, "dryRun": True})
+
+    assert answer.outcome == "dry_run"
+    assert answer.body["cancelledLineItems"] == [2]
+    assert cloud.methods() == ["GET"]
+    assert cloud.order(order_id)["status"] == "completed"
+
+
+async def test_an_account_in_dry_run_mode_makes_every_request_a_dry_run(
+    app: App, cloud: LocalCloud, order_id: str
+) -> None:
+    answer = await app.post({"customerTenantId": CUSTOMER, "orderId": order_id, "account": "rehearsal"})
+
+    assert answer.outcome == "dry_run"
+    assert answer.body["dryRun"] is True
+    assert answer.body["account"] == "rehearsal"
+    assert cloud.methods() == ["GET"]
