@@ -8,6 +8,7 @@ method, one for each service that credentials come from.
 import itertools
 import json
 import random
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -27,6 +28,7 @@ SCRIPTED = 100  # requests of one kind; more are not made
 LIMIT_S = 300.0
 PAUSE_S = 0.2  # at most, between repeats; Retry-After may say 59
 REQUESTS_PER_MINUTE = 20  # of each account, while Partner Center throttles
+THROTTLING_LIMIT_S = 60.0  # in which the first caller must be told so
 LINES = 3
 PREFERENCES: tuple[dict[str, str], ...] = ({}, {"prefer": "wait=1"}, {"prefer": "wait=2"}, {"prefer": "wait=20"})
 
@@ -82,7 +84,7 @@ class Variant(NamedTuple):
 
 
 class Size(NamedTuple):
-    """How many tickets a storm has, and for how long Partner Center throttles at its start."""
+    """How many tickets a storm has, and for how long Partner Center goes on throttling once a caller was told so."""
 
     tickets: int
     throttled_s: float
@@ -152,24 +154,30 @@ def run_storm(variant: Variant, directory: Path, size: Size) -> Storm:
     with running(directory, *options, *([] if variant.replays else ["--no-replay"])) as cloud:
         _mend_accounts(cloud)
         _ask_for_faults(cloud, tickets, throttles=variant.throttles)
-        calls = _deliver_all(cloud, tickets, size.throttled_s)
+        calls = _deliver_all(cloud, tickets, size.throttled_s if variant.throttles else 0.0)
         orders_after = {ticket.order_id: cloud.order(ticket.order_id) for ticket in tickets}
         return Storm(variant, tickets, calls, cloud.requests(), orders_after)
 
 
 def _deliver_all(cloud: LocalCloud, tickets: list[Ticket], throttled_s: float) -> list[Call]:
-    """Deliver each ticket several times, in random order. Partner Center throttles for *throttled_s* at most."""
+    """Deliver each ticket several times, in random order.
+
+    Partner Center throttles for *throttled_s* more after a caller was told so: a slow machine needs long to get there.
+    """
     deliveries = [(ticket, number) for ticket in tickets for number in range(DELIVERIES)]
     random.Random(SEED).shuffle(deliveries)  # noqa: S311  (nothing is secret here)
+    throttled = threading.Event()
     with ThreadPoolExecutor(IN_FLIGHT) as callers:
-        under_way = [callers.submit(_deliver, cloud, ticket, number) for ticket, number in deliveries]
-        wait(under_way, throttled_s)
+        under_way = [callers.submit(_deliver, cloud, ticket, number, throttled) for ticket, number in deliveries]
+        if throttled_s:
+            throttled.wait(THROTTLING_LIMIT_S)
+            wait(under_way, throttled_s)
         cloud.put("limits", {"requestsPerMinute": 0})
         return [call for delivery in under_way for call in delivery.result()]
 
 
-def _deliver(cloud: LocalCloud, ticket: Ticket, number: int) -> list[Call]:
-    """Call the function for *ticket* until an answer is final."""
+def _deliver(cloud: LocalCloud, ticket: Ticket, number: int, throttled: threading.Event) -> list[Call]:
+    """Call the function for *ticket* until an answer is final. Set *throttled* if one says so."""
     chance = random.Random(f"{SEED}/{ticket.order_id}/{number}")  # noqa: S311
     limit = time.monotonic() + LIMIT_S
     calls: list[Call] = []
@@ -177,6 +185,8 @@ def _deliver(cloud: LocalCloud, ticket: Ticket, number: int) -> list[Call]:
         answer = Answer.of(cloud.post(ticket.body, **chance.choice(PREFERENCES)))
         was_done = ticket.is_done(cloud.order(ticket.order_id)) if answer.result in CANCELLED else None
         calls.append(Call(ticket, answer, was_done))
+        if answer.result == "throttled":
+            throttled.set()
         if answer.retry_after:
             time.sleep(min(float(answer.retry_after), PAUSE_S))
     return calls
