@@ -17,6 +17,7 @@ from shared.callers.identify import identify, secrets_needed
 from shared.callers.permissions import permit
 from shared.callers.proofs import Proofs
 from shared.callers.signing_secrets import SigningSecrets
+from shared.cancelling.accepted import AcceptedPatches
 from shared.cancelling.order import cancel_order
 from shared.contract import CancelRequest, CancelResult
 from shared.credentials.health import Health, check
@@ -48,6 +49,7 @@ class Runtime:
         self._signing_secrets = SigningSecrets(settings)
         self._gates: defaultdict[tuple[str, str], Gate] = defaultdict(Gate)  # by api root and partner tenant
         self._connections = Connections()
+        self._accepted_patches = AcceptedPatches()
 
     async def __aenter__(self) -> Self:
         return self
@@ -85,7 +87,7 @@ class Runtime:
         permit(caller, name, account, request.customer_tenant_id, dry_run=request.dry_run)
         gate = self._gates[target.api_root, target.tenant_id]
         client = OrderClient(target, call, connections=self._connections, tokens=self._credentials, gate=gate)
-        return await cancel_order(target, call, client)
+        return await cancel_order(target, call, client, self._accepted_patches)
 
     async def health(self) -> Health:
         """Check whether each account's credential works. Nothing is cancelled."""

@@ -4,18 +4,28 @@ A whole order costs one PATCH and no GET. For lines the order is read first, so 
 never cancelled. If an answer leaves open what happened, the order itself is read (outcome.py decides).
 """
 
+import asyncio
 import uuid
 
 from shared.call import Call, Target
-from shared.cancelling.outcome import decide_outcome, is_look_needed
+from shared.cancelling.accepted import AcceptedPatches
+from shared.cancelling.outcome import (
+    decide_outcome,
+    is_look_needed,
+    is_second_look_needed,
+    proven_by_answer,
+    with_known_lines,
+)
 from shared.contract import CancelResult, LineItem, Outcome
 from shared.errors import CancelError
 from shared.partner_center.client import OrderClient
 from shared.partner_center.orders import Order, cancel_body, lines_to_cancel, read_order
 from shared.partner_center.refusals import error_of
 
+SECOND_LOOK_AFTER_S = 1.0  # for reads that lag behind writes
 
-async def cancel_order(target: Target, call: Call, client: OrderClient) -> CancelResult:
+
+async def cancel_order(target: Target, call: Call, client: OrderClient, accepted: AcceptedPatches) -> CancelResult:
     """Cancel what the request names and return the order as it is then. Raises CancelError."""
     requested_lines = target.request.line_items
     lines: list[LineItem] | None = None
@@ -30,24 +40,41 @@ async def cancel_order(target: Target, call: Call, client: OrderClient) -> Cance
             return _result(target, call, Outcome.ALREADY_CANCELLED, order)
 
     failure: CancelError | None = None
-    latest_order: Order | None = None
+    answer: Order | None = None
+    proven: Order | None = None
     try:
         reply = await client.patch(cancel_body(target.request.order_id, lines))
     except CancelError as error:
         failure = error
     else:
         if reply.is_success:
-            latest_order = read_order(reply.body, target.request.order_id)
+            accepted.note(target)
+            answer = read_order(reply.body, target.request.order_id)
+            proven = proven_by_answer(answer, reply.status, requested_lines, order)
         else:
             failure = error_of(reply)
 
     is_patch_unaccounted = call.patches_unaccounted > 0
-    if is_look_needed(failure, latest_order, requested_lines, is_patch_unaccounted=is_patch_unaccounted):
-        latest_order = await client.read_order_if_possible() or latest_order
-    end = decide_outcome(failure, latest_order, requested_lines, is_patch_unaccounted=is_patch_unaccounted)
+    looked: Order | None = None
+    if is_look_needed(failure, proven, requested_lines, is_patch_unaccounted=is_patch_unaccounted):
+        looked = _complete(await client.read_order_if_possible(), order)
+        if is_second_look_needed(failure, looked, requested_lines) and call.remaining_s > 2 * SECOND_LOOK_AFTER_S:
+            await asyncio.sleep(SECOND_LOOK_AFTER_S)
+            looked = _complete(await client.read_order_if_possible(), order) or looked
+    end = decide_outcome(
+        failure,
+        looked or proven,
+        requested_lines,
+        is_patch_unaccounted=is_patch_unaccounted,
+        was_patch_accepted_before=accepted.is_recent(target),
+    )
     if isinstance(end, CancelError):
         raise end
-    return _result(target, call, end, latest_order or order)
+    return _result(target, call, end, looked or _complete(answer, order) or order)
+
+
+def _complete(order: Order | None, known: Order) -> Order | None:
+    return order and with_known_lines(order, known)
 
 
 def _result(

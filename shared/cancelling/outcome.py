@@ -7,12 +7,49 @@ is never reported as done, and `outcome_unknown` is reported if nobody can know.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from shared.call import UNKNOWN
 from shared.contract import LineItemRef, Outcome
 from shared.errors import CancelError, OutcomeUnknown
-from shared.partner_center.orders import Order
-from shared.partner_center.refusals import CLASSES
+from shared.partner_center.orders import CANCELLED, Order
+from shared.partner_center.refusals import CLASSES, CODES
+
+
+def proven_by_answer(
+    answer: Order | None, status: int, requested_lines: Sequence[LineItemRef] | None, known: Order
+) -> Order | None:
+    """Return the order that the answer to a PATCH proves, None if it proves nothing.
+
+    *answer* is the order in it, *status* its HTTP status, *known* the order as it was read before (without lines
+    if it was not read). A 202 accepts without having done. An answer without lines may be an echo of the request.
+    The status `cancelled` proves the cancellation of a whole order. It proves nothing about single lines, because
+    an echo of a request for lines has it too: there each line must have the quantity 0.
+    """
+    if answer is None or status == 202 or not answer.line_items:
+        return None
+    order = with_known_lines(answer, known)
+    if requested_lines is None:
+        return order if answer.status == CANCELLED else None
+    has_active_line = any(line.quantity != 0 for line in order.line_items)
+    return None if answer.status == CANCELLED and has_active_line else order
+
+
+def with_known_lines(order: Order, known: Order) -> Order:
+    """Return *order* with the lines of *known*, an older reading, that it leaves out.
+
+    An order is cancelled only if every line that was ever seen is cancelled, or if its status says so.
+    """
+    numbers = {line.line_item_number for line in order.line_items}
+    is_cancelled = order.status == CANCELLED
+    left_out = [
+        line.model_copy(update={"cancelled": line.cancelled or is_cancelled})
+        for line in known.line_items
+        if line.line_item_number not in numbers
+    ]
+    place = {line.line_item_number: index for index, line in enumerate(known.line_items)}
+    lines = sorted([*order.line_items, *left_out], key=lambda line: place.get(line.line_item_number, len(place)))
+    return replace(order, line_items=lines) if left_out else order
 
 
 def shows_cancellation(order: Order, requested_lines: Sequence[LineItemRef] | None) -> bool:
@@ -27,19 +64,32 @@ def shows_cancellation(order: Order, requested_lines: Sequence[LineItemRef] | No
 
 def is_look_needed(
     failure: CancelError | None,
-    order: Order | None,
+    proven: Order | None,
     requested_lines: Sequence[LineItemRef] | None,
     *,
     is_patch_unaccounted: bool,
 ) -> bool:
     """True if the order must be read before the caller can be told what happened.
 
-    *failure* is None if the PATCH was accepted; *order* is then what its answer shows.
+    *failure* is None if the PATCH was accepted; *proven* is then the order that its answer proves, if any.
     """
     if failure is None:
-        return order is None or not shows_cancellation(order, requested_lines)
+        return proven is None or not shows_cancellation(proven, requested_lines)
     answer_class = CLASSES.get(failure.code)
     return is_patch_unaccounted or (answer_class is not None and answer_class.needs_look)
+
+
+def is_second_look_needed(
+    failure: CancelError | None, order: Order | None, requested_lines: Sequence[LineItemRef] | None
+) -> bool:
+    """True if the PATCH was refused as if the order were cancelled already, and a look does not show that yet.
+
+    Partner Center's reads may lag behind its writes.
+    """
+    if failure is None or order is None or shows_cancellation(order, requested_lines):
+        return False
+    code = failure.partner_center and failure.partner_center.code
+    return code in CODES and CODES[code].is_said_of_cancelled_orders
 
 
 def decide_outcome(
@@ -48,13 +98,15 @@ def decide_outcome(
     requested_lines: Sequence[LineItemRef] | None,
     *,
     is_patch_unaccounted: bool,
+    was_patch_accepted_before: bool = False,
 ) -> Outcome | CancelError:
     """Return what to tell the caller.
 
-    *failure* is None if the PATCH was accepted. *order* is the newest look at the order, None if there was none.
+    *failure* is None if the PATCH was accepted. *order* is the newest proof of how the order is, None if there is
+    none. *was_patch_accepted_before*: Partner Center accepted a PATCH of this order in the last minutes.
 
-    No refusal is final while an attempt is unaccounted for: the change may still be on its way. A refusal
-    that may mean "cancelled already" is not final if nobody could look at the order.
+    No refusal is final while an attempt is unaccounted for, in this call or in one shortly before: the change
+    may still be on its way. A refusal that may mean "cancelled already" is not final if nobody could look.
     """
     if order and shows_cancellation(order, requested_lines):
         if failure and not is_patch_unaccounted:
@@ -64,7 +116,8 @@ def decide_outcome(
         return Outcome.PENDING
     answer_class = CLASSES.get(failure.code)
     may_mean_done = answer_class is not None and answer_class.may_mean_done
-    if is_patch_unaccounted or (order is None and may_mean_done):
+    may_be_on_its_way = was_patch_accepted_before and is_second_look_needed(failure, order, requested_lines)
+    if is_patch_unaccounted or may_be_on_its_way or (order is None and may_mean_done):
         return OutcomeUnknown(
             "outcome_unknown", UNKNOWN, retry_after_s=failure.retry_after_s, partner_center=failure.partner_center
         )

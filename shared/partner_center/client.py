@@ -90,6 +90,8 @@ class OrderClient:
                 self._tokens.reject_token(self._target.account, bearer, was_renewed=was_renewed)
                 if not was_renewed:
                     was_renewed = True
+                    if not self._call.patches_unaccounted:
+                        request_id = self._new_request_id(request_id)
                     continue
             # Jitter spreads repeats over time. Guessing it helps no attacker.
             delay_s = retry_delay_s(reply, attempt, random.random())  # noqa: S311
@@ -101,6 +103,13 @@ class OrderClient:
             raise Unavailable(UNAVAILABLE.code, UNAVAILABLE.detail)
         return reply
 
+    def _new_request_id(self, old_id: str) -> str:
+        """Return an MS-RequestId in place of *old_id*, to which Partner Center may replay the 401."""
+        new_id = str(uuid.uuid4())
+        if old_id == self._call.request_id:
+            self._call.request_id = new_id
+        return new_id
+
     async def _bearer(self) -> str:
         started_at = time.monotonic()
         try:
@@ -111,6 +120,8 @@ class OrderClient:
     async def _attempt(self, method: str, request_id: str, body: bytes | None, bearer: str) -> Reply | None:
         """Return the reply to one request, None if there was none within the deadline. Raises Throttled."""
         async with self._gate.admit(self._call.remaining_s) as admission:
+            if self._call.remaining_s < SHORTEST_ATTEMPT_S:  # the gate may have taken the rest of the time
+                return None
             started_at = time.monotonic()
             try:
                 admission.reply = await self._request(method, request_id, body, bearer)

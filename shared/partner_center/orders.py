@@ -82,7 +82,7 @@ def read_order(body: bytes, order_id: str) -> Order | None:
     ids = [found for name in ("id", "alternateid") if (found := to_text(members.get(name)))]
     if ids and not any(_is_same_id(found, order_id) for found in ids):
         return None
-    status = to_lower(members.get("status"))
+    status = _status(members.get("status"))
     lines = members.get("lineitems")
     return Order(
         order_id=to_text(members.get("id")),
@@ -141,6 +141,12 @@ def _line_item(line: dict[str, Any], status: str | None) -> LineItem:
         # order's status, the other keeps the status and sets the line's quantity to 0.
         cancelled=status == CANCELLED or quantity == 0,
     )
+
+
+def _status(value: object) -> str | None:
+    status = (to_lower(value) or "").strip()
+    # Partner Center writes "cancelled"; the American spelling is read too.
+    return CANCELLED if status == "canceled" else status or None
 
 
 def _is_same_id(found: str, order_id: str) -> bool:

@@ -149,11 +149,19 @@ CLASSES = {
 
 
 class Code(NamedTuple):
-    """A code of Partner Center: its class, what Partner Center means by it, and a *detail* of its own, if any."""
+    """A code of Partner Center.
+
+    Attributes:
+        answer_class: what an answer with this code means.
+        meaning: what Partner Center means by it.
+        detail: what callers are told, if it differs from the class.
+        is_said_of_cancelled_orders: Partner Center probably answers so to a second cancellation.
+    """
 
     answer_class: AnswerClass
     meaning: str
     detail: str | None = None
+    is_said_of_cancelled_orders: bool = False
 
 
 CODES = {
@@ -164,15 +172,15 @@ CODES = {
     "900118": Code(CUSTOMER_NOT_FOUND, "invalid customer id"),
     "900117": Code(WINDOW_PASSED, "the cancellation window, in days, has passed"),
     "900213": Code(WINDOW_PASSED, "the cancellation window, in hours, has passed"),
-    "800061": Code(NOT_CANCELLABLE, "the order cannot be cancelled"),
-    "800040": Code(NOT_CANCELLABLE, "the asset's status cannot change to this one"),
+    "800061": Code(NOT_CANCELLABLE, "the order cannot be cancelled", is_said_of_cancelled_orders=True),
+    "800040": Code(NOT_CANCELLABLE, "the asset's status cannot change to this one", is_said_of_cancelled_orders=True),
     "800096": Code(NOT_CANCELLABLE, "the subscription's status cannot be updated"),
     "800042": Code(NOT_CANCELLABLE, "not supported"),
     "900141": Code(NOT_CANCELLABLE, "not supported"),
     "900127": Code(NOT_CANCELLABLE, "not in this environment"),
     "2001": Code(NOT_CANCELLABLE, "the subscription is suspended"),
     "2006": Code(NOT_CANCELLABLE, "the offer cannot be updated"),
-    "2011": Code(NOT_CANCELLABLE, "the subscription is deleted already"),
+    "2011": Code(NOT_CANCELLABLE, "the subscription is deleted already", is_said_of_cancelled_orders=True),
     "800091": Code(NOT_CANCELLABLE, "the subscription is suspended"),
     "900278": Code(
         NOT_CANCELLABLE,  # not BUSY: it clears after a day
