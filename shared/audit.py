@@ -22,6 +22,7 @@ ID_SHOWN = 200  # characters of an id that a caller sends along
 # Headers in which ticketing systems and flows name one delivery, in order of preference.
 DELIVERY_HEADERS = (
     "webhook-id",  # Standard Webhooks
+    "svix-id",
     "x-zendesk-webhook-invocation-id",
     "x-atlassian-webhook-identifier",
     "x-ms-workflow-run-id",  # Power Automate and Logic Apps

@@ -25,7 +25,7 @@ def _refuse_null(value: object) -> object:
     return value
 
 
-_NotNull = BeforeValidator(_refuse_null)
+NotNull = BeforeValidator(_refuse_null)
 
 
 class _Strict(BaseModel):
@@ -36,7 +36,7 @@ class LineItemRef(_Strict):
     """A line to cancel. *offer_id* may be left out; if given, it must be the line's own, compared without case."""
 
     line_item_number: int = Field(ge=0, le=2**31 - 1)
-    offer_id: Annotated[str | None, _NotNull] = Field(None, min_length=1, max_length=200)
+    offer_id: Annotated[str | None, NotNull] = Field(None, min_length=1, max_length=200)
 
 
 class CancelRequest(_Strict):
@@ -44,11 +44,11 @@ class CancelRequest(_Strict):
 
     customer_tenant_id: Guid
     order_id: str = Field(pattern=ORDER_ID)
-    line_items: Annotated[list[LineItemRef] | None, _NotNull] = Field(None, min_length=1)
-    account: Annotated[str | None, _NotNull] = Field(None, min_length=1, max_length=64)
+    line_items: Annotated[list[LineItemRef] | None, NotNull] = Field(None, min_length=1)
+    account: Annotated[str | None, NotNull] = Field(None, min_length=1, max_length=64)
     ticket_id: str | None = Field(None, max_length=100)
     reason: str | None = Field(None, max_length=1000)
-    dry_run: Annotated[bool, _NotNull] = False
+    dry_run: Annotated[bool, NotNull] = False
 
     @field_validator("line_items")
     @classmethod

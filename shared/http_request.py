@@ -70,7 +70,9 @@ def preferred_wait_s(prefer: str | None) -> int | None:
 
 def _check_media_type(headers: Mapping[str, str]) -> None:
     # Azure's host and some ticketing systems send no Content-Type: then the body is taken as JSON.
-    media_type, _, parameters = headers.get("content-type", "application/json").partition(";")
+    # A header that arrives twice is joined by a comma.
+    types = {part.strip() for part in headers.get("content-type", "application/json").split(",")}
+    media_type, _, parameters = types.pop().partition(";") if len(types) == 1 else ("", "", "")
     charset = re.search(r"charset\s*=\s*\"?([\w.:-]+)", parameters, re.IGNORECASE)
     if (
         not _JSON_TYPE.fullmatch(media_type.strip())

@@ -30,7 +30,7 @@ from pydantic_core import ErrorDetails
 
 from shared import strict_json
 from shared.clouds import CLOUDS, Endpoints
-from shared.contract import Guid
+from shared.contract import Guid, NotNull
 from shared.errors import OurFault
 
 type Credential = Literal["clientSecret", "certificate", "refreshToken", "managedIdentity"]
@@ -110,7 +110,7 @@ class Account(_Frozen):
     mode: Mode = Field(
         description="`live` cancels, `dry_run` only shows, `off` refuses. No default: a cancellation is final."
     )
-    customers: frozenset[Guid] | None = Field(
+    customers: Annotated[frozenset[Guid] | None, NotNull] = Field(
         None, min_length=1, description="The only customers whose orders may be cancelled. Left out: all of them."
     )
     api_root: HttpsUrl | None = Field(None, description="Address of Partner Center, in place of the cloud's own.")
@@ -163,10 +163,10 @@ class Account(_Frozen):
 class Caller(_Frozen):
     """A caller and its limits, whatever its proof is. *accounts* and *customers* None mean all."""
 
-    accounts: frozenset[Name] | None = Field(
+    accounts: Annotated[frozenset[Name] | None, NotNull] = Field(
         None, min_length=1, description="The only accounts that this caller may use. Left out: all of them."
     )
-    customers: frozenset[Guid] | None = Field(
+    customers: Annotated[frozenset[Guid] | None, NotNull] = Field(
         None, min_length=1, description="The only customers that this caller may name. Left out: all of them."
     )
     dry_run_only: bool = Field(

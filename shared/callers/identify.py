@@ -55,6 +55,7 @@ def _advice(callers: Mapping[str, AnyCaller], proofs: Proofs) -> Iterator[str]:
     for proof, header, header_shown in (
         ("zendesk", "x-zendesk-webhook-signature", "X-Zendesk-Webhook-Signature"),
         ("standard-webhooks", "webhook-signature", "webhook-signature"),
+        ("standard-webhooks", "svix-signature", "svix-signature"),
     ):
         if proof in kinds and header in proofs.headers:
             if proofs.signed(proof):

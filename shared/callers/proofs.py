@@ -112,8 +112,10 @@ def _zendesk_message(headers: Mapping[str, str], body: bytes) -> SignedMessage |
 
 
 def _standard_webhooks_message(headers: Mapping[str, str], body: bytes) -> SignedMessage | None:
-    message_id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
-    versions = [part.partition(",") for part in headers.get("webhook-signature", "").split(" ")]
+    # Svix, which signs in the same way, sends the headers under its own name.
+    prefix = "webhook" if "webhook-signature" in headers else "svix"
+    message_id, timestamp = headers.get(f"{prefix}-id", ""), headers.get(f"{prefix}-timestamp", "")
+    versions = [part.partition(",") for part in headers.get(f"{prefix}-signature", "").split(" ")]
     signatures = tuple(_to_bytes(signature) for version, _, signature in versions if version == "v1")
     # An id with a dot is refused: the signed text could be split into id, time and body in another way.
     if not message_id or "." in message_id or not signatures or not re.fullmatch(r"[0-9]{1,12}", timestamp):

@@ -38,7 +38,25 @@ if TYPE_CHECKING:
 
 _TOKEN = re.compile(r"[!-~]+")  # any text that a header can carry; Entra ID promises no form
 
-TRANSIENT_CODES = frozenset({"90006", "90033"})  # "failed to complete", "temporarily unavailable"
+# Refusals with a 4xx that Entra ID's list calls transient, retryable, throttling or a time-out.
+TRANSIENT_CODES = frozenset(
+    {
+        "40010",
+        "50033",
+        "50087",
+        "50088",
+        "50166",
+        "50196",
+        "90006",
+        "90012",
+        "90024",
+        "90033",
+        "90055",
+        "90090",
+        "90091",
+    }
+)
+TRANSIENT_ERROR = "temporarily_unavailable"
 
 _CONSENT = "The operator must consent again, with MFA (python -m infra.consent)."
 _REASONS = {
@@ -137,7 +155,7 @@ def _certificate_bytes(text: str) -> bytes:
     if "-----BEGIN" in text:
         return text.encode()
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode("".join(text.split()), validate=True)  # tools wrap base64 in lines
     except binascii.Error as error:
         raise ValueError("neither PEM nor base64") from error
 

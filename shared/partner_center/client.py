@@ -27,6 +27,7 @@ from shared.partner_center.refusals import (
     UNEXPECTED,
     accounts_for_change,
     error_of,
+    is_throttled,
 )
 from shared.partner_center.reply import Reply
 from shared.partner_center.retry import retry_delay_s
@@ -97,7 +98,7 @@ class OrderClient:
             delay_s = retry_delay_s(reply, attempt, random.random())  # noqa: S311
             if delay_s is None or delay_s + SHORTEST_ATTEMPT_S > self._call.remaining_s:
                 break
-            if not (reply and reply.status == 429):  # after a 429 the gate waits
+            if not (reply and is_throttled(reply)):  # then the gate waits
                 await asyncio.sleep(delay_s)
         if reply is None:
             raise Unavailable(UNAVAILABLE.code, UNAVAILABLE.detail)

@@ -7,6 +7,7 @@ Source: Partner Center's "error-codes" and "api-throttling-guidance" pages, with
 (10001, 1002, 0). The complete current table could not be read, so an unknown code is passed on to the caller.
 """
 
+import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,6 +23,10 @@ from shared.partner_center.reply import Reply, read_error
 
 THROTTLED_S = 10.0  # for a 429 that does not say how long
 BUSY_RETRY_AFTER_S = 59.0  # "look again in minutes"; Zendesk does not repeat if it is over 59
+
+_QUOTA = re.compile(r"out of call volume quota|rate limit is exceeded|quota exceeded", re.IGNORECASE)
+_PERIOD = re.compile(r"\bin (\d{1,3}):(\d\d):(\d\d)")  # "Quota will be replenished in 00:00:12."
+_SECONDS = re.compile(r"\bin (\d{1,5}) seconds?", re.IGNORECASE)  # "Try again in 57 seconds."
 
 
 @dataclass(frozen=True)
@@ -256,11 +261,29 @@ def class_of(reply: Reply) -> AnswerClass:
     code = CODES.get(read_error(reply.body).code or "")
     if code:
         return code.answer_class
-    if reply.status == 429:
+    if is_throttled(reply):
         return THROTTLED
     if reply.status == 401:
         return REJECTED
     return UNAVAILABLE if _is_server_failure(reply) else UNEXPECTED
+
+
+def is_throttled(reply: Reply) -> bool:
+    """True for a 429, and for the 403 with which API Management answers a call beyond its quota."""
+    return reply.status == 429 or (
+        reply.status == 403 and _QUOTA.search(read_error(reply.body).description or "") is not None
+    )
+
+
+def pause_s(reply: Reply) -> float | None:
+    """Return the seconds that Partner Center asks us to wait, from its Retry-After or its text; None if in neither."""
+    if reply.retry_after_s is not None or not is_throttled(reply):
+        return reply.retry_after_s
+    text = read_error(reply.body).description or ""
+    if found := _PERIOD.search(text):
+        hours, minutes, seconds = (int(part) for part in found.groups())
+        return 3600.0 * hours + 60 * minutes + seconds
+    return float(found[1]) if (found := _SECONDS.search(text)) else None
 
 
 def accounts_for_change(reply: Reply) -> bool:
@@ -277,7 +300,7 @@ def error_of(reply: Reply) -> CancelError:
     return answer_class.error(
         answer_class.code,
         (code and code.detail) or answer_class.detail,
-        retry_after_s=answer_class.retry_after_s if reply.retry_after_s is None else reply.retry_after_s,
+        retry_after_s=answer_class.retry_after_s if (asked_s := pause_s(reply)) is None else asked_s,
         partner_center=partner_center_error if partner_center_error.code or partner_center_error.description else None,
     )
 

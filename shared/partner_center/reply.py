@@ -8,6 +8,7 @@ Source: Partner Center's "error-codes" page; error bodies as users reported them
 
 import json
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +17,15 @@ from shared.errors import PartnerCenterError
 from shared.rfc3339 import rfc3339
 
 DESCRIPTION_SHOWN = 1024  # characters; Partner Center's own limit for a description
+CODE_SHOWN = 40  # characters; its codes have 6 digits at most, a gateway's are short words
+DEPTH_READ, ITEMS_READ = 5, 50  # of an error body
+
+# In order of preference: a gateway's statusCode may stand beside Partner Center's own code.
+_CODE_NAMES = ("code", "errorcode", "error_code", "statuscode", "error")
+_TEXT_NAMES = (
+    *("description", "errormessage", "errordescription", "error_description", "message", "error_message"),
+    *("detail", "value", "title"),
+)
 
 _CODE_IN_TEXT = re.compile(r"\((\d{3,6})\)\W*$")  # "Authentication failed. MFA required. (10001)"
 _CREDENTIAL = re.compile(r"eyJ[\w-]{4,}(\.[\w-]*)*|\bbearer\s+\S+", re.IGNORECASE)  # an error page may echo a token
@@ -35,24 +45,57 @@ class Reply:
 
 
 def read_error(body: bytes) -> PartnerCenterError:
-    """Return the error in *body*, in any of its documented and observed forms.
+    """Return the error in *body*, wherever its code and its text stand.
 
-    `{code, description}` with the code as text or number, the gateway's `{statusCode, message}`,
-    Entra's `{error, error_description}`, plain text that may end in a code, or nothing at all.
+    The documented forms are `{code, description}`, with the code as text or number, and the gateway's
+    `{statusCode, message}`. Others were seen: `{errorCode, errorMessage}`, Entra's `{error, error_description}`,
+    `{"error": {code, message}}`, OData's `{"odata.error": {code, "message": {value}}}`, lists of errors, plain text
+    that may end in a code, nothing at all. What is found is cut, and cleaned of tokens.
     """
     parsed = parse_body(body)
-    members = lower_names(parsed)
-    members |= lower_names(members.get("error"))  # Azure's own `{"error": {"code", "message"}}`
-    code = next((members[name] for name in ("code", "statuscode", "error") if name in members), None)
-    text = next((members[name] for name in ("description", "message", "error_description") if name in members), None)
     if isinstance(parsed, str):
-        text = parsed
         code = found[1] if (found := _CODE_IN_TEXT.search(parsed)) else None
-    description = to_text(text)
+        return PartnerCenterError(code, _clean(parsed, DESCRIPTION_SHOWN))
     return PartnerCenterError(
-        code=str(code) if isinstance(code, int) and not isinstance(code, bool) else to_text(code),
-        description=description and _CREDENTIAL.sub("…", description)[:DESCRIPTION_SHOWN],
+        code=_clean(_first_member(parsed, _CODE_NAMES), CODE_SHOWN),
+        description=_clean(_first_member(parsed, _TEXT_NAMES), DESCRIPTION_SHOWN),
     )
+
+
+def _first_member(parsed: object, names: Sequence[str]) -> str | None:
+    """Return the first text or number under one of *names*: the earlier name, then the outer object, wins."""
+    objects = list(_objects(parsed))
+    for name in names:
+        for members in objects:
+            value = members.get(name)
+            if isinstance(value, int) and not isinstance(value, bool):
+                return _digits(value)
+            if text := to_text(value):
+                return text
+    return None
+
+
+def _objects(parsed: object) -> Iterator[dict[str, Any]]:
+    """Yield the objects in *parsed*, the outer ones first, with their names in lower case."""
+    level: list[object] = [parsed]
+    for _ in range(DEPTH_READ):
+        objects = [lower_names(value) for value in level if isinstance(value, dict)]
+        yield from objects
+        lists = [item for value in level if isinstance(value, list) for item in value[:ITEMS_READ]]
+        level = [*lists, *(member for members in objects for member in list(members.values())[:ITEMS_READ])]
+
+
+def _digits(number: int) -> str:
+    # CPython refuses to write integers of more than 4,300 digits as text.
+    return str(number) if abs(number) < 10**CODE_SHOWN else "…"
+
+
+def _clean(text: str | None, limit: int) -> str | None:
+    """Return *text* without tokens, cut to *limit* characters. All that Partner Center sends us as text comes here."""
+    if text is None:
+        return None
+    cleaned = _CREDENTIAL.sub("…", text)
+    return cleaned if len(cleaned) <= limit else cleaned[: limit - 1] + "…"
 
 
 def parse_body(body: bytes) -> Any:  # noqa: ANN401  (JSON enters here)

@@ -3,7 +3,7 @@
 No I/O, clock or randomness. Source: Partner Center's "api-throttling-guidance" (read 2026-11-21).
 """
 
-from shared.partner_center.refusals import THROTTLED_S, class_of
+from shared.partner_center.refusals import THROTTLED_S, class_of, is_throttled, pause_s
 from shared.partner_center.reply import Reply
 
 MAX_ATTEMPTS = 4
@@ -22,9 +22,13 @@ def retry_delay_s(reply: Reply | None, attempt: int, jitter: float) -> float | N
     if reply is not None:
         if reply.is_success or not class_of(reply).is_repeated:
             return None
-        if reply.retry_after_s is not None:
-            return reply.retry_after_s
-        if reply.status == 429:
+        asked_s = pause_s(reply)
+        if asked_s is not None and asked_s >= FIRST_DELAY_S:
+            return asked_s
+        if asked_s is not None:
+            # "0", or a date in the past: Partner Center's clock and ours differ, or it does not know.
+            return FIRST_DELAY_S * 2.0 ** (attempt - 1) * (1 + jitter)
+        if is_throttled(reply):
             return THROTTLED_S
     delay_s = FIRST_DELAY_S * 2.0 ** (attempt - 1)
     return delay_s / 2 + jitter * delay_s / 2

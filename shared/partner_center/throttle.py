@@ -2,7 +2,8 @@
 
 Requests that are too early count against the limit as well, so no request is sent while the gate is
 closed. When the time is over one request, the probe, is sent first. The others follow, spread over a
-second, once the probe was not answered 429.
+second, once the probe was not answered 429. If a probe has no answer after 2 s, another request becomes the
+probe, and the answer of the first one no longer opens the gate.
 
 Source: Partner Center's "api-throttling-guidance" (read 2026-11-21): the limit is per partner
 tenant, or per partner and customer, and dynamic.
@@ -12,21 +13,23 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from shared.errors import Throttled
-from shared.partner_center.refusals import THROTTLED, THROTTLED_S
+from shared.partner_center.refusals import THROTTLED, THROTTLED_S, is_throttled, pause_s
 from shared.partner_center.reply import Reply
+from shared.partner_center.retry import FIRST_DELAY_S
 
 CLOSED_AT_MOST_S = 120.0
 SPREAD_S = 1.0
+PROBE_LIMIT_S = 2.0  # after which another probe may go
 
 
 class Admission:
-    """One request that the gate let through. The sender puts its *reply* here."""
+    """One request that the gate let through. The sender puts its *reply* here. *probe* is set for a probe."""
 
-    def __init__(self, *, is_probe: bool) -> None:
-        self.is_probe = is_probe
+    def __init__(self, probe: asyncio.Event | None) -> None:
+        self.probe = probe
         self.reply: Reply | None = None
 
 
@@ -36,7 +39,9 @@ class Gate:
     def __init__(self) -> None:
         self._is_shut = False
         self._opens_at = 0.0
-        self._probe_done: asyncio.Event | None = None  # exists while a probe is in flight
+        self._closings = 0  # without an answer other than 429 between them
+        self._probe: asyncio.Event | None = None  # of the newest probe in flight; set when that has ended
+        self._probe_due_at = 0.0  # when another probe may go
 
     @asynccontextmanager
     async def admit(self, remaining_s: float) -> AsyncIterator[Admission]:
@@ -44,46 +49,56 @@ class Gate:
 
         Raises Throttled, with the time left, if the gate stays closed for longer.
         """
-        admission = Admission(is_probe=await self._wait(time.monotonic() + remaining_s))
+        admission = Admission(await self._wait(time.monotonic() + remaining_s))
         try:
             yield admission
         finally:
             self._finish(admission)
 
-    async def _wait(self, deadline: float) -> bool:
-        """Wait until a request may be sent and return whether it is the probe."""
+    async def _wait(self, deadline: float) -> asyncio.Event | None:
+        """Wait until a request may be sent. Return its probe's event, None if the request is no probe."""
         while self._is_shut:
             now = time.monotonic()
             if now < self._opens_at:
                 if self._opens_at > deadline:
                     raise _throttled(self._opens_at - now)
                 await asyncio.sleep(self._opens_at - now)
-            elif self._probe_done is None:
-                self._probe_done = asyncio.Event()
-                return True
+            elif self._probe is None or now >= self._probe_due_at:
+                # A probe that hangs must not keep the gate shut for all: the next request takes its place.
+                self._probe = asyncio.Event()
+                self._probe_due_at = now + PROBE_LIMIT_S
+                return self._probe
+            elif now >= deadline:
+                raise _throttled(SPREAD_S)
             else:
-                try:
-                    async with asyncio.timeout(deadline - now):
-                        await self._probe_done.wait()
-                except TimeoutError:
-                    raise _throttled(SPREAD_S) from None
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(min(deadline, self._probe_due_at) - now):
+                        await self._probe.wait()
                 if not self._is_shut:
                     spread_s = min(SPREAD_S, (deadline - time.monotonic()) / 2)
                     # Spreads requests over time. Guessing it helps no attacker.
                     await asyncio.sleep(random.random() * max(0.0, spread_s))  # noqa: S311
-        return False
+        return None
 
     def _finish(self, admission: Admission) -> None:
         reply = admission.reply
-        if reply and reply.status == 429:
-            closed_s = THROTTLED_S if reply.retry_after_s is None else reply.retry_after_s
-            self._opens_at = max(self._opens_at, time.monotonic() + min(closed_s, CLOSED_AT_MOST_S))
+        is_newest_probe = admission.probe is not None and admission.probe is self._probe
+        if reply and is_throttled(reply):
+            asked_s = pause_s(reply)
+            closed_s = min(THROTTLED_S if asked_s is None else asked_s, CLOSED_AT_MOST_S)
+            # "0", or a date in the past: Partner Center's clock and ours differ, or it does not know.
+            shortest_s = FIRST_DELAY_S * 2.0 ** min(self._closings, 5) * (1 + random.random())  # noqa: S311
+            closed_s = max(closed_s, shortest_s) if closed_s < FIRST_DELAY_S else closed_s
+            self._opens_at = max(self._opens_at, time.monotonic() + closed_s)
             self._is_shut = True
-        elif reply and admission.is_probe:
+            self._closings += 1
+        elif reply and is_newest_probe:
             self._is_shut = False
-        if admission.is_probe and self._probe_done:
-            self._probe_done.set()
-            self._probe_done = None
+            self._closings = 0
+        if admission.probe:
+            admission.probe.set()
+        if is_newest_probe:
+            self._probe = None
 
 
 def _throttled(left_s: float) -> Throttled:
