@@ -50,6 +50,7 @@ class OrderClient:
         self._tokens = tokens
         self._gate = gate
         self._url = order_url(target.api_root, target.request.customer_tenant_id, target.request.order_id)
+        self._has_failed = False  # a connection of this call did: no other kept one is tried
 
     async def read_order(self, request_id: str) -> Order:
         """Return the order as it is now. Raises CancelError if it cannot be read."""
@@ -162,10 +163,14 @@ class OrderClient:
                     # Applies to TCP and to TLS separately. Must end before our own time limit: httpcore leaks
                     # a connection that is cancelled during its handshake.
                     connect_timeout_s=min(CONNECT_TIMEOUT_S, remaining_s / 2),
+                    is_fresh=self._has_failed,
                 ) as response:
                     reply = Reply(response.status_code, b"", _retry_after_s(response.headers.get("retry-after")))
-                    reply = Reply(reply.status, await _read(response), reply.retry_after_s)
+                    # A proxy's error page may echo our headers. The token goes no further than here.
+                    answer_body = (await _read(response)).replace(bearer.encode(), b"-")
+                    reply = Reply(reply.status, answer_body, reply.retry_after_s)
         except (httpx.RequestError, TimeoutError, zlib.error):
+            self._has_failed = True
             # The body broke off. Keep the reply only if its status alone decides: a 2xx to our PATCH, or a
             # 429. For everything else the code in the body is needed, so count it as no answer.
             reply = reply if reply and ((is_sent and reply.is_success) or reply.status == 429) else None

@@ -9,6 +9,8 @@ Source: httpx 0.28.1 (python-httpx.org: "Transports", "Extensions"), httpcore 1.
 github.com/encode/httpx/issues/3215.
 """
 
+import socket
+import time
 from collections import defaultdict, deque
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -19,6 +21,7 @@ from urllib.parse import urlsplit
 import httpcore
 import httpx
 
+from shared.partner_center.names import HostNames, ResolvingBackend
 from shared.tls import tls_context
 
 KEEPALIVE_S = 120.0  # tickets come minutes apart; Azure drops an idle outbound flow after 4
@@ -30,14 +33,31 @@ _parsed = lru_cache(httpx.URL)
 _leftovers = attrgetter("_connection._h11_state.trailing_data", "_connection._network_stream._stream._read_bio.pending")
 _NOTHING = ((b"", False), 0)
 
+_ID_HEADERS = ("MS-RequestId", "MS-CorrelationId")
+
+# A middlebox that has dropped a flow swallows what is sent on it. With this the system gives the connection up when
+# bytes are not acknowledged for 3 s, instead of leaving a PATCH waiting until the deadline. A server that
+# acknowledges and is slow is waited for.
+UNACKNOWLEDGED_MS = 3000
+_SOCKET_OPTIONS = (
+    [(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)] if hasattr(socket, "TCP_USER_TIMEOUT") else []
+)
+
 
 class _SingleConnection(httpx.AsyncHTTPTransport):
     """httpx's transport over one connection to the origin of *url*. Its first request opens the connection."""
 
-    def __init__(self, url: httpx.URL, keepalive_s: float) -> None:
-        self.connection = httpcore.AsyncHTTPConnection(httpcore.URL(str(url)).origin, tls_context(), keepalive_s)
+    def __init__(self, url: httpx.URL, keepalive_s: float, backend: httpcore.AsyncNetworkBackend) -> None:
+        self.connection = httpcore.AsyncHTTPConnection(
+            httpcore.URL(str(url)).origin,
+            tls_context(),
+            keepalive_s,
+            network_backend=backend,
+            socket_options=_SOCKET_OPTIONS,
+        )
         # A connection has all the methods that the transport calls on its pool.
         self._pool = self.connection  # type: ignore[assignment]
+        self.idle_since = 0.0  # monotonic; 0 while it has not answered
 
 
 class Connections:
@@ -46,11 +66,15 @@ class Connections:
     def __init__(self, keepalive_s: float = KEEPALIVE_S) -> None:
         self._keepalive_s = keepalive_s
         self._idle: defaultdict[str, deque[_SingleConnection]] = defaultdict(deque)
+        self._host_names = HostNames()
+        self._backend = ResolvingBackend(self._host_names)
+        self._own_ids: set[str] = set()  # origins that put ids of their own into answers
 
     async def aclose(self) -> None:
         for idle in self._idle.values():
             while idle:
                 await idle.pop().aclose()
+        self._host_names.close()
 
     @asynccontextmanager
     async def stream(
@@ -61,32 +85,62 @@ class Connections:
         headers: Mapping[str, str],
         content: AsyncIterable[bytes] | None,
         connect_timeout_s: float,
+        is_fresh: bool = False,
     ) -> AsyncIterator[httpx.Response]:
         """Send one request and yield its response, whose body is read from `response.stream`.
 
         *url* has an escaped path and no query. *content* is asked for its first piece after the connection is
         open and the headers have left. *connect_timeout_s* applies to TCP and to TLS separately; there is no
-        other time limit here. Raises httpx.TransportError.
+        other time limit here. *is_fresh* opens a new connection. If a connection fails, the idle connections of its
+        origin that have not answered since are closed: what ended one has often ended all. Raises httpx.TransportError.
         """
         parts = urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}"
         # The path is handed to httpcore as it is. Parsing and writing it again in httpx takes longer than the rest.
         extensions = {"timeout": {"connect": connect_timeout_s}, "target": parts.path.encode()}
         request = httpx.Request(method, _parsed(origin), headers=headers, content=content, extensions=extensions)
-        transport = await self._take(origin) or _SingleConnection(request.url, self._keepalive_s)
+        reused = None if is_fresh else await self._take(origin)
+        transport = reused or _SingleConnection(request.url, self._keepalive_s, self._backend)
+        started_at = time.monotonic()
         is_reusable = False
         try:
             response = await transport.handle_async_request(request)
+            self._check_ids(origin, request, response, is_reused=reused is not None)
             try:
                 yield response
             finally:
                 await response.aclose()
             is_reusable = transport.connection.is_available() and _leftovers(transport.connection) == _NOTHING
+        except httpx.TransportError:
+            await self._drop_idle(origin, started_at)
+            raise
         finally:
             if is_reusable:
+                transport.idle_since = time.monotonic()
                 self._idle[origin].append(transport)
             else:
                 await transport.aclose()
+
+    def _check_ids(self, origin: str, request: httpx.Request, response: httpx.Response, *, is_reused: bool) -> None:
+        """Raise RemoteProtocolError for an answer to another request, by the ids that Partner Center echoes.
+
+        On a new connection there was no other request. A gateway is there that makes ids of its own, so the ids
+        of this origin prove nothing.
+        """
+        ids = [(request.headers[name], response.headers.get(name)) for name in _ID_HEADERS if name in request.headers]
+        if not ids or not all(answered and answered.lower() != sent.lower() for sent, answered in ids):
+            return
+        if not is_reused:
+            self._own_ids.add(origin)
+        elif origin not in self._own_ids:
+            raise httpx.RemoteProtocolError("the answer has the ids of another request", request=request)
+
+    async def _drop_idle(self, origin: str, started_at: float) -> None:
+        """Close the idle connections to *origin* that have not answered since *started_at*."""
+        idle = self._idle[origin]
+        for connection in [connection for connection in idle if connection.idle_since < started_at]:
+            idle.remove(connection)
+            await connection.aclose()
 
     async def _take(self, origin: str) -> _SingleConnection | None:
         """Return the most recently used idle connection. Close those that are too old or closed by the other end."""
