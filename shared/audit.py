@@ -18,6 +18,8 @@ from shared.errors import CancelError
 from shared.rfc3339 import rfc3339
 
 ID_SHOWN = 200  # characters of an id that a caller sends along
+TEXT_BYTES = 6_000  # of a text in JSON, where a character outside ASCII takes 6 or 12
+LINES_SHOWN = 300  # so that a record stays below 16 kB: Application Insights cuts it at 32,768 characters
 
 # Headers in which ticketing systems and flows name one delivery, in order of preference.
 DELIVERY_HEADERS = (
@@ -67,12 +69,13 @@ def _write(event: str, call: Call, end: CancelResult | CancelError | None) -> No
         "account": target and target.account,
         "customerTenantId": request and request.customer_tenant_id,
         "orderId": request and request.order_id,
-        "lineItems": None if lines is None else [line.line_item_number for line in lines],
+        "lineItems": None if lines is None else [line.line_item_number for line in lines[:LINES_SHOWN]],
+        "lineItemsLeftOut": max(0, len(lines or ()) - LINES_SHOWN),
         "dryRun": target and target.dry_run,
-        "ticketId": request and request.ticket_id,
-        "reason": request and request.reason,
-        "deliveryId": delivery and delivery[:ID_SHOWN],
-        "idempotencyKey": key and key[:ID_SHOWN],
+        "ticketId": request and _cut(request.ticket_id),
+        "reason": request and _cut(request.reason),
+        "deliveryId": delivery and _cut(delivery[:ID_SHOWN]),
+        "idempotencyKey": key and _cut(key[:ID_SHOWN]),
         "status": error.status if error else 200 if end else None,
         "outcome": end.outcome if isinstance(end, CancelResult) else None,
         "code": error.code if error else None,
@@ -85,6 +88,14 @@ def _write(event: str, call: Call, end: CancelResult | CancelError | None) -> No
         "correlationId": call.correlation_id,
     }
     _log(record)
+
+
+def _cut(text: str | None) -> str | None:
+    """Return *text*, cut and marked with "…" if its JSON is longer than TEXT_BYTES."""
+    if text is None or len(json.dumps(text)) <= TEXT_BYTES:
+        return text
+    kept = text[: TEXT_BYTES // 12]
+    return f"{kept}…"
 
 
 def _log(record: dict[str, Any]) -> None:

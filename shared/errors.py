@@ -69,6 +69,7 @@ class CancelError(Exception):
         self.errors = errors
         self.partner_center = partner_center
         self.retryable = self.status in RETRYABLE_STATUSES
+        self.asked_pause_s = retry_after_s
         wanted_s = RETRY_AFTER_DEFAULT_S if retry_after_s is None else retry_after_s
         # Whole seconds from 1 to 59; None if a repeat does not help.
         self.retry_after_s = max(1, math.ceil(min(wanted_s, RETRY_AFTER_MAX_S))) if self.retryable else None
@@ -128,10 +129,15 @@ class OutcomeUnknown(CancelError):
     codes: ClassVar = {"outcome_unknown": 503}
 
 
-def credentials_unavailable(service: str) -> Unavailable:
-    """Return the error for a *service* (Key Vault, Entra ID, the managed identity) that gave no usable answer."""
+def credentials_unavailable(service: str, retry_after_s: float | None = None) -> Unavailable:
+    """Return the error for a *service* (Key Vault, Entra ID, the managed identity) that gave no usable answer.
+
+    *retry_after_s* is the pause that the service asked for, None if it did not.
+    """
     return Unavailable(
-        "credentials_unavailable", f"{service} gave no usable answer in time. Nothing was changed; ask again."
+        "credentials_unavailable",
+        f"{service} gave no usable answer in time. Nothing was changed; send the request again.",
+        retry_after_s=retry_after_s,
     )
 
 

@@ -14,21 +14,23 @@ import binascii
 import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from shared.credentials.azure_sdk import (
+    CALL_LIMIT_S,
     CONNECT_TIMEOUT_S,
     READ_TIMEOUT_S,
-    LastStatus,
+    LastAnswer,
+    identity_refused,
     open_identity,
     sdk_options,
     without_gc,
 )
-from shared.credentials.key_vault import Secret
+from shared.credentials.key_vault import REFRESH_TOKEN_LIFE, Secret
 from shared.errors import BadGateway, CancelError, OurFault, credentials_unavailable
 from shared.settings import Account, Settings
 from shared.tls import open_session
@@ -59,12 +61,16 @@ TRANSIENT_CODES = frozenset(
 TRANSIENT_ERROR = "temporarily_unavailable"
 
 _CONSENT = "The operator must consent again, with MFA (python -m infra.consent)."
+_CURE = ". The operator must correct the app registration, or its secret in Key Vault."
+_TENANT = "The operator must correct tenantId, cloud or authority of the account."
 _REASONS = {
     "7000215": "the client secret is wrong",
     "7000222": "the client secret has expired",
     "700016": "the app is not known in this tenant",
     "7000112": "the app is disabled",
-    "90002": "the tenant is not known",
+    "90002": f"the tenant in tenantId is not known in this cloud. {_TENANT}",
+    "900023": f"tenantId is not a tenant. {_TENANT}",
+    "90038": f"the tenant in tenantId is in another cloud. {_TENANT}",
     "53003": "Conditional Access blocked the sign-in",
     "700027": "the certificate is not registered for the app, or has expired",
     "700023": "the assertion's audience is wrong",
@@ -111,19 +117,19 @@ def request_token(settings: Settings, name: str, secrets: Mapping[str, Secret]) 
     Unavailable if it gave no usable answer. Blocks: call it in a thread.
     """
     account = settings.accounts[name]
-    last_status = LastStatus()
+    last_answer = LastAnswer()
     if "refreshToken" in secrets:
-        return _by_refresh_token(name, account, secrets, last_status)
+        return _by_refresh_token(name, account, secrets, last_answer)
     # A new credential each time: MSAL returns its cached token until 5 minutes before the token expires.
-    with _app_credential(settings, name, secrets, last_status) as credential:
+    with _app_credential(settings, name, secrets, last_answer) as credential:
         try:
             token = credential.get_token(f"{account.endpoints.audience}/.default")
         except Exception as error:  # noqa: BLE001  (a broken answer makes the SDK raise exceptions of any kind)
-            raise _refusal(name, last_status, str(error)) from None
+            raise _refusal(name, last_answer, str(error)) from None
     return Grant(token.token, token.expires_on - time.time())
 
 
-def _app_credential(settings: Settings, name: str, secrets: Mapping[str, Secret], last_status: LastStatus) -> Any:  # noqa: ANN401  (three kinds)
+def _app_credential(settings: Settings, name: str, secrets: Mapping[str, Secret], last_answer: LastAnswer) -> Any:  # noqa: ANN401  (three kinds)
     with without_gc():
         from azure.identity import (  # noqa: PLC0415
             CertificateCredential,
@@ -132,7 +138,7 @@ def _app_credential(settings: Settings, name: str, secrets: Mapping[str, Secret]
         )
 
     account = settings.accounts[name]
-    options = sdk_options(last_status) | {"authority": account.endpoints.authority, "disable_instance_discovery": True}
+    options = sdk_options(last_answer) | {"authority": account.endpoints.authority, "disable_instance_discovery": True}
     ids = (account.tenant_id, account.client_id)
     if account.managed_identity:
         assertion = _assertion(settings, name)
@@ -174,34 +180,45 @@ def certificate_end(text: str) -> datetime | None:
     return found.not_valid_after_utc if found else None
 
 
+def earliest_end(secrets: Mapping[str, Secret]) -> datetime | None:
+    """Return when the first of an account's *secrets*, by the member that names them, ends; None if nothing is known."""
+    ends = [secret.expires_at for secret in secrets.values()]
+    if certificate := secrets.get("certificate"):
+        ends.append(certificate_end(certificate.value))
+    if (token := secrets.get("refreshToken")) and token.updated_at:
+        with suppress(OverflowError):
+            ends.append(token.updated_at + REFRESH_TOKEN_LIFE)
+    return min((end for end in ends if end), default=None)
+
+
 def _assertion(settings: Settings, name: str) -> str:
     """Return the managed identity's token that is used in place of a secret of account *name*."""
     audience = settings.accounts[name].endpoints.exchange_audience
-    last_status = LastStatus()
+    last_answer = LastAnswer()
     try:
-        with open_identity(settings, last_status) as identity:
+        with open_identity(settings, last_answer) as identity:
             return identity.get_token(f"{audience}/.default").token
     except Exception:  # noqa: BLE001  (a broken answer makes the SDK raise exceptions of any kind)
-        if not last_status.is_refusal:
-            raise credentials_unavailable("The managed identity") from None
-    raise OurFault(
-        "misconfigured",
-        f"The function's managed identity, which account {name} uses in place of a secret, gives no token for"
-        " Entra ID. The operator must check that the identity exists and that AZURE_CLIENT_ID is its client id.",
-    )
+        if not last_answer.is_refusal:
+            raise credentials_unavailable("The managed identity", last_answer.retry_after_s) from None
+    raise identity_refused(f"in place of the secret of account {name}")
 
 
 @contextmanager
 def open_app(
-    account: Account, client_secret: str, last_status: LastStatus
+    account: Account, client_secret: str, last_answer: LastAnswer
 ) -> Iterator["msal.ConfidentialClientApplication"]:
     """Open the app of *account* in msal, which alone can get tokens for a user."""
     with without_gc():
         import msal  # noqa: PLC0415
 
-    with open_session() as session:
+    with open_session(CALL_LIMIT_S) as session:
         session.request = partial(session.request, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S))  # type: ignore[method-assign]
-        session.hooks["response"].append(lambda response, *_, **__: last_status.note(response.status_code))
+        session.hooks["response"].append(
+            lambda response, *_, **__: last_answer.note(
+                response.status_code, response.text, response.headers.get("Retry-After")
+            )
+        )
         yield msal.ConfidentialClientApplication(
             account.client_id,
             client_credential=client_secret,
@@ -211,25 +228,27 @@ def open_app(
         )
 
 
-def _by_refresh_token(name: str, account: Account, secrets: Mapping[str, Secret], last_status: LastStatus) -> Grant:
-    last_status.note(None)
+def _by_refresh_token(name: str, account: Account, secrets: Mapping[str, Secret], last_answer: LastAnswer) -> Grant:
+    last_answer.note(None)
     try:
-        with open_app(account, secrets["clientSecret"].value, last_status) as app:
+        with open_app(account, secrets["clientSecret"].value, last_answer) as app:
             scopes = [f"{account.endpoints.audience}/.default"]
             answer: dict[str, Any] = app.acquire_token_by_refresh_token(secrets["refreshToken"].value, scopes)
     except Exception as error:  # noqa: BLE001  (a broken answer makes msal raise exceptions of any kind)
-        raise _refusal(name, last_status, str(error)) from None
+        raise _refusal(name, last_answer, str(error)) from None
     if "access_token" not in answer:
-        raise _refusal(name, last_status, str(answer.get("error_description") or ""))
+        raise _refusal(name, last_answer, str(answer.get("error_description") or ""))
     return Grant(answer["access_token"], float(answer.get("expires_in", 0)), answer.get("refresh_token"))
 
 
-def _refusal(name: str, last_status: LastStatus, message: str) -> CancelError:
-    number = found[1] if (found := re.search(r"AADSTS(\d+)", message)) else ""
-    if not last_status.is_refusal or number in TRANSIENT_CODES:
-        return credentials_unavailable("Entra ID")
+def _refusal(name: str, last_answer: LastAnswer, message: str) -> CancelError:
+    # msal's exceptions in discovery do not hold Entra ID's answer, and azure-identity's not its `error`.
+    number = found[1] if (found := re.search(r"AADSTS(\d+)", f"{message} {last_answer.text}")) else ""
+    is_transient = number in TRANSIENT_CODES or TRANSIENT_ERROR in f"{message} {last_answer.text}"
+    if not last_answer.is_refusal or is_transient:
+        return credentials_unavailable("Entra ID", last_answer.retry_after_s)
     reason = _REASONS.get(number, "its credential was not accepted")
-    cure = "" if _CONSENT in reason else ". The operator must correct the app registration, or its secret in Key Vault."
+    cure = "" if "The operator must" in reason else _CURE
     return BadGateway(
         "credentials_rejected",
         f"Entra ID refused the app of account {name}{number and f' (AADSTS{number})'}: {reason}{cure}",

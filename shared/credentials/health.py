@@ -11,8 +11,6 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from shared import audit
-from shared.credentials.entra import certificate_end
-from shared.credentials.key_vault import REFRESH_TOKEN_LIFE, Secret
 from shared.credentials.tokens import Credentials
 from shared.errors import CancelError
 from shared.rfc3339 import rfc3339
@@ -66,7 +64,7 @@ async def _try(settings: Settings, credentials: Credentials, name: str) -> Accou
             await credentials.bearer(name, settings.deadline_s)
         except CancelError as failed:
             error = failed
-        expires_at = await asyncio.to_thread(_earliest_end, credentials.secrets(name))
+        expires_at = await credentials.expires_at(name)
     return AccountHealth(
         healthy=error is None,
         mode=account.mode,
@@ -75,12 +73,3 @@ async def _try(settings: Settings, credentials: Credentials, name: str) -> Accou
         code=error and error.code,
         detail=error and error.detail,
     )
-
-
-def _earliest_end(secrets: dict[str, Secret]) -> datetime | None:
-    ends = [secret.expires_at for secret in secrets.values()]
-    if certificate := secrets.get("certificate"):
-        ends.append(certificate_end(certificate.value))
-    if (token := secrets.get("refreshToken")) and token.updated_at:
-        ends.append(token.updated_at + REFRESH_TOKEN_LIFE)
-    return min((end for end in ends if end), default=None)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.credentials.azure_sdk import LastStatus, open_identity, sdk_options, without_gc
+from shared.credentials.azure_sdk import LastAnswer, identity_refused, open_identity, sdk_options, without_gc
 from shared.errors import OurFault, credentials_unavailable
 from shared.settings import Settings
 
@@ -42,10 +42,10 @@ def read_secrets(settings: Settings, account: str) -> dict[str, Secret]:
     names = settings.accounts[account].secrets
     if not names:
         return {}
-    last_status = LastStatus()
-    with open_vault(settings, last_status) as client:
+    last_answer = LastAnswer()
+    with open_vault(settings, last_answer) as client:
         return {
-            member: _read(client, last_status, name, f"account {account} names in {member}")
+            member: _read(client, last_answer, name, f"account {account} names in {member}")
             for member, name in names.items()
         }
 
@@ -55,9 +55,9 @@ def read_secret(settings: Settings, name: str, named_by: str) -> Secret:
 
     *named_by* tells the operator which setting names it, such as "account default names in clientSecret".
     """
-    last_status = LastStatus()
-    with open_vault(settings, last_status) as client:
-        return _read(client, last_status, name, named_by)
+    last_answer = LastAnswer()
+    with open_vault(settings, last_answer) as client:
+        return _read(client, last_answer, name, named_by)
 
 
 def renew_secret(settings: Settings, exchanged: Secret, value: str) -> Secret | None:
@@ -86,26 +86,29 @@ def renew_secret(settings: Settings, exchanged: Secret, value: str) -> Secret | 
 
 
 @contextmanager
-def open_vault(settings: Settings, last_status: LastStatus | None = None) -> Iterator["SecretClient"]:
+def open_vault(settings: Settings, last_answer: LastAnswer | None = None) -> Iterator["SecretClient"]:
     """Open the vault with the function's identity, or with a developer's own."""
     with without_gc():
         from azure.keyvault.secrets import SecretClient  # noqa: PLC0415
 
-    last_status = last_status or LastStatus()
+    last_answer = last_answer or LastAnswer()
     with (
-        open_identity(settings, last_status) as identity,  # closing the client does not close it
-        SecretClient(settings.key_vault_url, identity, **sdk_options(last_status)) as client,
+        open_identity(settings, last_answer) as identity,  # closing the client does not close it
+        SecretClient(settings.key_vault_url, identity, **sdk_options(last_answer)) as client,
     ):
         yield client
 
 
-def _read(client: "SecretClient", last_status: LastStatus, name: str, named_by: str) -> Secret:
+def _read(client: "SecretClient", last_answer: LastAnswer, name: str, named_by: str) -> Secret:
     try:
         secret = _secret(name, client.get_secret(name))
     except Exception:  # noqa: BLE001  (a broken answer makes the SDK raise exceptions of any kind)
-        if not last_status.is_refusal:
-            raise credentials_unavailable("Key Vault or the managed identity") from None
-        raise _unreadable(named_by) from None
+        if not last_answer.is_refusal:
+            pause_s = last_answer.retry_after_s
+            raise credentials_unavailable("Key Vault or the managed identity", pause_s) from None
+        if not last_answer.is_from(client.vault_url):
+            raise identity_refused("to read Key Vault") from None
+        raise _unreadable(named_by, is_firewall="ForbiddenByFirewall" in last_answer.text) from None
     if not secret.value:
         raise _unreadable(named_by)
     return secret
@@ -115,12 +118,23 @@ def _secret(name: str, found: "KeyVaultSecret") -> Secret:
     # The name is kept as the settings have it: Key Vault takes a name in any case and may answer in another case.
     # The value is stripped: a secret that was piped into Key Vault often ends with a line break, and no valid one does.
     value = (found.value or "").strip()
-    return Secret(name, value, found.properties.updated_on, found.properties.expires_on)
+    return Secret(name, value, _date(found, "updated_on"), _date(found, "expires_on"))
 
 
-def _unreadable(named_by: str) -> OurFault:
-    return OurFault(
-        "misconfigured",
-        f"The secret that {named_by} could not be read from Key Vault. The operator must check that it exists, is"
-        " enabled and not empty, and that the function's identity has the role Key Vault Secrets User.",
+def _date(found: "KeyVaultSecret", member: str) -> datetime | None:
+    try:
+        date: datetime | None = getattr(found.properties, member)
+    except (OverflowError, ValueError, OSError):  # seconds that are no date of Python's
+        return None
+    return date
+
+
+def _unreadable(named_by: str, *, is_firewall: bool = False) -> OurFault:
+    cause = (
+        "the vault's firewall does not let the function in. The operator must add the function's address to"
+        " VAULT_IP_RANGES, or connect both by the private network (PRIVATE_NETWORK)."
+        if is_firewall
+        else "the operator must check that it exists, is enabled and not empty, and that the function's identity has"
+        " the role Key Vault Secrets User."
     )
+    return OurFault("misconfigured", f"The secret that {named_by} could not be read from Key Vault: {cause}")

@@ -7,22 +7,28 @@ calls go on while Key Vault and Entra ID are down, as long as a valid token is c
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
+from itertools import count
 
 from shared import audit
-from shared.credentials.entra import Grant, request_token
+from shared.credentials.entra import Grant, earliest_end, request_token
 from shared.credentials.key_vault import Secret, read_secrets, renew_secret
-from shared.errors import BadGateway, CancelError, credentials_unavailable
+from shared.errors import BadGateway, CancelError, OurFault, Unavailable, credentials_unavailable
 from shared.settings import Settings
 
 FLIGHT_LIMIT_S = 8.0
 RENEW_AT = 0.8  # of a token's life
 RENEW_AGAIN_S = 10.0  # after a renewal that failed while the old token still serves
 REJECTION_KEPT_S = 30.0
-THREADS = 32  # a flight that hangs keeps its thread until the SDKs' own timeouts end
+THREADS_EACH = 4  # of an account; a flight that hangs keeps its thread until the SDKs' own limits end it
+MAX_ATTEMPTS = 4  # of a flight
+FIRST_PAUSE_S = 0.25
 
 log = logging.getLogger("cancel_order")
 
@@ -48,12 +54,13 @@ class Credentials:
         self._no_refetch_until: dict[str, float] = {}
         self._secrets: dict[str, tuple[float, Secret]] = {}  # by name, each with the time until which it is fresh
         self._writes: set[asyncio.Future[None]] = set()
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="credentials")
+        self._threads: dict[str, ThreadPoolExecutor] = {}
 
     def close(self) -> None:
         for flight in self._flights.values():
             flight.cancel()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in self._threads.values():
+            threads.shutdown(wait=False, cancel_futures=True)
 
     async def bearer(self, account: str, timeout_s: float) -> str:
         """Return a token for *account*, waiting at most *timeout_s*.
@@ -75,10 +82,11 @@ class Credentials:
             raise error.with_traceback(None)  # many calls raise the error of one flight
         return flight.result().bearer
 
-    def secrets(self, account: str) -> dict[str, Secret]:
-        """Return the cached secrets of *account* by the member that names them, even if they are old."""
+    async def expires_at(self, account: str) -> datetime | None:
+        """Return the earliest known end of what is cached of *account*'s credential, None if none is known."""
         names = self._settings.accounts[account].secrets
-        return {member: cached[1] for member, name in names.items() if (cached := self._secrets.get(name))}
+        secrets = {member: cached[1] for member, name in names.items() if (cached := self._secrets.get(name))}
+        return await self._in_thread(account, earliest_end, secrets)
 
     def reject_token(self, account: str, bearer: str, *, was_renewed: bool) -> None:
         """Forget *bearer*, which Partner Center refused, and the secrets that it was fetched with.
@@ -115,24 +123,46 @@ class Credentials:
         until, rejection = self._rejections.get(account, (0.0, None))
         if rejection and self._clock() < until:
             raise rejection.with_traceback(None)
-        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(FLIGHT_LIMIT_S):
-                grant, secrets = await loop.run_in_executor(self._threads, self._grant, account)
-        except TimeoutError:
-            raise credentials_unavailable("Key Vault and Entra ID") from None
-        except BadGateway as error:
-            # Remember the rejection: callers retry, and Entra ID locks out an app that fails too often.
+            grant, secrets = await self._grant_with_repeats(account)
+        except (BadGateway, OurFault) as error:
+            # Remember the refusal: callers retry, and Entra ID locks out an app that fails too often.
             self._rejections[account] = (self._clock() + REJECTION_KEPT_S, error)
             raise
         if grant.refresh_token:
             # In the background: the call must not wait for the write, nor fail with it.
-            exchanged = secrets["refreshToken"]
-            write = loop.run_in_executor(self._threads, self._write_back, account, exchanged, grant.refresh_token)
+            write = self._in_thread(account, self._write_back, account, secrets["refreshToken"], grant.refresh_token)
             self._writes.add(write)
             write.add_done_callback(self._writes.discard)
         now = self._clock()
         return _CachedToken(grant.bearer, now + RENEW_AT * grant.life_s, now + grant.life_s)
+
+    async def _grant_with_repeats(self, account: str) -> tuple[Grant, dict[str, Secret]]:
+        """Fetch a token. Repeat what may work in a moment, within FLIGHT_LIMIT_S."""
+        ends_at = self._clock() + FLIGHT_LIMIT_S
+        for attempt in count(1):
+            try:
+                async with asyncio.timeout(ends_at - self._clock()):
+                    return await self._in_thread(account, self._grant, account)
+            except TimeoutError:
+                break
+            except Unavailable as error:
+                # Jitter spreads the repeats of many instances. Guessing it helps no attacker.
+                pause_s = FIRST_PAUSE_S * 2.0 ** (attempt - 1) * (1 + random.random()) / 2  # noqa: S311
+                pause_s = max(pause_s, error.asked_pause_s or 0.0)
+                if attempt == MAX_ATTEMPTS or self._clock() + pause_s >= ends_at:
+                    raise
+            await asyncio.sleep(pause_s)
+        raise credentials_unavailable("Key Vault and Entra ID")
+
+    def _in_thread[**P, R](
+        self, account: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Future[R]:
+        """Run *function* in one of the account's own threads, so that one account's trouble cannot take all threads."""
+        if account not in self._threads:
+            self._threads[account] = ThreadPoolExecutor(THREADS_EACH, thread_name_prefix=f"credentials-{account}")
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._threads[account], partial(function, *args, **kwargs))
 
     def _grant(self, account: str) -> tuple[Grant, dict[str, Secret]]:
         """Fetch a token. Return it with the secrets that were used, by the member that names them.
