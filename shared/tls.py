@@ -37,7 +37,7 @@ def tls_context() -> ssl.SSLContext:
 
 
 def open_session(limit_s: float) -> "requests.Session":
-    """Return a session that trusts the authorities of `tls_context`, repeats nothing and ends a request after *limit_s*.
+    """Return a session that trusts the authorities of `tls_context`, and ends each request after *limit_s* seconds.
 
     The timeouts of `requests` are for each read. A server that sends a byte now and then would hold its thread
     for hours, so a timer ends the connection.

@@ -181,7 +181,7 @@ def certificate_end(text: str) -> datetime | None:
 
 
 def earliest_end(secrets: Mapping[str, Secret]) -> datetime | None:
-    """Return when the first of an account's *secrets*, by the member that names them, ends; None if nothing is known."""
+    """Return when the first of an account's *secrets* ends, None if nothing is known. They are by member."""
     ends = [secret.expires_at for secret in secrets.values()]
     if certificate := secrets.get("certificate"):
         ends.append(certificate_end(certificate.value))
