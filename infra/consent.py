@@ -24,7 +24,7 @@ import requests
 from azure.core.exceptions import AzureError
 from msal.exceptions import MsalError
 
-from shared.credentials.azure_sdk import LastStatus
+from shared.credentials.azure_sdk import LastAnswer
 from shared.credentials.entra import open_app
 from shared.credentials.key_vault import REFRESH_TOKEN_LIFE, open_vault, read_secret
 from shared.errors import CancelError
@@ -90,7 +90,7 @@ def consent(settings: Settings, name: str, *, port: int, browse: bool) -> dateti
 
 
 def _sign_in(account: Account, client_secret: str, *, port: int, browse: bool) -> dict[str, Any]:
-    with open_app(account, client_secret, LastStatus()) as app, HTTPServer(("127.0.0.1", port), _Return) as server:
+    with open_app(account, client_secret, LastAnswer()) as app, HTTPServer(("127.0.0.1", port), _Return) as server:
         flow: dict[str, Any] = app.initiate_auth_code_flow(
             [f"{account.endpoints.audience}/user_impersonation"],
             redirect_uri=f"http://localhost:{server.server_port}",

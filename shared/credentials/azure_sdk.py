@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from shared.credentials.session import open_session
 from shared.errors import OurFault
 from shared.settings import Settings
-from shared.tls import open_session
 
 if TYPE_CHECKING:
     from azure.core.pipeline import PipelineResponse

@@ -31,9 +31,9 @@ from shared.credentials.azure_sdk import (
     without_gc,
 )
 from shared.credentials.key_vault import REFRESH_TOKEN_LIFE, Secret
+from shared.credentials.session import open_session
 from shared.errors import BadGateway, CancelError, OurFault, credentials_unavailable
 from shared.settings import Account, Settings
-from shared.tls import open_session
 
 if TYPE_CHECKING:
     import msal

@@ -8,7 +8,7 @@ Source: Partner Center's "error-codes" page; error bodies as users reported them
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -56,23 +56,13 @@ def read_error(body: bytes) -> PartnerCenterError:
     if isinstance(parsed, str):
         code = found[1] if (found := _CODE_IN_TEXT.search(parsed)) else None
         return PartnerCenterError(code, _clean(parsed, DESCRIPTION_SHOWN))
-    return PartnerCenterError(
-        code=_clean(_first_member(parsed, _CODE_NAMES), CODE_SHOWN),
-        description=_clean(_first_member(parsed, _TEXT_NAMES), DESCRIPTION_SHOWN),
-    )
-
-
-def _first_member(parsed: object, names: Sequence[str]) -> str | None:
-    """Return the first text or number under one of *names*: the earlier name, then the outer object, wins."""
     objects = list(_objects(parsed))
-    for name in names:
-        for members in objects:
-            value = members.get(name)
-            if isinstance(value, int) and not isinstance(value, bool):
-                return _digits(value)
-            if text := to_text(value):
-                return text
-    return None
+    codes = (members[name] for name in _CODE_NAMES for members in objects if name in members)
+    texts = (members[name] for name in _TEXT_NAMES for members in objects if name in members)
+    return PartnerCenterError(
+        code=_clean(next((code for value in codes if (code := _code(value))), None), CODE_SHOWN),
+        description=_clean(next((text for value in texts if (text := to_text(value))), None), DESCRIPTION_SHOWN),
+    )
 
 
 def _objects(parsed: object) -> Iterator[dict[str, Any]]:
@@ -85,9 +75,11 @@ def _objects(parsed: object) -> Iterator[dict[str, Any]]:
         level = [*lists, *(member for members in objects for member in list(members.values())[:ITEMS_READ])]
 
 
-def _digits(number: int) -> str:
-    # CPython refuses to write integers of more than 4,300 digits as text.
-    return str(number) if abs(number) < 10**CODE_SHOWN else "…"
+def _code(value: object) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        # CPython refuses to write integers of more than 4,300 digits as text.
+        return str(value) if abs(value) < 10**CODE_SHOWN else "…"
+    return to_text(value)
 
 
 def _clean(text: str | None, limit: int) -> str | None:

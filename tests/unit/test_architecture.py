@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "shared.errors": set(),
     "shared.rfc3339": set(),
     "shared.strict_json": set(),
-    "shared.tls": set(),
+    "shared.tls": {"shared.errors"},
     "shared.http_request": {"shared.errors", "shared.strict_json"},
     "shared.contract": set(),
     "shared.clouds": set(),
@@ -43,7 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "shared.cancelling": {"shared.call", "shared.contract", "shared.errors", "shared.partner_center"},
     "shared.runtime": {
         *("shared.call", "shared.callers", "shared.cancelling", "shared.contract", "shared.credentials"),
-        *("shared.errors", "shared.http_request", "shared.partner_center", "shared.settings"),
+        *("shared.errors", "shared.http_request", "shared.partner_center", "shared.settings", "shared.tls"),
     },
     "cancel_order": {"shared.audit", "shared.call", "shared.contract", "shared.errors", "shared.runtime"},
 }
