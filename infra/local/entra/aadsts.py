@@ -7,7 +7,8 @@ troubleshooting azure-identity (700021, 700023, 700027, 7000215, 7000222); answe
 issues: Azure/azure-workload-identity #1200 (700211, 700213, with `invalid_client`),
 MicrosoftDocs/azure-docs #63819 (9002313 for a text that is no refresh token), microsoftgraph/
 microsoft-graph-docs #6311 (50076, `invalid_grant` with suberror `basic_action`), Worklytics/psoxy #74
-(7000112), and AzureAD/microsoft-authentication-library-for-dotnet's tests (5002723); all read 2026-11-21.
+(7000112), Azure/azure-cli #22145 (90002, `invalid_tenant`), and
+AzureAD/microsoft-authentication-library-for-dotnet's tests (5002723); all read 2026-11-21.
 
 Guesses: each status that these sources do not have (401 for `invalid_client`, 400 for all others), 53003 as
 `invalid_grant` with suberror `message_only`, 50013 for an assertion with a false signature, and 28000 as
@@ -24,7 +25,7 @@ from infra.local.values import Json
 # In the order in which Entra checks them.
 ERRORS = {
     # Is it a request?
-    90002: "invalid_request",  # tenant not found
+    90002: "invalid_tenant",  # tenant not found
     900144: "invalid_request",  # a parameter is missing
     70003: "unsupported_grant_type",
     700016: "unauthorized_client",  # app not found in the tenant

@@ -6,6 +6,9 @@ for a cloud's exchange audience it gives a token of that cloud, for any other au
 Source: learn.microsoft.com/azure/app-service/overview-managed-identity (REST endpoint, 2019-08-01);
 learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity for
 the exchange: the subject is the identity's object id, the issuer is its tenant's v2 issuer (read 2026-11-21).
+The refusal's text is quoted in public issues: Azure-Samples/azure-search-openai-demo #2148. The function has a
+user-assigned identity alone, so a request that names none is refused, as one that names another.
+
 Guess: `aud` of such a token is the audience that was requested.
 """
 
@@ -55,8 +58,11 @@ class ManagedIdentity:
         if not hmac.compare_digest(header.encode(), self._secret_header.encode()):
             return JSONResponse({"statusCode": 401, "message": "Unauthorized"}, 401)
         query = request.query_params
-        if query.get("client_id", self._client_id) != self._client_id:
-            return JSONResponse({"statusCode": 400, "message": "No User Assigned identity found."}, 400)
+        if query.get("client_id") != self._client_id:  # without a client id the function's own identity is meant: none
+            message = (
+                "No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId/PrincipalId."
+            )
+            return JSONResponse({"statusCode": 400, "message": message}, 400)
         if "resource" not in query:
             return JSONResponse({"statusCode": 400, "message": "The parameter resource is missing."}, 400)
         national_cloud, issuer = _find_issuer(query["resource"])

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import jwt
 import pytest
-from azure.identity import ManagedIdentityCredential
+from azure.identity import CredentialUnavailableError, ManagedIdentityCredential
 
 from infra.local.cloud import LocalCloud
 from infra.local.entra.signing import new_key_pair
@@ -25,7 +25,7 @@ def test_a_federated_credential_must_match(cloud: LocalCloud, member: str, numbe
 def test_an_identity_s_token_of_another_cloud_is_refused(cloud: LocalCloud) -> None:
     account = account_with(cloud, "federated", "usgov")
 
-    with ManagedIdentityCredential() as identity:
+    with ManagedIdentityCredential(client_id=cloud.environment()["AZURE_CLIENT_ID"]) as identity:
         for resource in ("api://AzureADTokenExchange", cloud.key_vault.resource):
             token = identity.get_token(f"{resource}/.default").token
             assert refusal_of(token_by_identity, cloud, account, lambda token=token: token) == 700211
@@ -42,3 +42,14 @@ def test_a_forged_identity_s_token_is_refused(cloud: LocalCloud) -> None:
     forged = jwt.encode(claims, new_key_pair().pem, algorithm="RS256")
 
     assert refusal_of(token_by_identity, cloud, account, lambda: forged) == 50013
+
+
+@pytest.mark.usefixtures("cloud")
+@pytest.mark.parametrize("client_id", [None, "another"])
+def test_the_identity_must_be_named(client_id: str | None) -> None:
+    """The function has no identity of its own beside the one that the deployment assigns to it."""
+    with (
+        ManagedIdentityCredential(client_id=client_id) as identity,
+        pytest.raises(CredentialUnavailableError, match="No User Assigned or Delegated Managed Identity found"),
+    ):
+        identity.get_token("api://AzureADTokenExchange/.default")

@@ -57,11 +57,11 @@ def prepare(cloud: LocalCloud, cell: Cell, account: str) -> None:
 def _drop_token(cloud: LocalCloud, account: str) -> None:
     """Leave the function without a token of *account*, though with its secret if it keeps secrets.
 
-    Partner Center refuses the token, and Entra ID fails when the function asks for another. A former cell
-    may have left faults over; dry runs use them up.
+    Partner Center refuses the token, and Entra ID fails when the function asks for another, with a Retry-After that
+    leaves no time for a repeat. A former cell may have left faults over; dry runs use them up.
     """
     tenant_id = cloud.description["accounts"][account]["tenantId"]
-    cloud.fault(service="entra", method="POST", path=tenant_id, status=500)
+    cloud.fault(service="entra", method="POST", path=tenant_id, status=503, headers={"retry-after": "59"})
     answer: Answer | None = None
     for _ in range(DRY_RUNS_LIMIT):
         if answer is None or answer.status == 200:
@@ -124,7 +124,8 @@ def _usual_credential(cloud: LocalCloud, step: Step, account: str) -> str:
                 environment = described["environment"]
                 resource = described["keyVaultUrl"].replace("//127.", "//")
                 header = {"X-IDENTITY-HEADER": environment["IDENTITY_HEADER"]}
-                return http.get(environment["IDENTITY_ENDPOINT"], params={"resource": resource}, headers=header).text
+                query = {"resource": resource, "client_id": environment["AZURE_CLIENT_ID"]}
+                return http.get(environment["IDENTITY_ENDPOINT"], params=query, headers=header).text
             case Step.KEY_VAULT:
                 url = f"{described['keyVaultUrl']}/secrets/{known['secretName']}/{'0' * 32}"
                 return json.dumps({"value": known["clientSecret"], "id": url, "attributes": {"enabled": True}})
