@@ -28,7 +28,7 @@ from shared.partner_center.client import OrderClient
 from shared.partner_center.connections import Connections
 from shared.partner_center.throttle import Gate
 from shared.settings import Account, Mode, Settings
-from shared.tls import tls_context
+from shared.tls import check_authorities
 
 DEFAULT_ACCOUNT = "default"
 
@@ -45,7 +45,7 @@ class Runtime:
     """Holds one worker's settings, connections and tokens, and runs a request through its steps."""
 
     def __init__(self, settings: Settings) -> None:
-        tls_context()  # raises OurFault for a bad SSL_CERT_FILE, before anything is sent
+        check_authorities(os.environ)  # before anything is sent
         self.settings = settings
         self._credentials = Credentials(settings)
         self._signing_secrets = SigningSecrets(settings)

@@ -6,8 +6,11 @@ in every cold start. The authorities are certifi's, or those that SSL_CERT_FILE 
 Source: httpx 0.28.1, requests 2.34.2 and urllib3 2.8.0, read and measured.
 """
 
+import re
 import ssl
+from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 
 import httpx
 
@@ -16,14 +19,32 @@ from shared.errors import OurFault
 
 @cache
 def tls_context() -> ssl.SSLContext:
-    """Return a context that checks certificates and names.
+    """Return a context that checks certificates and names. Raises OSError or ssl.SSLError for a bad SSL_CERT_FILE."""
+    return httpx.create_ssl_context()
 
-    Raises OurFault if SSL_CERT_FILE names no file with certificates.
+
+def check_authorities(environ: Mapping[str, str]) -> None:
+    """Raise OurFault if SSL_CERT_FILE or SSL_CERT_DIR in *environ* names no certificates.
+
+    Every connection would fail, as if the services were down.
     """
+    file, folder = environ.get("SSL_CERT_FILE"), environ.get("SSL_CERT_DIR")
     try:
-        return httpx.create_ssl_context()
+        context = tls_context()
     except OSError:  # ssl.SSLError is one
-        raise OurFault(
-            "misconfigured",
-            "The operator must correct these settings. SSL_CERT_FILE: is not a readable file with certificates in PEM.",
-        ) from None
+        raise _unusable("SSL_CERT_FILE: is not a readable file with certificates in PEM.") from None
+    if file and not context.cert_store_stats()["x509"]:  # something else in PEM, such as a revocation list
+        raise _unusable("SSL_CERT_FILE: has no certificates.")
+    if folder and not file and not _has_certificates(folder):  # OpenSSL reads it with the first connection
+        raise _unusable("SSL_CERT_DIR: is not a readable folder with certificates, named as `openssl rehash` does.")
+
+
+def _has_certificates(folder: str) -> bool:
+    try:
+        return any(re.fullmatch(r"[0-9a-f]{8}\.\d+", path.name) for path in Path(folder).iterdir())
+    except OSError:
+        return False
+
+
+def _unusable(reason: str) -> OurFault:
+    return OurFault("misconfigured", f"The operator must correct these settings. {reason}")
