@@ -24,7 +24,7 @@ import requests
 from azure.core.exceptions import AzureError
 from msal.exceptions import MsalError
 
-from shared.credentials.azure_sdk import LastAnswer
+from shared.credentials.azure_sdk import SdkCall
 from shared.credentials.entra import open_app
 from shared.credentials.key_vault import REFRESH_TOKEN_LIFE, open_vault, read_secret
 from shared.errors import CancelError
@@ -78,7 +78,7 @@ def consent(settings: Settings, name: str, *, port: int, browse: bool) -> dateti
         raise ConsentFailed("the sign-in was without MFA, which Partner Center refuses; require it, then try again")
     expires = datetime.now(UTC) + REFRESH_TOKEN_LIFE
     try:
-        with open_vault(settings) as vault:
+        with open_vault(settings, SdkCall()) as vault:
             vault.set_secret(
                 account.refresh_token, answer["refresh_token"], content_type="text/plain", expires_on=expires
             )
@@ -90,7 +90,8 @@ def consent(settings: Settings, name: str, *, port: int, browse: bool) -> dateti
 
 
 def _sign_in(account: Account, client_secret: str, *, port: int, browse: bool) -> dict[str, Any]:
-    with open_app(account, client_secret, LastAnswer()) as app, HTTPServer(("127.0.0.1", port), _Return) as server:
+    call = SdkCall(limit_s=WAIT_S + 60)  # a person signs in meanwhile
+    with open_app(account, client_secret, call) as app, HTTPServer(("127.0.0.1", port), _Return) as server:
         flow: dict[str, Any] = app.initiate_auth_code_flow(
             [f"{account.endpoints.audience}/user_impersonation"],
             redirect_uri=f"http://localhost:{server.server_port}",

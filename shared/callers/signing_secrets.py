@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 
-from shared.credentials.key_vault import read_secret
+from shared.credentials.key_vault import Secret, read_secret
+from shared.credentials.repeats import FIRST_PAUSE_S, MAX_ATTEMPTS, fetch_with_repeats
 from shared.errors import CancelError, Unavailable, credentials_unavailable
 from shared.settings import Settings
 
 READ_AGAIN_S = 30.0
-FLIGHT_LIMIT_S = 8.0
 # A pool of their own: a read that hangs keeps its thread, and the loop's default pool resolves host names.
 THREADS = 16
 
@@ -37,11 +38,21 @@ class _CachedSecret:
 
 
 class SigningSecrets:
-    """Caches callers' signing secrets for one worker. *clock* returns monotonic seconds."""
+    """Caches callers' signing secrets for one worker.
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+    *clock* returns monotonic seconds. *first_pause_s* is the pause before a flight's first repeat.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        first_pause_s: float = FIRST_PAUSE_S,
+    ) -> None:
         self._settings = settings
         self._clock = clock
+        self._first_pause_s = first_pause_s
         self._cached: dict[str, _CachedSecret] = {}
         self._flights: dict[str, asyncio.Task[None]] = {}
         self._refusals: dict[str, tuple[float, CancelError]] = {}  # the time until which the error stands
@@ -95,15 +106,18 @@ class SigningSecrets:
         until, refusal = self._refusals.get(name, (0.0, None))
         if refusal and self._clock() < until:
             raise refusal.with_traceback(None)
-        loop = asyncio.get_running_loop()
+        # A cached secret serves while Key Vault is down, so nobody needs to wait for a repeat.
+        max_attempts = 1 if name in self._cached else MAX_ATTEMPTS
         try:
-            async with asyncio.timeout(FLIGHT_LIMIT_S):
-                secret = await loop.run_in_executor(
-                    self._threads, read_secret, self._settings, name, f"a caller names in secrets as {name}"
-                )
-        except (TimeoutError, Unavailable):
+            secret = await fetch_with_repeats(
+                partial(self._read_in_thread, name),
+                "Key Vault",
+                max_attempts=max_attempts,
+                first_pause_s=self._first_pause_s,
+            )
+        except Unavailable:
             if name not in self._cached:
-                raise credentials_unavailable("Key Vault") from None
+                raise
             now = self._clock()
             self._cached[name] = replace(self._cached[name], read_at=now, due_at=now + READ_AGAIN_S, is_doubtful=True)
         except CancelError as error:
@@ -113,3 +127,8 @@ class SigningSecrets:
         else:
             now = self._clock()
             self._cached[name] = _CachedSecret(secret.value, now, now + self._settings.secret_ttl_s)
+
+    def _read_in_thread(self, name: str, ends_at: float) -> asyncio.Future[Secret]:
+        named_by = f"a caller names in secrets as {name}"
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._threads, read_secret, self._settings, name, named_by, ends_at)

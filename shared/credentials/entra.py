@@ -9,28 +9,16 @@ Source: azure-identity 1.27, msal 1.39; Entra's error codes
 identity as federated credential" for the exchange audiences (read 2026-11-21).
 """
 
-import base64
-import binascii
 import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from shared.credentials.azure_sdk import (
-    CALL_LIMIT_S,
-    CONNECT_TIMEOUT_S,
-    READ_TIMEOUT_S,
-    LastAnswer,
-    identity_refused,
-    open_identity,
-    sdk_options,
-    without_gc,
-)
-from shared.credentials.key_vault import REFRESH_TOKEN_LIFE, Secret
+from shared.credentials.azure_sdk import SdkCall, identity_refused, open_identity, sdk_options, without_gc
+from shared.credentials.certificate import certificate_bytes
+from shared.credentials.key_vault import Secret
 from shared.credentials.session import open_session
 from shared.errors import BadGateway, CancelError, OurFault, credentials_unavailable
 from shared.settings import Account, Settings
@@ -40,37 +28,38 @@ if TYPE_CHECKING:
 
 _TOKEN = re.compile(r"[!-~]+")  # any text that a header can carry; Entra ID promises no form
 
-# Refusals with a 4xx that Entra ID's list calls transient, retryable, throttling or a time-out.
+# Refusals with a 4xx that Entra ID's list calls transient, retryable, throttled, unavailable, or timed out.
 TRANSIENT_CODES = frozenset(
     {
-        "40010",
-        "50033",
-        "50087",
-        "50088",
-        "50166",
-        "50196",
-        "90006",
-        "90012",
-        "90024",
-        "90033",
-        "90055",
-        "90090",
-        "90091",
+        *("40010", "50033", "50087", "50088", "50166", "50196", "501621", "70012", "80002", "80005", "80014"),
+        *("90006", "90012", "90024", "90033", "90055", "90090", "90091"),
     }
 )
-TRANSIENT_ERROR = "temporarily_unavailable"
+# The same, where a refusal has no code of Entra ID's own: OAuth's names for it.
+_TRANSIENT_ERROR = re.compile(r'"error"\s*:\s*"(temporarily_unavailable|server_error)"')
+_CODE = re.compile(r'AADSTS(\d+)|"error_codes"\s*:\s*\[\s*"?(\d+)')
 
 _CONSENT = "The operator must consent again, with MFA (python -m infra.consent)."
 _CURE = ". The operator must correct the app registration, or its secret in Key Vault."
 _TENANT = "The operator must correct tenantId, cloud or authority of the account."
+_NO_TENANT = f"the tenant in tenantId is not known in this cloud. {_TENANT}"
+_OTHER_CLOUD = f"the tenant in tenantId is in another cloud. {_TENANT}"
 _REASONS = {
     "7000215": "the client secret is wrong",
     "7000222": "the client secret has expired",
     "700016": "the app is not known in this tenant",
+    "700011": "the app is not known in this tenant",
     "7000112": "the app is disabled",
-    "90002": f"the tenant in tenantId is not known in this cloud. {_TENANT}",
-    "900023": f"tenantId is not a tenant. {_TENANT}",
-    "90038": f"the tenant in tenantId is in another cloud. {_TENANT}",
+    "70001": "the app is disabled",
+    "90002": _NO_TENANT,
+    "900023": _NO_TENANT,
+    "50059": _NO_TENANT,
+    "50128": _NO_TENANT,
+    "90038": _OTHER_CLOUD,
+    "900382": _OTHER_CLOUD,
+    "900432": _OTHER_CLOUD,
+    "500011": "Partner Center is not known in this tenant. The operator must correct tenantId, cloud or audience of the"
+    " account",
     "53003": "Conditional Access blocked the sign-in",
     "700027": "the certificate is not registered for the app, or has expired",
     "700023": "the assertion's audience is wrong",
@@ -110,44 +99,48 @@ class Grant:
             raise credentials_unavailable("Entra ID")
 
 
-def request_token(settings: Settings, name: str, secrets: Mapping[str, Secret]) -> Grant:
+def request_token(settings: Settings, name: str, secrets: Mapping[str, Secret], ends_at: float) -> Grant:
     """Return a token for account *name*. *secrets* are the account's, by the member that names them.
 
     Raises OurFault if a setting or a secret is unusable, BadGateway if Entra ID refused the app,
-    Unavailable if it gave no usable answer. Blocks: call it in a thread.
+    Unavailable if it gave no usable answer until *ends_at* (monotonic). Blocks: call it in a thread.
     """
     account = settings.accounts[name]
-    last_answer = LastAnswer()
     if "refreshToken" in secrets:
-        return _by_refresh_token(name, account, secrets, last_answer)
+        return _by_refresh_token(name, account, secrets, SdkCall(ends_at))
+    assertion = _assertion(settings, name, SdkCall(ends_at)) if account.managed_identity else None
+    call = SdkCall(ends_at)
     # A new credential each time: MSAL returns its cached token until 5 minutes before the token expires.
-    with _app_credential(settings, name, secrets, last_answer) as credential:
+    with _app_credential(name, account, secrets, assertion, call) as credential:
         try:
             token = credential.get_token(f"{account.endpoints.audience}/.default")
-        except Exception as error:  # noqa: BLE001  (a broken answer makes the SDK raise exceptions of any kind)
-            raise _refusal(name, last_answer, str(error)) from None
-    return Grant(token.token, token.expires_on - time.time())
+        except Exception as failure:  # noqa: BLE001  (a broken answer makes the SDK raise exceptions of any kind)
+            error = _refusal(name, call, str(failure))
+        else:
+            return Grant(token.token, token.expires_on - time.time())
+    raise error  # here, so that it does not hold the SDK's exception, and with it the answer
 
 
-def _app_credential(settings: Settings, name: str, secrets: Mapping[str, Secret], last_answer: LastAnswer) -> Any:  # noqa: ANN401  (three kinds)
+def _app_credential(
+    name: str, account: Account, secrets: Mapping[str, Secret], assertion: str | None, call: SdkCall
+) -> Any:  # noqa: ANN401  (three kinds)
     with without_gc():
         from azure.identity import (  # noqa: PLC0415
             CertificateCredential,
             ClientAssertionCredential,
             ClientSecretCredential,
         )
+        from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
 
-    account = settings.accounts[name]
-    options = sdk_options(last_answer) | {"authority": account.endpoints.authority, "disable_instance_discovery": True}
+    options = sdk_options(call) | {"authority": account.endpoints.authority, "disable_instance_discovery": True}
     ids = (account.tenant_id, account.client_id)
-    if account.managed_identity:
-        assertion = _assertion(settings, name)
+    if assertion is not None:
         return ClientAssertionCredential(*ids, lambda: assertion, **options)
     if "certificate" in secrets:
         try:
-            data = _certificate_bytes(secrets["certificate"].value)
+            data = certificate_bytes(secrets["certificate"].value)
             return CertificateCredential(*ids, certificate_data=data, send_certificate_chain=True, **options)
-        except (TypeError, ValueError):  # TypeError for a key with a password
+        except (TypeError, ValueError, UnsupportedAlgorithm):  # TypeError for a key with a password
             raise OurFault(
                 "misconfigured",
                 f"The secret that account {name} names in certificate is not a certificate with its RSA key, in PEM or"
@@ -156,67 +149,29 @@ def _app_credential(settings: Settings, name: str, secrets: Mapping[str, Secret]
     return ClientSecretCredential(*ids, secrets["clientSecret"].value, **options)
 
 
-def _certificate_bytes(text: str) -> bytes:
-    """Return the certificate in a Key Vault secret: PEM as it is, PFX decoded from base64."""
-    if "-----BEGIN" in text:
-        return text.encode()
-    try:
-        return base64.b64decode("".join(text.split()), validate=True)  # tools wrap base64 in lines
-    except binascii.Error as error:
-        raise ValueError("neither PEM nor base64") from error
-
-
-def certificate_end(text: str) -> datetime | None:
-    """Return when the certificate in a secret's *text* expires, None if the text is not a certificate."""
-    from cryptography import x509  # noqa: PLC0415
-    from cryptography.hazmat.primitives.serialization import pkcs12  # noqa: PLC0415
-
-    try:
-        data = _certificate_bytes(text)
-        pem = x509.load_pem_x509_certificate(data) if b"-----BEGIN" in data else None
-        found = pem or pkcs12.load_key_and_certificates(data, None)[1]
-    except ValueError:
-        return None
-    return found.not_valid_after_utc if found else None
-
-
-def earliest_end(secrets: Mapping[str, Secret]) -> datetime | None:
-    """Return when the first of an account's *secrets* ends, None if nothing is known. They are by member."""
-    ends = [secret.expires_at for secret in secrets.values()]
-    if certificate := secrets.get("certificate"):
-        ends.append(certificate_end(certificate.value))
-    if (token := secrets.get("refreshToken")) and token.updated_at:
-        with suppress(OverflowError):
-            ends.append(token.updated_at + REFRESH_TOKEN_LIFE)
-    return min((end for end in ends if end), default=None)
-
-
-def _assertion(settings: Settings, name: str) -> str:
+def _assertion(settings: Settings, name: str, call: SdkCall) -> str:
     """Return the managed identity's token that is used in place of a secret of account *name*."""
     audience = settings.accounts[name].endpoints.exchange_audience
-    last_answer = LastAnswer()
-    try:
-        with open_identity(settings, last_answer) as identity:
+    with open_identity(settings, call) as identity:
+        try:
             return identity.get_token(f"{audience}/.default").token
-    except Exception:  # noqa: BLE001  (a broken answer makes the SDK raise exceptions of any kind)
-        if not last_answer.is_refusal:
-            raise credentials_unavailable("The managed identity", last_answer.retry_after_s) from None
-    raise identity_refused(f"in place of the secret of account {name}")
+        except Exception:  # noqa: BLE001, S110  (a broken answer makes the SDK raise exceptions of any kind)
+            pass
+    if call.is_refused:
+        raise identity_refused(f"in place of the secret of account {name}")
+    raise credentials_unavailable("The managed identity", call.retry_after_s)
 
 
 @contextmanager
-def open_app(
-    account: Account, client_secret: str, last_answer: LastAnswer
-) -> Iterator["msal.ConfidentialClientApplication"]:
+def open_app(account: Account, client_secret: str, call: SdkCall) -> Iterator["msal.ConfidentialClientApplication"]:
     """Open the app of *account* in msal, which alone can get tokens for a user."""
     with without_gc():
         import msal  # noqa: PLC0415
 
-    with open_session(CALL_LIMIT_S) as session:
-        session.request = partial(session.request, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S))  # type: ignore[method-assign]
+    with open_session(call.ends_at) as session:
         session.hooks["response"].append(
-            lambda response, *_, **__: last_answer.note(
-                response.status_code, response.text, response.headers.get("Retry-After")
+            lambda response, *_, **__: call.note(
+                response.status_code, response.text, response.headers.get("Retry-After"), response.url
             )
         )
         yield msal.ConfidentialClientApplication(
@@ -228,28 +183,31 @@ def open_app(
         )
 
 
-def _by_refresh_token(name: str, account: Account, secrets: Mapping[str, Secret], last_answer: LastAnswer) -> Grant:
-    last_answer.note(None)
+def _by_refresh_token(name: str, account: Account, secrets: Mapping[str, Secret], call: SdkCall) -> Grant:
+    failure: str
     try:
-        with open_app(account, secrets["clientSecret"].value, last_answer) as app:
+        with open_app(account, secrets["clientSecret"].value, call) as app:
             scopes = [f"{account.endpoints.audience}/.default"]
             answer: dict[str, Any] = app.acquire_token_by_refresh_token(secrets["refreshToken"].value, scopes)
+        if "access_token" in answer:
+            return Grant(answer["access_token"], float(answer.get("expires_in", 0)), answer.get("refresh_token"))
+        failure = str(answer.get("error_description") or "")
     except Exception as error:  # noqa: BLE001  (a broken answer makes msal raise exceptions of any kind)
-        raise _refusal(name, last_answer, str(error)) from None
-    if "access_token" not in answer:
-        raise _refusal(name, last_answer, str(answer.get("error_description") or ""))
-    return Grant(answer["access_token"], float(answer.get("expires_in", 0)), answer.get("refresh_token"))
+        failure = str(error)
+    raise _refusal(name, call, failure)
 
 
-def _refusal(name: str, last_answer: LastAnswer, message: str) -> CancelError:
+def _refusal(name: str, call: SdkCall, message: str) -> CancelError:
     # msal's exceptions in discovery do not hold Entra ID's answer, and azure-identity's not its `error`.
-    number = found[1] if (found := re.search(r"AADSTS(\d+)", f"{message} {last_answer.text}")) else ""
-    is_transient = number in TRANSIENT_CODES or TRANSIENT_ERROR in f"{message} {last_answer.text}"
-    if not last_answer.is_refusal or is_transient:
-        return credentials_unavailable("Entra ID", last_answer.retry_after_s)
-    reason = _REASONS.get(number, "its credential was not accepted")
-    cure = "" if "The operator must" in reason else _CURE
+    found = _CODE.search(message) or _CODE.search(call.text)
+    code = (found[1] or found[2]) if found else ""
+    if not call.is_refused or code in TRANSIENT_CODES or _TRANSIENT_ERROR.search(call.text):
+        return credentials_unavailable("Entra ID", call.retry_after_s)
+    # Discovery is before the credential, so that is not to blame.
+    unknown = _NO_TENANT if call.is_of("/.well-known/") else "its credential was not accepted"
+    reason = _REASONS.get(code, unknown)
+    cure = "." if "The operator must" in reason else _CURE
     return BadGateway(
         "credentials_rejected",
-        f"Entra ID refused the app of account {name}{number and f' (AADSTS{number})'}: {reason}{cure}",
+        f"Entra ID refused the app of account {name}{code and f' (AADSTS{code})'}: {reason.rstrip('.')}{cure}",
     )

@@ -6,13 +6,14 @@ endpoint for a minute in a client that is kept; and the failure of one account c
 Source: azure-keyvault-secrets 4.12; learn.microsoft.com/rest/api/keyvault/secrets (read 2026-11-21).
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.credentials.azure_sdk import LastAnswer, identity_refused, open_identity, sdk_options, without_gc
+from shared.credentials.azure_sdk import SdkCall, identity_refused, open_identity, sdk_options, without_gc
 from shared.errors import OurFault, credentials_unavailable
 from shared.settings import Settings
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 REFRESH_TOKEN_LIFE = timedelta(days=90)  # Entra ID ends a refresh token that was not used for so long
 REWRITTEN_AFTER = timedelta(days=1)
+# Inner codes of a 403: the vault's firewall, and a vault without a public address.
+BLOCKED = ("ForbiddenByFirewall", "ForbiddenByConnection")
 
 
 @dataclass(frozen=True)
@@ -33,31 +36,30 @@ class Secret:
     expires_at: datetime | None = None
 
 
-def read_secrets(settings: Settings, account: str) -> dict[str, Secret]:
+def read_secrets(settings: Settings, account: str, ends_at: float) -> dict[str, Secret]:
     """Return the newest version of each secret of *account*, by the member that names it.
 
-    Raises OurFault if a secret does not exist or may not be read, Unavailable if nothing answered.
-    Blocks: call it in a thread.
+    Raises OurFault if a secret does not exist or may not be read, Unavailable if nothing answered until
+    *ends_at* (monotonic). Blocks: call it in a thread.
     """
     names = settings.accounts[account].secrets
     if not names:
         return {}
-    last_answer = LastAnswer()
-    with open_vault(settings, last_answer) as client:
+    call = SdkCall(ends_at)
+    with open_vault(settings, call) as client:
         return {
-            member: _read(client, last_answer, name, f"account {account} names in {member}")
-            for member, name in names.items()
+            member: _read(client, call, name, f"account {account} names in {member}") for member, name in names.items()
         }
 
 
-def read_secret(settings: Settings, name: str, named_by: str) -> Secret:
+def read_secret(settings: Settings, name: str, named_by: str, ends_at: float = math.inf) -> Secret:
     """Return the newest version of the secret *name*. Raises like `read_secrets`.
 
     *named_by* tells the operator which setting names it, such as "account default names in clientSecret".
     """
-    last_answer = LastAnswer()
-    with open_vault(settings, last_answer) as client:
-        return _read(client, last_answer, name, named_by)
+    call = SdkCall(ends_at)
+    with open_vault(settings, call) as client:
+        return _read(client, call, name, named_by)
 
 
 def renew_secret(settings: Settings, exchanged: Secret, value: str) -> Secret | None:
@@ -71,7 +73,7 @@ def renew_secret(settings: Settings, exchanged: Secret, value: str) -> Secret | 
     now = datetime.now(UTC)
     if exchanged.updated_at and now - exchanged.updated_at < REWRITTEN_AFTER:
         return None
-    with open_vault(settings) as client:
+    with open_vault(settings, SdkCall()) as client:
         current = client.get_secret(exchanged.name)
         if (stored := _secret(exchanged.name, current)).value != exchanged.value:
             return stored
@@ -82,35 +84,33 @@ def renew_secret(settings: Settings, exchanged: Secret, value: str) -> Secret | 
             tags=current.properties.tags,
             expires_on=now + REFRESH_TOKEN_LIFE,
         )
-        return Secret(exchanged.name, value, written.properties.updated_on or now, now + REFRESH_TOKEN_LIFE)
+        return Secret(exchanged.name, value, _date(written, "updated_on") or now, now + REFRESH_TOKEN_LIFE)
 
 
 @contextmanager
-def open_vault(settings: Settings, last_answer: LastAnswer | None = None) -> Iterator["SecretClient"]:
+def open_vault(settings: Settings, call: SdkCall) -> Iterator["SecretClient"]:
     """Open the vault with the function's identity, or with a developer's own."""
     with without_gc():
         from azure.keyvault.secrets import SecretClient  # noqa: PLC0415
 
-    last_answer = last_answer or LastAnswer()
     with (
-        open_identity(settings, last_answer) as identity,  # closing the client does not close it
-        SecretClient(settings.key_vault_url, identity, **sdk_options(last_answer)) as client,
+        open_identity(settings, call) as identity,  # closing the client does not close it
+        SecretClient(settings.key_vault_url, identity, **sdk_options(call)) as client,
     ):
         yield client
 
 
-def _read(client: "SecretClient", last_answer: LastAnswer, name: str, named_by: str) -> Secret:
+def _read(client: "SecretClient", call: SdkCall, name: str, named_by: str) -> Secret:
     try:
         secret = _secret(name, client.get_secret(name))
     except Exception:  # noqa: BLE001  (a broken answer makes the SDK raise exceptions of any kind)
-        if not last_answer.is_refusal:
-            pause_s = last_answer.retry_after_s
-            raise credentials_unavailable("Key Vault or the managed identity", pause_s) from None
-        if not last_answer.is_from(client.vault_url):
-            raise identity_refused("to read Key Vault") from None
-        raise _unreadable(named_by, is_firewall="ForbiddenByFirewall" in last_answer.text) from None
-    if not secret.value:
-        raise _unreadable(named_by)
+        secret = None
+    if secret is None and not call.is_refused:
+        raise credentials_unavailable("Key Vault or the managed identity", call.retry_after_s)
+    if secret is None and not call.is_from(client.vault_url):
+        raise identity_refused("to read Key Vault")
+    if secret is None or not secret.value:
+        raise _unreadable(named_by, is_blocked=any(code in call.text for code in BLOCKED))
     return secret
 
 
@@ -123,17 +123,17 @@ def _secret(name: str, found: "KeyVaultSecret") -> Secret:
 
 def _date(found: "KeyVaultSecret", member: str) -> datetime | None:
     try:
-        date: datetime | None = getattr(found.properties, member)
-    except (OverflowError, ValueError, OSError):  # seconds that are no date of Python's
+        date: object = getattr(found.properties, member)
+    except (OverflowError, ValueError, OSError):
         return None
-    return date
+    return date if isinstance(date, datetime) else None  # the SDK leaves seconds that are no date of Python's a number
 
 
-def _unreadable(named_by: str, *, is_firewall: bool = False) -> OurFault:
+def _unreadable(named_by: str, *, is_blocked: bool = False) -> OurFault:
     cause = (
-        "the vault's firewall does not let the function in. The operator must add the function's address to"
-        " VAULT_IP_RANGES, or connect both by the private network (PRIVATE_NETWORK)."
-        if is_firewall
+        "the vault's firewall does not let the function in. The operator must connect the function to the vault by the"
+        " private network (PRIVATE_NETWORK), or add the function's addresses to VAULT_IP_RANGES."
+        if is_blocked
         else "the operator must check that it exists, is enabled and not empty, and that the function's identity has"
         " the role Key Vault Secrets User."
     )

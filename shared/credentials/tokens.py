@@ -7,28 +7,28 @@ calls go on while Key Vault and Entra ID are down, as long as a valid token is c
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
-from itertools import count
 
 from shared import audit
-from shared.credentials.entra import Grant, earliest_end, request_token
-from shared.credentials.key_vault import Secret, read_secrets, renew_secret
-from shared.errors import BadGateway, CancelError, OurFault, Unavailable, credentials_unavailable
+from shared.credentials.certificate import certificate_end
+from shared.credentials.entra import Grant, request_token
+from shared.credentials.key_vault import REFRESH_TOKEN_LIFE, Secret, read_secrets, renew_secret
+from shared.credentials.repeats import FIRST_PAUSE_S, fetch_with_repeats
+from shared.errors import BadGateway, CancelError, OurFault, credentials_unavailable
 from shared.settings import Settings
 
-FLIGHT_LIMIT_S = 8.0
 RENEW_AT = 0.8  # of a token's life
 RENEW_AGAIN_S = 10.0  # after a renewal that failed while the old token still serves
 REJECTION_KEPT_S = 30.0
-THREADS_EACH = 4  # of an account; a flight that hangs keeps its thread until the SDKs' own limits end it
-MAX_ATTEMPTS = 4  # of a flight
-FIRST_PAUSE_S = 0.25
+# Threads of each account. A flight keeps its thread until the flight's own limit; only an address or a host name
+# that hangs can keep it longer.
+THREADS_EACH = 4
+SERVICES = "Key Vault and Entra ID"
 
 log = logging.getLogger("cancel_order")
 
@@ -43,11 +43,21 @@ class _CachedToken:
 
 
 class Credentials:
-    """Caches the tokens and secrets of one worker. *clock* returns monotonic seconds."""
+    """Caches the tokens and secrets of one worker.
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+    *clock* returns monotonic seconds. *first_pause_s* is the pause before a flight's first repeat.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        first_pause_s: float = FIRST_PAUSE_S,
+    ) -> None:
         self._settings = settings
         self._clock = clock
+        self._first_pause_s = first_pause_s
         self._tokens: dict[str, _CachedToken] = {}
         self._flights: dict[str, asyncio.Task[_CachedToken]] = {}
         self._rejections: dict[str, tuple[float, CancelError]] = {}  # the time until which the error stands
@@ -77,16 +87,16 @@ class Credentials:
             return token.bearer
         await asyncio.wait({flight}, timeout=max(0.0, timeout_s))
         if not flight.done():
-            raise credentials_unavailable("Key Vault and Entra ID")
+            raise credentials_unavailable(SERVICES)
         if error := flight.exception():
             raise error.with_traceback(None)  # many calls raise the error of one flight
         return flight.result().bearer
 
-    async def expires_at(self, account: str) -> datetime | None:
+    def expires_at(self, account: str) -> datetime | None:
         """Return the earliest known end of what is cached of *account*'s credential, None if none is known."""
-        names = self._settings.accounts[account].secrets
-        secrets = {member: cached[1] for member, name in names.items() if (cached := self._secrets.get(name))}
-        return await self._in_thread(account, earliest_end, secrets)
+        names = self._settings.accounts[account].secrets.values()
+        ends = [cached[1].expires_at for name in names if (cached := self._secrets.get(name))]
+        return min((end for end in ends if end), default=None)
 
     def reject_token(self, account: str, bearer: str, *, was_renewed: bool) -> None:
         """Forget *bearer*, which Partner Center refused, and the secrets that it was fetched with.
@@ -124,7 +134,11 @@ class Credentials:
         if rejection and self._clock() < until:
             raise rejection.with_traceback(None)
         try:
-            grant, secrets = await self._grant_with_repeats(account)
+            grant, secrets = await fetch_with_repeats(
+                lambda ends_at: self._in_thread(account, self._grant, account, ends_at),
+                SERVICES,
+                first_pause_s=self._first_pause_s,
+            )
         except (BadGateway, OurFault) as error:
             # Remember the refusal: callers retry, and Entra ID locks out an app that fails too often.
             self._rejections[account] = (self._clock() + REJECTION_KEPT_S, error)
@@ -137,48 +151,28 @@ class Credentials:
         now = self._clock()
         return _CachedToken(grant.bearer, now + RENEW_AT * grant.life_s, now + grant.life_s)
 
-    async def _grant_with_repeats(self, account: str) -> tuple[Grant, dict[str, Secret]]:
-        """Fetch a token. Repeat what may work in a moment, within FLIGHT_LIMIT_S."""
-        ends_at = self._clock() + FLIGHT_LIMIT_S
-        for attempt in count(1):
-            try:
-                async with asyncio.timeout(ends_at - self._clock()):
-                    return await self._in_thread(account, self._grant, account)
-            except TimeoutError:
-                break
-            except Unavailable as error:
-                # Jitter spreads the repeats of many instances. Guessing it helps no attacker.
-                pause_s = FIRST_PAUSE_S * 2.0 ** (attempt - 1) * (1 + random.random()) / 2  # noqa: S311
-                pause_s = max(pause_s, error.asked_pause_s or 0.0)
-                if attempt == MAX_ATTEMPTS or self._clock() + pause_s >= ends_at:
-                    raise
-            await asyncio.sleep(pause_s)
-        raise credentials_unavailable("Key Vault and Entra ID")
-
-    def _in_thread[**P, R](
-        self, account: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs
-    ) -> asyncio.Future[R]:
-        """Run *function* in one of the account's own threads, so that one account's trouble cannot take all threads."""
+    def _in_thread[*Args, R](self, account: str, function: Callable[[*Args], R], *args: *Args) -> asyncio.Future[R]:
+        """Run *function* in one of the account's own threads, so that one account cannot take the threads of all."""
         if account not in self._threads:
             self._threads[account] = ThreadPoolExecutor(THREADS_EACH, thread_name_prefix=f"credentials-{account}")
         loop = asyncio.get_running_loop()
-        return loop.run_in_executor(self._threads[account], partial(function, *args, **kwargs))
+        return loop.run_in_executor(self._threads[account], function, *args)
 
-    def _grant(self, account: str) -> tuple[Grant, dict[str, Secret]]:
-        """Fetch a token. Return it with the secrets that were used, by the member that names them.
+    def _grant(self, account: str, ends_at: float) -> tuple[Grant, dict[str, Secret]]:
+        """Fetch a token, until *ends_at*. Return it with the secrets that were used, by the member that names them.
 
         If Entra ID refuses secrets that came from the cache, or that Key Vault has replaced since they were
         read, the newest secrets are tried once.
         """
         cached = self._fresh_secrets(account)
-        secrets = cached or self._read_secrets(account)
+        secrets = cached or self._read_secrets(account, ends_at)
         try:
-            return request_token(self._settings, account, secrets), secrets
+            return request_token(self._settings, account, secrets, ends_at), secrets
         except BadGateway:
-            newest = self._read_secrets(account)
+            newest = self._read_secrets(account, ends_at)
             if not cached and newest == secrets:
                 raise
-        return request_token(self._settings, account, newest), newest
+        return request_token(self._settings, account, newest, ends_at), newest
 
     def _fresh_secrets(self, account: str) -> dict[str, Secret] | None:
         """Return the secrets of *account* if all are cached and fresh, else None."""
@@ -190,9 +184,10 @@ class Credentials:
             return None
         return {member: secret for member, (_, secret) in cached.items()}
 
-    def _read_secrets(self, account: str) -> dict[str, Secret]:
+    def _read_secrets(self, account: str, ends_at: float) -> dict[str, Secret]:
         until = self._clock() + self._settings.secret_ttl_s
-        secrets = read_secrets(self._settings, account)
+        found = read_secrets(self._settings, account, ends_at)
+        secrets = {member: _with_own_end(member, secret) for member, secret in found.items()}
         self._secrets |= {secret.name: (until, secret) for secret in secrets.values()}
         return secrets
 
@@ -205,4 +200,16 @@ class Credentials:
             audit.not_stored(account)
             return
         if stored:
+            stored = _with_own_end("refreshToken", stored)
             self._secrets[exchanged.name] = (self._clock() + self._settings.secret_ttl_s, stored)
+
+
+def _with_own_end(member: str, secret: Secret) -> Secret:
+    """Return *secret* with the end that it has by itself, if Key Vault knows no earlier one."""
+    ends = [secret.expires_at]
+    if member == "certificate":
+        ends.append(certificate_end(secret.value))
+    if member == "refreshToken" and secret.updated_at:
+        with suppress(OverflowError):  # updated at the end of time
+            ends.append(secret.updated_at + REFRESH_TOKEN_LIFE)
+    return replace(secret, expires_at=min((end for end in ends if end), default=None))

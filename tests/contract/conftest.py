@@ -14,6 +14,8 @@ from tests.support.clock import Clock
 from tests.support.in_process import App
 from tests.support.local_cloud import LocalCloud
 
+SHORT_PAUSE_S = 0.002  # between the attempts of a flight
+
 
 @pytest.fixture
 def settings(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> Settings:
@@ -40,7 +42,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def credentials(settings: Settings, clock: Clock) -> Iterator[Credentials]:
-    credentials = Credentials(settings, clock)
+    credentials = Credentials(settings, clock, first_pause_s=SHORT_PAUSE_S)
     yield credentials
     credentials.close()
 

@@ -1,16 +1,21 @@
 """The health report, by GET: whether each account's credential works, and when it ends."""
 
+import asyncio
 import json
 import logging
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import anyio
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+from shared.credentials.repeats import MAX_ATTEMPTS
 from shared.runtime import Runtime
 from shared.settings import Account, Mode, Settings
+from tests.conftest import CUSTOMER
 from tests.support.in_process import Answer, App, get
 from tests.support.local_cloud import LocalCloud
 
@@ -206,7 +211,71 @@ async def test_a_refresh_token_that_nobody_uses_is_kept_alive(settings: Settings
     assert newest not in {user["refreshToken"], piped}
 
 
+END_OF_TIME = 253_402_300_799  # the last second that a date of Python's can hold
+DATES: dict[str, dict[str, object]] = {
+    "expires-out-of-range": {"exp": 10**18},
+    "expires-before-all-time": {"exp": -(10**18)},
+    "expires-at-the-end-of-time": {"exp": END_OF_TIME},
+    "updated-out-of-range": {"updated": 10**18},
+    "updated-at-the-end-of-time": {"updated": END_OF_TIME},
+    "milliseconds": {"exp": 1_800_000_000_000},
+}
+
+
+@pytest.mark.parametrize("account", ["secret-usgov", "user-usgov"])
+@pytest.mark.parametrize("name", DATES)
+async def test_a_senseless_date_of_a_secret_stops_nobody(
+    settings: Settings, cloud: LocalCloud, account: str, name: str
+) -> None:
+    known = cloud.description["accounts"][account]
+    secret, value = (
+        (known["refreshTokenName"], known["refreshToken"])
+        if "refreshToken" in known
+        else (known["secretName"], known["clientSecret"])
+    )
+    cloud.store_secret(secret, value, attributes=DATES[name])
+
+    answer = await health_of(only(settings, account, "federated-global"))
+    cloud.store_secret(secret, value)
+
+    assert answer.status == 200
+    assert answer.body["healthy"]
+
+
+async def test_the_report_needs_no_thread_of_the_event_loop(settings: Settings) -> None:
+    """The loop's own threads may all wait for something that hangs."""
+    release = threading.Event()
+    threads = ThreadPoolExecutor(1)
+    asyncio.get_running_loop().set_default_executor(threads)
+    hanging = threads.submit(release.wait, 60)
+    try:
+        with anyio.fail_after(30):
+            answer = await health_of(only(settings, *KINDS))
+    finally:
+        release.set()
+    assert hanging.result()
+
+    assert answer.status == 200
+
+
 # Faults that an operator must mend
+
+
+async def test_a_misconfigured_account_is_remembered_for_reports_and_calls(
+    settings: Settings, cloud: LocalCloud, order_id: str
+) -> None:
+    """Power Automate repeats a 500, and an availability test asks from five places every five minutes."""
+    async with Runtime(only(settings, "secret-usgov", "no-secret")) as runtime:
+        app = App(runtime)
+        first = await app.get()
+        cloud.forget()
+
+        reports = [await app.get() for _ in range(3)]
+        call = await app.post({"customerTenantId": CUSTOMER, "orderId": order_id, "account": "no-secret"})
+
+    assert {report.body["accounts"]["no-secret"]["code"] for report in (first, *reports)} == {"misconfigured"}
+    assert call.code == "misconfigured"
+    assert cloud.requests() == []
 
 
 def with_a_password(pem: str) -> str:
@@ -215,6 +284,22 @@ def with_a_password(pem: str) -> str:
     encryption = serialization.BestAvailableEncryption(b"x")
     locked = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
     return locked.decode() + pem[pem.index("-----BEGIN CERTIFICATE") :]
+
+
+@pytest.mark.parametrize("line", [64, 76], ids=["pem-like", "mime"])
+async def test_a_pfx_with_line_breaks_is_read(settings: Settings, cloud: LocalCloud, line: int) -> None:
+    """`base64` and `certutil` wrap their output."""
+    known = cloud.description["accounts"]["certificate-china"]
+    pfx = cloud.secret_versions(known["certificateName"])[-1]["value"]
+    assert "-----BEGIN" not in pfx
+    wrapped = "\r\n".join(pfx[start : start + line] for start in range(0, len(pfx), line))
+    cloud.store_secret("wrapped-certificate", f"{wrapped}\r\n")
+    account = settings.accounts["certificate-china"].model_copy(update={"certificate": "wrapped-certificate"})
+
+    answer = await health_of(only(settings, wrapped=account))
+
+    assert answer.body["accounts"]["wrapped"]["code"] is None
+    assert answer.body["accounts"]["wrapped"]["expiresOn"]
 
 
 UNUSABLE: dict[str, Callable[[str], str]] = {
@@ -248,7 +333,8 @@ async def test_a_managed_identity_that_is_refused_is_misconfigured(settings: Set
 
 async def test_a_senseless_answer_of_key_vault_stops_one_account_only(settings: Settings, cloud: LocalCloud) -> None:
     await health_of(only(settings, "secret-china"))  # fetches Key Vault's challenge
-    cloud.fault(service="key_vault", body={"value": "x", "id": "https://vault/secrets/x/1", "attributes": "none"})
+    answer_of_vault = {"value": "x", "id": "https://vault/secrets/x/1", "attributes": "none"}
+    cloud.fault(service="key_vault", body=answer_of_vault, times=MAX_ATTEMPTS)
 
     answer = await health_of(only(settings, "secret-china", "federated-global"))
 

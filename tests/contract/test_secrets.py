@@ -6,6 +6,7 @@ import traceback
 
 import pytest
 
+from shared.credentials.repeats import MAX_ATTEMPTS
 from shared.credentials.tokens import Credentials
 from shared.errors import CancelError
 from shared.runtime import Runtime
@@ -80,7 +81,7 @@ async def test_a_token_answer_that_cannot_be_read_is_not_logged(
     """The SDKs log an answer that they cannot parse as a warning, with the token in it."""
     caplog.set_level(logging.DEBUG)
     body = '{"token_type": "Bearer", "access_token": "eyJPLANTED.SECRET.TOKEN"' + tail
-    cloud.fault(service=service, method="POST" if service == "entra" else "GET", body=body)
+    cloud.fault(service=service, method="POST" if service == "entra" else "GET", body=body, times=MAX_ATTEMPTS)
 
     answer = await app.post({"customerTenantId": CUSTOMER, "orderId": order_id})
 
@@ -133,3 +134,41 @@ async def test_neither_credentials_nor_their_errors_show_a_secret(credentials: C
     texts = repr([credentials.__dict__, vars(error), str(error), error.__cause__, error.__context__])
     assert bearer not in texts
     assert cloud.description["accounts"]["expired"]["clientSecret"] not in texts
+
+
+PLANTED = "answer-PLANTED-5"
+REFUSALS: dict[str, Json] = {
+    "identity": {"service": "identity", "status": 400, "body": {"statusCode": 400, "message": PLANTED}},
+    "vault": {"service": "key_vault", "status": 403, "body": {"error": {"code": PLANTED, "message": PLANTED}}},
+    "discovery": {"service": "entra", "method": "GET", "status": 400, "body": {"error": PLANTED}},
+    "token": {
+        "service": "entra",
+        "method": "POST",
+        "status": 401,
+        "body": {"error": "invalid_client", "error_description": f"AADSTS7000215: {PLANTED}"},
+    },
+    "gateway": {"service": "entra", "status": 403, "body": f"<html>{PLANTED}</html>"},
+}
+
+
+@pytest.mark.parametrize("account", ["default", "user-global", "federated-global"])
+@pytest.mark.parametrize("name", REFUSALS)
+async def test_the_text_of_a_refusal_is_searched_and_never_shown(
+    settings: Settings, cloud: LocalCloud, caplog: pytest.LogCaptureFixture, order_id: str, account: str, name: str
+) -> None:
+    """A gateway's page may repeat a secret that we sent. The codes in it are enough to say what is wrong."""
+    caplog.set_level(logging.DEBUG)
+    cloud.fault(**REFUSALS[name])
+
+    async with Runtime(settings) as runtime:
+        app = App(runtime)
+        answer = await app.post({"customerTenantId": CUSTOMER, "orderId": order_id, "account": account})
+        credentials = runtime.__dict__["_credentials"].__dict__
+        errors = [error for _, error in credentials["_rejections"].values()]
+
+    is_met = bool(errors)
+    assert is_met == (not (account == "federated-global" and name in {"vault", "discovery"}))
+    chain = [link for error in errors for link in (error.__cause__, error.__context__)]
+    assert chain == [None] * len(chain)  # they would hold the SDK's exception, with the request and the answer
+    output = f"{answer.body} {credentials} {[vars(error) for error in errors]} {everything_logged(caplog)}"
+    assert "PLANTED" not in output

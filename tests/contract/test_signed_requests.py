@@ -8,9 +8,11 @@ from datetime import timedelta
 import pytest
 
 from shared.callers.signing_secrets import READ_AGAIN_S, SigningSecrets
+from shared.credentials.repeats import MAX_ATTEMPTS
 from shared.runtime import Runtime
 from shared.settings import Settings, SigningCaller
 from tests.conftest import CUSTOMER
+from tests.contract.conftest import SHORT_PAUSE_S
 from tests.support import proofs
 from tests.support.clock import Clock
 from tests.support.in_process import App
@@ -30,7 +32,7 @@ async def guarded(settings: Settings, clock: Clock, secret_name: str) -> AsyncIt
         "hooks": SigningCaller(proof="standard-webhooks", secrets=(f"{secret_name}-none",)),
     }
     async with Runtime(settings.model_copy(update={"callers": callers})) as runtime:
-        runtime.__dict__["_signing_secrets"] = SigningSecrets(settings, clock)
+        runtime.__dict__["_signing_secrets"] = SigningSecrets(settings, clock, first_pause_s=SHORT_PAUSE_S)
         yield App(runtime)
 
 
@@ -88,7 +90,7 @@ async def test_a_secret_that_cannot_be_read_is_not_the_callers_fault(
 ) -> None:
     """After a 401 a ticketing system would not try again."""
     if fault:
-        cloud.fault(service="key_vault", times=2, **fault)
+        cloud.fault(service="key_vault", times=2 * MAX_ATTEMPTS, **fault)  # the caller has two secrets
 
     answer = await guarded.post(b"{}", **proofs.standard_webhooks(b"{}", HOOKS_SECRET))
 

@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from shared.callers.signing_secrets import READ_AGAIN_S, SigningSecrets
+from shared.credentials.repeats import MAX_ATTEMPTS
 from shared.errors import OurFault, Unavailable
 from shared.settings import Settings
+from tests.contract.conftest import SHORT_PAUSE_S
 from tests.support.clock import Clock
 from tests.support.local_cloud import LocalCloud
 
@@ -19,7 +21,7 @@ LONG_S = 30.0
 
 @pytest.fixture
 def store(settings: Settings, clock: Clock) -> Iterator[SigningSecrets]:
-    store = SigningSecrets(settings, clock)
+    store = SigningSecrets(settings, clock, first_pause_s=SHORT_PAUSE_S)
     yield store
     store.close()
 
@@ -29,6 +31,29 @@ async def test_a_hundred_calls_share_one_read(store: SigningSecrets, cloud: Loca
 
     assert all(result == ({secret_name: "first"}, None) for result in results)
     assert len(cloud.requests("key_vault")) <= 2  # the challenge, if this process has not had it, and the read
+
+
+@pytest.mark.parametrize("service", ["identity", "key_vault"])
+async def test_one_transient_fault_fails_no_call(
+    store: SigningSecrets, cloud: LocalCloud, secret_name: str, service: str
+) -> None:
+    cloud.fault(service=service, status=500)
+
+    results = await asyncio.gather(*(store.values([secret_name], LONG_S) for _ in range(20)))
+
+    assert all(result == ({secret_name: "first"}, None) for result in results)
+
+
+async def test_key_vault_is_asked_a_few_times_and_not_for_ever(
+    store: SigningSecrets, cloud: LocalCloud, secret_name: str
+) -> None:
+    cloud.fault(service="key_vault", status=500, times=100)
+
+    found, error = await store.values([secret_name], LONG_S)
+
+    assert found == {}
+    assert isinstance(error, Unavailable)
+    assert len(cloud.requests("key_vault")) == MAX_ATTEMPTS
 
 
 async def test_a_line_break_at_the_end_is_no_part_of_a_secret(

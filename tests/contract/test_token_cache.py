@@ -1,11 +1,14 @@
 """The cache of tokens: one for each account, and one fetch for all calls that wait."""
 
 import asyncio
+import threading
 
 import pytest
 
 from shared.credentials.tokens import Credentials
 from shared.errors import CancelError
+from shared.settings import Settings
+from tests.support.clock import Clock
 from tests.support.local_cloud import LocalCloud
 from tests.support.waiting import wait_for_request
 
@@ -112,3 +115,73 @@ async def test_a_cancelled_call_does_not_end_the_fetch_of_others(credentials: Cr
     assert await patient
     assert impatient.cancelled()
     assert len(cloud.requests()) == 5
+
+
+async def test_a_secret_is_read_again_when_it_is_old(
+    settings: Settings, cloud: LocalCloud, clock: Clock, spare_account: str
+) -> None:
+    """SECRET_TTL_S limits how long a secret that was taken out of Key Vault serves on."""
+    cloud.change_app(spare_account, tokenLifetime_s=60)
+    credentials = Credentials(settings.model_copy(update={"secret_ttl_s": 300}), clock)
+    vault_reads = []
+    for age_s in (0, 299, 360, 650, 720):
+        clock.now = 1000 + age_s
+        cloud.forget_requests()
+        await credentials.bearer(spare_account, LONG_S)
+        vault_reads.append((age_s, bool(cloud.requests("key_vault"))))
+    credentials.close()
+
+    assert vault_reads == [(0, True), (299, False), (360, True), (650, False), (720, True)]
+
+
+async def test_accounts_that_hang_do_not_hold_up_another(settings: Settings, cloud: LocalCloud) -> None:
+    """A slow national cloud with many accounts would take every thread, if they shared threads."""
+    china = settings.accounts["secret-china"]
+    hanging = {f"hanging-{number}": china for number in range(40)}
+    credentials = Credentials(settings.model_copy(update={"accounts": settings.accounts | hanging}))
+    cloud.fault(service="entra", path=china.tenant_id, delay_s=60, times=len(hanging))
+    waiting = [asyncio.create_task(credentials.bearer(name, LONG_S)) for name in hanging]
+    await wait_for_request(cloud, "entra")
+
+    try:
+        assert await credentials.bearer("default", LONG_S)
+        assert not any(task.done() for task in waiting)
+    finally:
+        cloud.clear_faults()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        credentials.close()
+
+
+async def test_a_call_that_is_cancelled_leaves_the_fetch_to_the_others(
+    credentials: Credentials, cloud: LocalCloud
+) -> None:
+    """A caller that hangs up must not cost the others their token."""
+    cloud.fault(service="entra", delay_s=60)
+    cancelled = asyncio.create_task(credentials.bearer("default", LONG_S))
+    other = asyncio.create_task(credentials.bearer("default", LONG_S))
+    await wait_for_request(cloud, "entra")
+
+    cancelled.cancel()
+    await asyncio.wait({cancelled})
+    cloud.clear_faults()
+
+    assert await other
+    assert cancelled.cancelled()
+    assert len(cloud.requests("entra", "POST")) == 1
+
+
+async def test_a_fetch_that_is_given_up_leaves_its_thread_free(settings: Settings, cloud: LocalCloud) -> None:
+    """Closing ends the flight at once; its thread ends by itself, and nobody else notices."""
+    credentials = Credentials(settings)
+    cloud.fault(service="entra", delay_s=60)
+    waiting = asyncio.create_task(credentials.bearer("default", LONG_S))
+    await wait_for_request(cloud, "entra")
+
+    credentials.close()
+    await asyncio.wait({waiting}, timeout=LONG_S)
+    cloud.clear_faults()
+
+    assert waiting.cancelled()
+    async with asyncio.timeout(LONG_S):
+        while any("credentials-default" in thread.name for thread in threading.enumerate()):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)  # threads tell nobody that they end

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.credentials.repeats import MAX_ATTEMPTS
 from tests.support.function import another_function
 from tests.support.load import Load, read_order
 from tests.support.local_cloud import Json, LocalCloud
@@ -99,7 +100,7 @@ def cold(cloud: LocalCloud, tmp_path: Path) -> Iterator[LocalCloud]:
 
 def test_a_read_of_key_vault_that_hangs_is_given_up(cold: LocalCloud) -> None:
     """The SDK's own limit is 300 s; a call that waits for a minute must get its answer before."""
-    cold.fault(service="key_vault", delay_s=600)
+    cold.fault(service="key_vault", delay_s=600, times=MAX_ATTEMPTS)
 
     problem = read_order(cold, "user-usgov", prefer="wait=60").json()
     cold.clear_faults()
