@@ -55,8 +55,8 @@ class Cell(NamedTuple):
 
     @property
     def spoils_account(self) -> bool:
-        """True if the function remembers afterwards that Entra ID rejected the account."""
-        return self.step in CREDENTIAL_STEPS and "credentials_rejected" in self.expected
+        """True if the function remembers afterwards that the account's credential cannot work."""
+        return self.step in CREDENTIAL_STEPS and not self.expected.isdisjoint({"credentials_rejected", "misconfigured"})
 
 
 ALL_CELLS = [

@@ -44,13 +44,14 @@ class Plan(NamedTuple):
     steps: frozenset[Step]
     accounts: tuple[str, ...]
     secret_ttl_s: int = 900  # 0 keeps no secret: each token takes a look into Key Vault with the managed identity
+    one_at_a_time: bool = False
 
 
 PARTNER_CENTER = "partner-center"
 PLANS = {
     PARTNER_CENTER: Plan(frozenset(Step) - CREDENTIAL_STEPS, ALL_BUT_DEFAULT),
     # The requests to the managed identity do not even name an account.
-    "identity": Plan(frozenset({Step.IDENTITY}), (DEFAULT,), secret_ttl_s=0),
+    "identity": Plan(frozenset({Step.IDENTITY}), WITH_CLIENT_SECRET, secret_ttl_s=0, one_at_a_time=True),
     "key-vault": Plan(frozenset({Step.KEY_VAULT}), WITH_CLIENT_SECRET, secret_ttl_s=0),
     "entra": Plan(frozenset({Step.DISCOVERY, Step.TOKEN}), WITH_CLIENT_SECRET),
 }
@@ -116,7 +117,7 @@ def _run_cloud(root: Path, name: str, cells: Sequence[Cell], findings: Findings)
         process = FunctionProcess(cloud.log.parent)
         began_mib = process.memory_mib
 
-        runs = _run_cells(cloud, cells, plan.accounts)
+        runs = _run_cells(cloud, cells, plan)
 
         if name == PARTNER_CENTER:
             findings.grown_mib = process.peak_memory_mib - began_mib
@@ -137,22 +138,25 @@ def _cloud_with(directory: Path, order_ids: Iterable[str], **environment: str) -
         yield cloud
 
 
-def _run_cells(cloud: LocalCloud, cells: Iterable[Cell], accounts: Sequence[str]) -> list[Run]:
-    """Run *cells* side by side; those that need an account of their own wait for a free one of *accounts*."""
+def _run_cells(cloud: LocalCloud, cells: Iterable[Cell], plan: Plan) -> list[Run]:
+    """Run *cells* side by side; those that need an account of their own wait for a free one of the plan's."""
     free = SimpleQueue[str]()
-    for account in accounts:
+    for account in plan.accounts:
         free.put(account)
 
     def run(cell: Cell) -> Run:
         if not cell.needs_own_account:
             return _run_cell(cloud, cell, cell.account)
         account = free.get(timeout=FREE_ACCOUNT_LIMIT_S)
+        if plan.one_at_a_time:
+            cloud.clear_faults()  # a fault that the cell before left over would hit this cell's account
         found = _run_cell(cloud, cell, account)
         if not cell.spoils_account:
             free.put(account)
         return found
 
-    with ThreadPoolExecutor(CALLERS) as callers, ThreadPoolExecutor(len(accounts)) as account_users:
+    users = 1 if plan.one_at_a_time else len(plan.accounts)
+    with ThreadPoolExecutor(CALLERS) as callers, ThreadPoolExecutor(users) as account_users:
         runs = [
             (account_users if cell.needs_own_account else callers).submit(run, cell)
             for cell in sorted(cells, key=_rank)
