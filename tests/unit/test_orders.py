@@ -169,6 +169,18 @@ def test_ids_that_are_no_guids_are_compared_with_case() -> None:
     assert read({"id": "order-id", "status": "cancelled"}, "ORDER-ID") is None
 
 
+@pytest.mark.parametrize("status", ["cancelled", "Cancelled", "canceled", "CANCELED", " cancelled ", "cancelled\n"])
+def test_a_status_is_read_in_each_spelling(status: str) -> None:
+    found = read_odd({"id": "ORDER-ID", "status": status, "lineItems": [{"lineItemNumber": 0, "quantity": 1}]})
+
+    assert found.status == "cancelled"
+    assert found.is_cancelled
+
+
+def test_a_blank_status_is_none() -> None:
+    assert read_odd({"id": "ORDER-ID", "status": "  "}).status is None
+
+
 def test_a_byte_order_mark_is_skipped() -> None:
     assert read_order(b'\xef\xbb\xbf{"id": "ORDER-ID"}', "ORDER-ID") is not None
 
