@@ -90,8 +90,9 @@ class Gate:
             shortest_s = FIRST_DELAY_S * 2.0 ** min(self._closings, 5) * (1 + random.random())  # noqa: S311
             closed_s = max(closed_s, shortest_s) if closed_s < FIRST_DELAY_S else closed_s
             self._opens_at = max(self._opens_at, time.monotonic() + closed_s)
+            if not self._is_shut or is_newest_probe:  # else it was sent before the gate closed
+                self._closings += 1
             self._is_shut = True
-            self._closings += 1
         elif reply and is_newest_probe:
             self._is_shut = False
             self._closings = 0
