@@ -250,5 +250,6 @@ def test_url_and_headers() -> None:
     assert order_url("https://root", "guid", "a/b") == "https://root/v1/customers/guid/orders/a%2Fb"
     headers = request_headers("token", "request", "correlation")
     assert headers["Authorization"] == "Bearer token"
+    assert (headers["Accept"], headers["Content-Type"]) == ("application/json", "application/json")
     assert (headers["MS-RequestId"], headers["MS-CorrelationId"]) == ("request", "correlation")
     assert "If-Match" not in headers  # only legacy orders have an ETag, and no sample sends one
