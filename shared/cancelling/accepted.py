@@ -23,7 +23,7 @@ class AcceptedPatches:
         self._accepted_at: dict[_Key, float] = {}  # oldest first
 
     def note(self, target: Target, order: Order | None) -> None:
-        """Remember the order of *target*. *order* is that order, if it was read: it may have a second id."""
+        """Remember the order of *target*. *order* is that order, if it was read: it may have another id there."""
         now = self._clock()
         while self._accepted_at and now - next(iter(self._accepted_at.values())) > REMEMBERED_S:
             del self._accepted_at[next(iter(self._accepted_at))]
@@ -39,8 +39,7 @@ class AcceptedPatches:
 
 
 def _keys(target: Target, order: Order | None) -> Iterator[_Key]:
-    """Yield a key for each id of the order. Ids in GUID form come in either case."""
-    ids = {target.request.order_id, order and order.order_id, order and order.alternate_id}
-    for order_id in ids:
+    """Yield a key for each id of the order: a request may have its alternateId. GUIDs come in either case."""
+    for order_id in {target.request.order_id, order and order.order_id}:
         if order_id:
             yield target.api_root, target.request.customer_tenant_id, order_id.lower()

@@ -52,7 +52,7 @@ async def test_no_refusal_is_final_while_an_attempt_is_unaccounted_for(
 async def test_failures_that_do_not_end_leave_the_outcome_unknown(
     app: App, cloud: LocalCloud, order_id: str, status: int
 ) -> None:
-    cloud.fault(method="PATCH", status=status, times=4, headers={"Retry-After": "0"})
+    cloud.fault(method="PATCH", status=status, times=4)
 
     answer = await app.post({"customerTenantId": CUSTOMER, "orderId": order_id})
 
