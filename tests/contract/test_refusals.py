@@ -3,6 +3,7 @@
 import pytest
 
 from tests.conftest import CUSTOMER
+from tests.support.built_in_orders import SOFTWARE_CUSTOMER, built_in
 from tests.support.in_process import App
 from tests.support.local_cloud import Json, LocalCloud
 
@@ -73,6 +74,19 @@ async def test_a_refusal_is_not_final_while_an_earlier_patch_may_not_show_yet(
     assert (first.outcome or first.code) in {"pending", "outcome_unknown"}
     assert (second.status, second.code) == (503, "outcome_unknown")
     assert second.body["partnerCenter"]["code"] == code
+
+
+async def test_a_second_delivery_while_a_cancellation_does_not_show_is_no_refusal(app: App) -> None:
+    """The order looks as before for a while, and Partner Center refuses the second PATCH."""
+    body = {"customerTenantId": SOFTWARE_CUSTOMER, "orderId": built_in("shows-later")}
+
+    first = await app.post(body)
+    second = await app.post(body, prefer="wait=1")
+    third = await app.post(body)
+
+    assert first.outcome == "pending"
+    assert (second.outcome or second.code) in {"already_cancelled", "outcome_unknown"}
+    assert (third.outcome or third.code) in {"already_cancelled", "outcome_unknown"}
 
 
 async def test_an_earlier_patch_of_another_order_changes_no_refusal(app: App, cloud: LocalCloud, order_id: str) -> None:
