@@ -111,6 +111,8 @@ class Connections:
             content=content,
             extensions={"timeout": {"connect": connect_timeout_s}},
         )
+        sent = {name.lower(): value for name, value in headers.items()}
+        self._ids.note_sent(sent)
         reused = None if is_fresh else await self._take(origin)
         connection = reused or self._new_connection(origin)
         started_at = time.monotonic()
@@ -119,7 +121,8 @@ class Connections:
             response = await connection.handle_async_request(request)
             try:
                 answer = Response(response.status, _decoded(response.headers), response.aiter_stream())
-                self._check_ids(origin, headers, answer.headers, is_first=reused is None)
+                if self._ids.is_of_another_request(origin, sent, answer.headers, is_first=reused is None):
+                    raise httpcore.RemoteProtocolError("the answer has the ids of another request")
                 yield answer
             finally:
                 await response.aclose()
@@ -143,13 +146,6 @@ class Connections:
             network_backend=self._backend,
             socket_options=_SOCKET_OPTIONS,
         )
-
-    def _check_ids(self, origin: str, request: Mapping[str, str], answer: Mapping[str, str], *, is_first: bool) -> None:
-        """Raise RemoteProtocolError if the headers *answer* are those of an answer to another request."""
-        sent = {name.lower(): value for name, value in request.items()}
-        self._ids.note_sent(sent)
-        if self._ids.is_of_another_request(origin, sent, answer, is_first=is_first):
-            raise httpcore.RemoteProtocolError("the answer has the ids of another request")
 
     async def _drop_idle(self, origin: str, started_at: float) -> None:
         """Close the idle connections to *origin* that have not answered since *started_at*."""
