@@ -150,9 +150,11 @@ class Connections:
     async def _drop_idle(self, origin: str, started_at: float) -> None:
         """Close the idle connections to *origin* that have not answered since *started_at*."""
         idle = self._idle[origin]
-        for dropped in [entry for entry in idle if entry.since < started_at]:
-            idle.remove(dropped)
-            await dropped.connection.aclose()
+        dropped = [entry for entry in idle if entry.since < started_at]
+        for entry in dropped:  # before the first is closed: meanwhile another call may take one
+            idle.remove(entry)
+        for entry in dropped:
+            await entry.connection.aclose()
 
     async def _take(self, origin: str) -> httpcore.AsyncHTTPConnection | None:
         """Return the most recently used idle connection. Close those that are too old or closed by the other end."""

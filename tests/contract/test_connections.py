@@ -247,6 +247,17 @@ async def test_a_failed_connection_takes_the_idle_ones_along(connections: Connec
     assert list(peer.connections) == [5]
 
 
+async def test_calls_that_fail_together_close_each_idle_connection_once(connections: Connections, peer: Peer) -> None:
+    """While one of them closes a connection, another may take or close the next one."""
+    await send_at_once(connections, peer, BURST)
+    peer.resets.update(peer.connections)
+
+    ends = await asyncio.gather(*(send(connections, peer) for _ in range(BURST // 2)), return_exceptions=True)
+
+    assert {type(end) for end in ends} <= {ConnectionFailed, bytes}
+    assert await send(connections, peer) == b"{}"
+
+
 async def test_only_a_connection_that_answered_since_is_kept(connections: Connections, peer: Peer) -> None:
     """It has shown that it lives."""
     await send_at_once(connections, peer, 3)
