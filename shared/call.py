@@ -44,8 +44,8 @@ class Call:
     Attributes:
         correlation_id: the trace id as a GUID; MS-CorrelationId of every request to Partner Center.
         headers: the caller's headers, with names in lower case.
-        request_id: MS-RequestId of the PATCH and of its repeats. Each call has its own: Partner Center
-            may replay an old refusal to a known id.
+        request_id: MS-RequestId of the PATCH and of its repeats; a repeat with a new token has another. Each call
+            has its own: Partner Center may replay an old refusal to a known id.
         started_at: seconds on the monotonic clock.
         allowed_s: seconds from start to deadline; 0 until the settings are read.
         caller: the caller's name in CALLERS; None before it is identified, or if callers are not set up.

@@ -13,6 +13,7 @@ from shared.cancelling.outcome import (
     decide_outcome,
     is_look_needed,
     is_second_look_needed,
+    order_without_look,
     proven_by_answer,
     with_known_lines,
 )
@@ -23,6 +24,7 @@ from shared.partner_center.orders import Order, cancel_body, lines_to_cancel, re
 from shared.partner_center.refusals import error_of
 
 SECOND_LOOK_AFTER_S = 1.0  # for reads that lag behind writes
+SECOND_LOOK_TAKES_S = SECOND_LOOK_AFTER_S + 0.25
 
 
 async def cancel_order(target: Target, call: Call, client: OrderClient, accepted: AcceptedPatches) -> CancelResult:
@@ -40,25 +42,29 @@ async def cancel_order(target: Target, call: Call, client: OrderClient, accepted
             return _result(target, call, Outcome.ALREADY_CANCELLED, order)
 
     failure: CancelError | None = None
-    answer: Order | None = None
     proven: Order | None = None
+    unproven = order
     try:
         reply = await client.patch(cancel_body(target.request.order_id, lines))
     except CancelError as error:
         failure = error
     else:
         if reply.is_success:
-            accepted.note(target)
             answer = read_order(reply.body, target.request.order_id)
+            accepted.note(target, answer)
             proven = proven_by_answer(answer, reply.status, requested_lines, order)
+            unproven = order_without_look(answer, reply.status, order)
         else:
             failure = error_of(reply)
+    finally:
+        if call.patches_unaccounted:  # also if the host ends the call
+            accepted.note(target, order)
 
     is_patch_unaccounted = call.patches_unaccounted > 0
     looked: Order | None = None
     if is_look_needed(failure, proven, requested_lines, is_patch_unaccounted=is_patch_unaccounted):
         looked = _complete(await client.read_order_if_possible(), order)
-        if is_second_look_needed(failure, looked, requested_lines) and call.remaining_s > 2 * SECOND_LOOK_AFTER_S:
+        if is_second_look_needed(failure, looked, requested_lines) and call.remaining_s > SECOND_LOOK_TAKES_S:
             await asyncio.sleep(SECOND_LOOK_AFTER_S)
             looked = _complete(await client.read_order_if_possible(), order) or looked
     end = decide_outcome(
@@ -66,14 +72,15 @@ async def cancel_order(target: Target, call: Call, client: OrderClient, accepted
         looked or proven,
         requested_lines,
         is_patch_unaccounted=is_patch_unaccounted,
-        was_patch_accepted_before=accepted.is_recent(target),
+        was_patch_accepted_before=accepted.is_recent(target, looked),
     )
     if isinstance(end, CancelError):
         raise end
-    return _result(target, call, end, looked or _complete(answer, order) or order)
+    return _result(target, call, end, looked or proven or unproven)
 
 
 def _complete(order: Order | None, known: Order) -> Order | None:
+    """Return *order* with the lines of *known*; None if nobody could read it."""
     return order and with_known_lines(order, known)
 
 

@@ -15,6 +15,8 @@ from shared.errors import CancelError, OutcomeUnknown
 from shared.partner_center.orders import CANCELLED, Order
 from shared.partner_center.refusals import CLASSES, CODES
 
+ACCEPTED = 202  # the status of an answer that comes before the change
+
 
 def proven_by_answer(
     answer: Order | None, status: int, requested_lines: Sequence[LineItemRef] | None, known: Order
@@ -26,13 +28,34 @@ def proven_by_answer(
     The status `cancelled` proves the cancellation of a whole order. It proves nothing about single lines, because
     an echo of a request for lines has it too: there each line must have the quantity 0.
     """
-    if answer is None or status == 202 or not answer.line_items:
+    if answer is None or status == ACCEPTED or not answer.line_items:
+        return None
+    if requested_lines is None:
+        return answer if answer.status == CANCELLED else None
+    if not _has_lines_of(answer, known):
         return None
     order = with_known_lines(answer, known)
-    if requested_lines is None:
-        return order if answer.status == CANCELLED else None
     has_active_line = any(line.quantity != 0 for line in order.line_items)
     return None if answer.status == CANCELLED and has_active_line else order
+
+
+def order_without_look(answer: Order | None, status: int, known: Order) -> Order:
+    """Return the newest order that may be shown if nothing is proven and the order could not be read.
+
+    The arguments are those of `proven_by_answer`. An answer that shows a cancellation without proving it is not shown.
+    """
+    if answer is None or not _has_lines_of(answer, known):
+        return known
+    order = with_known_lines(answer, known)
+    is_ahead = status == ACCEPTED and any(line.cancelled for line in answer.line_items)
+    return known if order.is_cancelled or is_ahead else order
+
+
+def _has_lines_of(answer: Order, known: Order) -> bool:
+    """True if each line of *answer* is one of *known*, and none comes twice. All is true if no line is known."""
+    numbers = [line.line_item_number for line in answer.line_items]
+    known_numbers = {line.line_item_number for line in known.line_items}
+    return not known_numbers or (len(set(numbers)) == len(numbers) and known_numbers.issuperset(numbers))
 
 
 def with_known_lines(order: Order, known: Order) -> Order:

@@ -1,7 +1,8 @@
 """Sends the requests of one call to Partner Center, with repeats, token renewal and one deadline.
 
 Source: Partner Center's "headers" page for MS-RequestId: repeats of one request carry the same id, so that
-Partner Center recognises a repeat (nobody could confirm that it does so for PATCH); "api-throttling-guidance".
+Partner Center recognises a repeat (nobody could confirm that it does so for PATCH), and a request after an answer
+has a new one; "api-throttling-guidance".
 """
 
 import asyncio
@@ -14,13 +15,12 @@ from email.utils import parsedate_to_datetime
 from itertools import count
 
 import anyio
-import httpx
 
 from shared import audit
 from shared.call import Call, Target
 from shared.credentials.tokens import Credentials
 from shared.errors import BadGateway, CancelError, Unavailable
-from shared.partner_center.connections import Connections
+from shared.partner_center.connections import ConnectionFailed, Connections, Response
 from shared.partner_center.orders import Order, order_url, read_order, request_headers
 from shared.partner_center.refusals import (
     UNAVAILABLE,
@@ -50,7 +50,7 @@ class OrderClient:
         self._tokens = tokens
         self._gate = gate
         self._url = order_url(target.api_root, target.request.customer_tenant_id, target.request.order_id)
-        self._has_failed = False  # a connection of this call did: no other kept one is tried
+        self._has_failed = False  # the last attempt; then the next one opens a new connection
 
     async def read_order(self, request_id: str) -> Order:
         """Return the order as it is now. Raises CancelError if it cannot be read."""
@@ -93,7 +93,8 @@ class OrderClient:
                 if not was_renewed:
                     was_renewed = True
                     if not self._call.patches_unaccounted:
-                        request_id = self._new_request_id(request_id)
+                        # Partner Center may replay the 401 to the id that it has seen.
+                        request_id = str(uuid.uuid4())
                     continue
             # Jitter spreads repeats over time. Guessing it helps no attacker.
             delay_s = retry_delay_s(reply, attempt, random.random())  # noqa: S311
@@ -104,13 +105,6 @@ class OrderClient:
         if reply is None:
             raise Unavailable(UNAVAILABLE.code, UNAVAILABLE.detail)
         return reply
-
-    def _new_request_id(self, old_id: str) -> str:
-        """Return an MS-RequestId in place of *old_id*, to which Partner Center may replay the 401."""
-        new_id = str(uuid.uuid4())
-        if old_id == self._call.request_id:
-            self._call.request_id = new_id
-        return new_id
 
     async def _bearer(self) -> str:
         started_at = time.monotonic()
@@ -138,9 +132,11 @@ class OrderClient:
         is_sent = False
 
         async def content(body: bytes) -> AsyncIterator[bytes]:
-            # httpx asks for the body after the connection is open and the headers have left. Until then
+            # The body is asked for after the connection is open and the headers have left. Until then
             # no PATCH can have arrived, whatever goes wrong.
             nonlocal is_sent
+            if self._call.remaining_s < SHORTEST_ATTEMPT_S:  # the connection may have taken the rest of the time
+                raise TimeoutError
             if not self._call.patches_sent:
                 audit.sending(self._call)
             is_sent = True
@@ -165,11 +161,12 @@ class OrderClient:
                     connect_timeout_s=min(CONNECT_TIMEOUT_S, remaining_s / 2),
                     is_fresh=self._has_failed,
                 ) as response:
-                    reply = Reply(response.status_code, b"", _retry_after_s(response.headers.get("retry-after")))
+                    reply = Reply(response.status, b"", _retry_after_s(response.headers.get("retry-after")))
                     # A proxy's error page may echo our headers. The token goes no further than here.
                     answer_body = (await _read(response)).replace(bearer.encode(), b"-")
                     reply = Reply(reply.status, answer_body, reply.retry_after_s)
-        except (httpx.RequestError, TimeoutError, zlib.error):
+            self._has_failed = False
+        except (ConnectionFailed, TimeoutError, zlib.error):
             self._has_failed = True
             # The body broke off. Keep the reply only if its status alone decides: a 2xx to our PATCH, or a
             # 429. For everything else the code in the body is needed, so count it as no answer.
@@ -179,11 +176,10 @@ class OrderClient:
         return reply
 
 
-async def _read(response: httpx.Response) -> bytes:
+async def _read(response: Response) -> bytes:
     """Return the body, decompressed. It is cut at REPLY_LIMIT_BYTES, since no order is that long."""
-    assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101  (httpx's type allows a blocking one too)
     body = b""
-    async for chunk in response.stream:
+    async for chunk in response.body:
         body += chunk
         if len(body) > REPLY_LIMIT_BYTES:
             break

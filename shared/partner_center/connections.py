@@ -1,39 +1,30 @@
 """Keeps idle connections to Partner Center. A request takes the most recently used one and shares it with none.
 
-httpx's transport is called directly, and holds one httpcore connection in place of its pool. The pool
-looks at every connection for every request, and opens a new connection for each request when more than
-20 are in flight. An AsyncClient around the transport would add cookies and redirects, which are not wanted
-here. Without the pool and the client a request costs 0.3 ms less.
+httpcore's connections are used directly, without its pool and without httpx. The pool looks at every connection for
+every request, and opens a new connection for each request when more than 20 are in flight. httpx would add cookies
+and redirects, which are not wanted here. docs/decisions/0026-dead-connections.md has the reasons and the numbers.
 
-Source: httpx 0.28.1 (python-httpx.org: "Transports", "Extensions"), httpcore 1.0.9, read and measured;
-github.com/encode/httpx/issues/3215.
+Source: httpcore 1.0.9 (encode.io/httpcore: "Connections"), read and measured; github.com/encode/httpx/issues/3215.
 """
 
 import socket
+import ssl
 import time
 from collections import defaultdict, deque
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from operator import attrgetter
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import httpcore
-import httpx
 
+from shared.partner_center.echoed_ids import EchoedIds
 from shared.partner_center.names import HostNames, ResolvingBackend
 from shared.tls import tls_context
 
 KEEPALIVE_S = 120.0  # tickets come minutes apart; Azure drops an idle outbound flow after 4
-
-_parsed = lru_cache(httpx.URL)
-
-# Bytes after the end of an answer, in h11's buffer and in anyio's. The next request on the connection, which may
-# be for another order, would take them for its answer (RFC 9112, 6.3). Neither buffer has a public name.
-_leftovers = attrgetter("_connection._h11_state.trailing_data", "_connection._network_stream._stream._read_bio.pending")
-_NOTHING = ((b"", False), 0)
-
-_ID_HEADERS = ("MS-RequestId", "MS-CorrelationId")
 
 # A middlebox that has dropped a flow swallows what is sent on it. With this the system gives the connection up when
 # bytes are not acknowledged for 3 s, instead of leaving a PATCH waiting until the deadline. A server that
@@ -43,21 +34,34 @@ _SOCKET_OPTIONS = (
     [(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)] if hasattr(socket, "TCP_USER_TIMEOUT") else []
 )
 
+# Bytes after the end of an answer, in h11's buffer and in anyio's. The next request on the connection, which may
+# be for another order, would take them for its answer (RFC 9112, 6.3). Neither buffer has a public name.
+_leftovers = attrgetter("_connection._h11_state.trailing_data", "_connection._network_stream._stream._read_bio.pending")
+_NOTHING = ((b"", False), 0)
 
-class _SingleConnection(httpx.AsyncHTTPTransport):
-    """httpx's transport over one connection to the origin of *url*. Its first request opens the connection."""
+# A TLS record that cannot be read is raised as ssl.SSLError.
+_FAILURES = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, ssl.SSLError)
 
-    def __init__(self, url: httpx.URL, keepalive_s: float, backend: httpcore.AsyncNetworkBackend) -> None:
-        self.connection = httpcore.AsyncHTTPConnection(
-            httpcore.URL(str(url)).origin,
-            tls_context(),
-            keepalive_s,
-            network_backend=backend,
-            socket_options=_SOCKET_OPTIONS,
-        )
-        # A connection has all the methods that the transport calls on its pool.
-        self._pool = self.connection  # type: ignore[assignment]
-        self.idle_since = 0.0  # monotonic; 0 while it has not answered
+_parsed = lru_cache(httpcore.URL)
+
+
+class ConnectionFailed(Exception):
+    """No answer to the request came, or not all of it."""
+
+
+class Response(NamedTuple):
+    """An answer whose *body* is still to be read. The names of *headers* are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: AsyncIterator[bytes]
+
+
+class _Idle(NamedTuple):
+    """A connection that waits for a request *since* a monotonic time, that of its last answer."""
+
+    connection: httpcore.AsyncHTTPConnection
+    since: float
 
 
 class Connections:
@@ -65,15 +69,15 @@ class Connections:
 
     def __init__(self, keepalive_s: float = KEEPALIVE_S) -> None:
         self._keepalive_s = keepalive_s
-        self._idle: defaultdict[str, deque[_SingleConnection]] = defaultdict(deque)
+        self._idle: defaultdict[str, deque[_Idle]] = defaultdict(deque)
         self._host_names = HostNames()
         self._backend = ResolvingBackend(self._host_names)
-        self._own_ids: set[str] = set()  # origins that put ids of their own into answers
+        self._ids = EchoedIds()
 
     async def aclose(self) -> None:
         for idle in self._idle.values():
             while idle:
-                await idle.pop().aclose()
+                await idle.pop().connection.aclose()
         self._host_names.close()
 
     @asynccontextmanager
@@ -86,70 +90,84 @@ class Connections:
         content: AsyncIterable[bytes] | None,
         connect_timeout_s: float,
         is_fresh: bool = False,
-    ) -> AsyncIterator[httpx.Response]:
-        """Send one request and yield its response, whose body is read from `response.stream`.
+    ) -> AsyncIterator[Response]:
+        """Send one request and yield its response.
 
         *url* has an escaped path and no query. *content* is asked for its first piece after the connection is
         open and the headers have left. *connect_timeout_s* applies to TCP and to TLS separately; there is no
-        other time limit here. *is_fresh* opens a new connection. If a connection fails, the idle connections of its
-        origin that have not answered since are closed: what ended one has often ended all. Raises httpx.TransportError.
+        other time limit here. *is_fresh* opens a new connection.
+
+        Raises ConnectionFailed, also for an answer to another request. What ended one connection has often ended
+        all, so the idle connections of its origin that have not answered since are closed.
         """
         parts = urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}"
-        # The path is handed to httpcore as it is. Parsing and writing it again in httpx takes longer than the rest.
-        extensions = {"timeout": {"connect": connect_timeout_s}, "target": parts.path.encode()}
-        request = httpx.Request(method, _parsed(origin), headers=headers, content=content, extensions=extensions)
+        parsed = _parsed(origin)
+        request = httpcore.Request(
+            method,
+            # The path goes out as it is. A second parsing and escaping could turn it into that of another order.
+            httpcore.URL(scheme=parsed.scheme, host=parsed.host, port=parsed.port, target=parts.path),
+            headers=[("Host", parts.netloc), *headers.items()],
+            content=content,
+            extensions={"timeout": {"connect": connect_timeout_s}},
+        )
+        sent = {name.lower(): value for name, value in headers.items()}
+        self._ids.note_sent(sent)
         reused = None if is_fresh else await self._take(origin)
-        transport = reused or _SingleConnection(request.url, self._keepalive_s, self._backend)
+        connection = reused or self._new_connection(origin)
         started_at = time.monotonic()
         is_reusable = False
         try:
-            response = await transport.handle_async_request(request)
-            self._check_ids(origin, request, response, is_reused=reused is not None)
+            response = await connection.handle_async_request(request)
             try:
-                yield response
+                answer = Response(response.status, _decoded(response.headers), response.aiter_stream())
+                if self._ids.is_of_another_request(origin, sent, answer.headers, is_first=reused is None):
+                    raise httpcore.RemoteProtocolError("the answer has the ids of another request")
+                yield answer
             finally:
                 await response.aclose()
-            is_reusable = transport.connection.is_available() and _leftovers(transport.connection) == _NOTHING
-        except httpx.TransportError:
+            is_reusable = connection.is_available() and _leftovers(connection) == _NOTHING
+        except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+            raise ConnectionFailed from error  # it shows nothing about the connections that are open
+        except _FAILURES as error:
             await self._drop_idle(origin, started_at)
-            raise
+            raise ConnectionFailed from error
         finally:
             if is_reusable:
-                transport.idle_since = time.monotonic()
-                self._idle[origin].append(transport)
+                self._idle[origin].append(_Idle(connection, time.monotonic()))
             else:
-                await transport.aclose()
+                await connection.aclose()
 
-    def _check_ids(self, origin: str, request: httpx.Request, response: httpx.Response, *, is_reused: bool) -> None:
-        """Raise RemoteProtocolError for an answer to another request, by the ids that Partner Center echoes.
-
-        On a new connection there was no other request. A gateway is there that makes ids of its own, so the ids
-        of this origin prove nothing.
-        """
-        ids = [(request.headers[name], response.headers.get(name)) for name in _ID_HEADERS if name in request.headers]
-        if not ids or not all(answered and answered.lower() != sent.lower() for sent, answered in ids):
-            return
-        if not is_reused:
-            self._own_ids.add(origin)
-        elif origin not in self._own_ids:
-            raise httpx.RemoteProtocolError("the answer has the ids of another request", request=request)
+    def _new_connection(self, origin: str) -> httpcore.AsyncHTTPConnection:
+        return httpcore.AsyncHTTPConnection(
+            _parsed(origin).origin,
+            tls_context(),
+            self._keepalive_s,
+            network_backend=self._backend,
+            socket_options=_SOCKET_OPTIONS,
+        )
 
     async def _drop_idle(self, origin: str, started_at: float) -> None:
         """Close the idle connections to *origin* that have not answered since *started_at*."""
         idle = self._idle[origin]
-        for connection in [connection for connection in idle if connection.idle_since < started_at]:
-            idle.remove(connection)
-            await connection.aclose()
+        dropped = [entry for entry in idle if entry.since < started_at]
+        for entry in dropped:  # before the first is closed: meanwhile another call may take one
+            idle.remove(entry)
+        for entry in dropped:
+            await entry.connection.aclose()
 
-    async def _take(self, origin: str) -> _SingleConnection | None:
+    async def _take(self, origin: str) -> httpcore.AsyncHTTPConnection | None:
         """Return the most recently used idle connection. Close those that are too old or closed by the other end."""
         idle = self._idle[origin]
         while len(idle) > 1 and idle[0].connection.has_expired():  # kept since a burst of requests
-            await idle.popleft().aclose()
+            await idle.popleft().connection.aclose()
         while idle:
-            newest = idle.pop()
-            if not newest.connection.has_expired():
+            newest = idle.pop().connection
+            if not newest.has_expired():
                 return newest
             await newest.aclose()
         return None
+
+
+def _decoded(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}

@@ -1,23 +1,27 @@
 """Resolves host names for the connections to Partner Center, so that one that hangs stops nobody else.
 
 asyncio looks names up in the event loop's default thread pool, of 5 to 32 threads. One name whose server does
-not answer would fill it with lookups, and then no account could connect. Here each name has at most one lookup
-in progress, in a pool of its own.
+not answer would fill it with look-ups, and then no account could connect. Here each name has at most one look-up in
+progress, in a pool of its own.
 
 Source: httpcore 1.0.9 (its `network_backend`), CPython 3.13 (asyncio.loop.getaddrinfo).
 """
 
 import asyncio
 import socket
-import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from ipaddress import ip_address
+from typing import Any
 
 import httpcore
 
-THREADS = 16  # a lookup keeps its thread until the system's resolver gives up
+THREADS = 16  # a look-up keeps its thread until the system's resolver gives up
+NEXT_ADDRESS_S = 0.25
 
 type Addresses = list[str]
+type Attempt = asyncio.Task[httpcore.AsyncNetworkStream]
 
 
 class HostNames:
@@ -31,18 +35,22 @@ class HostNames:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def resolve(self, host: str) -> Addresses:
-        """Return the addresses of *host*, the system's preferred one first. Raises OSError if it has none."""
+        """Return the addresses of *host*, the system's preferred one first.
+
+        Raises OSError if it has none, UnicodeError if it cannot be a name.
+        """
+        with suppress(ValueError):
+            return [str(ip_address(host))]  # needs no look-up
         flight = self._flights.get(host)
         if flight is None:
             loop = asyncio.get_running_loop()
             flight = self._flights[host] = loop.run_in_executor(self._threads, _look_up, host)
             flight.add_done_callback(lambda done: self._on_flight_done(host, done))
-        return await asyncio.shield(flight)  # other calls wait for the same lookup
+        return await asyncio.shield(flight)  # other calls wait for the same look-up
 
     def _on_flight_done(self, host: str, flight: asyncio.Future[Addresses]) -> None:
         self._flights.pop(host, None)
-        if not flight.cancelled():
-            flight.exception()  # asyncio warns if nobody retrieves it
+        _retrieve(flight)
 
 
 class ResolvingBackend(httpcore.AnyIOBackend):
@@ -59,23 +67,53 @@ class ResolvingBackend(httpcore.AnyIOBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Connect to *host*, to its next address if one does not answer. Raises httpcore.ConnectError or -Timeout."""
-        ends_at = None if timeout is None else time.monotonic() + timeout
+        """Connect to *host* within *timeout* seconds. Raises httpcore.ConnectError or ConnectTimeout.
+
+        If an address has not answered after NEXT_ADDRESS_S, the next one is tried beside it (RFC 8305).
+        """
+        attempts: list[Attempt] = []
+        stream: httpcore.AsyncNetworkStream | None = None
         try:
             async with asyncio.timeout(timeout):
-                addresses = await self._host_names.resolve(host)
+                for address in await self._host_names.resolve(host):
+                    connect = super().connect_tcp(address, port, None, local_address, socket_options)
+                    attempts.append(asyncio.create_task(connect))
+                    attempts[-1].add_done_callback(_retrieve)
+                    if stream := await _first_connected(attempts, NEXT_ADDRESS_S):
+                        return stream
+                stream = await _first_connected(attempts, None)
         except TimeoutError as error:
-            raise httpcore.ConnectTimeout(f"no address of {host} in time") from error
-        except OSError as error:
+            raise httpcore.ConnectTimeout(f"{host} did not answer in time") from error
+        except (OSError, UnicodeError) as error:  # UnicodeError: no name can be like this
             raise httpcore.ConnectError(str(error)) from error
-        for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
-            share_s = None if ends_at is None else max(0.0, ends_at - time.monotonic()) / left
-            try:
-                return await super().connect_tcp(address, port, share_s, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                if left == 1:
-                    raise
-        raise httpcore.ConnectError(f"{host} has no address")
+        finally:
+            for attempt in attempts:
+                if not attempt.done():
+                    attempt.cancel()
+                elif not attempt.cancelled() and not attempt.exception() and attempt.result() is not stream:
+                    await attempt.result().aclose()
+        if stream is None:
+            raise httpcore.ConnectError(f"no address of {host} takes connections")
+        return stream
+
+
+async def _first_connected(attempts: Iterable[Attempt], limit_s: float | None) -> httpcore.AsyncNetworkStream | None:
+    """Return the first connection of *attempts*. None if all have failed, or if none ended within *limit_s*."""
+    pending = set(attempts)
+    while pending:
+        done, pending = await asyncio.wait(pending, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+        if not done:
+            return None
+        for attempt in done:
+            if not attempt.exception():
+                return attempt.result()
+    return None
+
+
+def _retrieve(attempt: asyncio.Future[Any]) -> None:
+    """Take the exception of *attempt*, if it has one: asyncio warns if nobody does."""
+    if not attempt.cancelled():
+        attempt.exception()
 
 
 def _look_up(host: str) -> Addresses:

@@ -24,8 +24,10 @@ from shared.partner_center.reply import Reply, read_error
 THROTTLED_S = 10.0  # for a 429 that does not say how long
 BUSY_RETRY_AFTER_S = 59.0  # "look again in minutes"; Zendesk does not repeat if it is over 59
 
-_QUOTA = re.compile(r"out of call volume quota|rate limit is exceeded|quota exceeded", re.IGNORECASE)
-_PERIOD = re.compile(r"\bin (\d{1,3}):(\d\d):(\d\d)")  # "Quota will be replenished in 00:00:12."
+_QUOTA = re.compile(r"out of (call volume|bandwidth) quota|rate limit is exceeded|quota exceeded", re.IGNORECASE)
+_PERIOD = re.compile(
+    r"\bin (?:(\d{1,4})\.)?(\d{1,3}):(\d\d):(\d\d)"
+)  # "replenished in 00:00:12.", with days "6.23:59:59"
 _SECONDS = re.compile(r"\bin (\d{1,5}) seconds?", re.IGNORECASE)  # "Try again in 57 seconds."
 
 
@@ -270,9 +272,10 @@ def class_of(reply: Reply) -> AnswerClass:
 
 def is_throttled(reply: Reply) -> bool:
     """True for a 429, and for the 403 with which API Management answers a call beyond its quota."""
-    return reply.status == 429 or (
-        reply.status == 403 and _QUOTA.search(read_error(reply.body).description or "") is not None
-    )
+    if reply.status != 403:
+        return reply.status == 429
+    error = read_error(reply.body)
+    return error.code not in CODES and _QUOTA.search(error.description or "") is not None
 
 
 def pause_s(reply: Reply) -> float | None:
@@ -281,8 +284,8 @@ def pause_s(reply: Reply) -> float | None:
         return reply.retry_after_s
     text = read_error(reply.body).description or ""
     if found := _PERIOD.search(text):
-        hours, minutes, seconds = (int(part) for part in found.groups())
-        return 3600.0 * hours + 60 * minutes + seconds
+        days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+        return 86_400.0 * days + 3600 * hours + 60 * minutes + seconds
     return float(found[1]) if (found := _SECONDS.search(text)) else None
 
 

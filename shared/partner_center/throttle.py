@@ -22,6 +22,7 @@ from shared.partner_center.retry import FIRST_DELAY_S
 
 CLOSED_AT_MOST_S = 120.0
 SPREAD_S = 1.0
+LONGEST_GROWTH = 5  # doublings of a pause that Partner Center did not name
 PROBE_LIMIT_S = 2.0  # after which another probe may go
 
 
@@ -39,7 +40,7 @@ class Gate:
     def __init__(self) -> None:
         self._is_shut = False
         self._opens_at = 0.0
-        self._closings = 0  # without an answer other than 429 between them
+        self._closings = 0  # one after the other, without an opening between them
         self._probe: asyncio.Event | None = None  # of the newest probe in flight; set when that has ended
         self._probe_due_at = 0.0  # when another probe may go
 
@@ -84,14 +85,17 @@ class Gate:
         reply = admission.reply
         is_newest_probe = admission.probe is not None and admission.probe is self._probe
         if reply and is_throttled(reply):
+            if not self._is_shut or is_newest_probe:  # others were sent before the gate closed
+                self._closings += 1
             asked_s = pause_s(reply)
             closed_s = min(THROTTLED_S if asked_s is None else asked_s, CLOSED_AT_MOST_S)
-            # "0", or a date in the past: Partner Center's clock and ours differ, or it does not know.
-            shortest_s = FIRST_DELAY_S * 2.0 ** min(self._closings, 5) * (1 + random.random())  # noqa: S311
-            closed_s = max(closed_s, shortest_s) if closed_s < FIRST_DELAY_S else closed_s
+            if closed_s < FIRST_DELAY_S:
+                # "0", or a date in the past: Partner Center's clock and ours differ, or it does not know. Jitter
+                # spreads the workers over time. Guessing it helps no attacker.
+                growth = 2.0 ** min(self._closings - 1, LONGEST_GROWTH)
+                closed_s = FIRST_DELAY_S * growth * (1 + random.random())  # noqa: S311
             self._opens_at = max(self._opens_at, time.monotonic() + closed_s)
             self._is_shut = True
-            self._closings += 1
         elif reply and is_newest_probe:
             self._is_shut = False
             self._closings = 0

@@ -1,16 +1,20 @@
 """Connections to Partner Center: which one a request takes, when each ends, and when the body is sent."""
 
 import asyncio
+import os
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import NoReturn
+from uuid import uuid4
 
-import httpx
+import httpcore
 import pytest
 import trustme
 
-from shared.partner_center.connections import Connections
+from shared.partner_center.connections import ConnectionFailed, Connections
+from shared.partner_center.names import ResolvingBackend
 from shared.tls import tls_context
 from tests.support.peer import ANSWER, LIMIT_S, Peer
 
@@ -46,16 +50,24 @@ async def connections(peer: Peer) -> AsyncIterator[Connections]:  # noqa: ARG001
     await connections.aclose()
 
 
-async def send(connections: Connections, peer: Peer, body: AsyncIterator[bytes] | None = None) -> bytes:
-    """Send a PATCH with *body*, and return the body of its answer."""
+async def send(
+    connections: Connections,
+    peer: Peer,
+    body: AsyncIterator[bytes] | None = None,
+    *,
+    ids: Mapping[str, str] | None = None,
+    is_fresh: bool = False,
+) -> bytes:
+    """Send a PATCH with *body* and the headers *ids*, and return the body of its answer."""
     url = f"{peer.url}/v1/customers/a%2Fb/orders/c"
-    headers = {"Content-Length": "2"} if body else {}
+    headers = dict(ids or {}) | ({"Content-Length": "2"} if body else {})
     async with (
         asyncio.timeout(LIMIT_S),
-        connections.stream("PATCH", url, headers=headers, content=body, connect_timeout_s=LIMIT_S) as response,
+        connections.stream(
+            "PATCH", url, headers=headers, content=body, connect_timeout_s=LIMIT_S, is_fresh=is_fresh
+        ) as response,
     ):
-        assert isinstance(response.stream, httpx.AsyncByteStream)
-        return b"".join([piece async for piece in response.stream])
+        return b"".join([piece async for piece in response.body])
 
 
 async def send_at_once(connections: Connections, peer: Peer, count: int) -> None:
@@ -172,7 +184,7 @@ async def test_a_connection_that_failed_is_not_used_again(connections: Connectio
     peer.answer = ANSWER[:-1]
     peer.hangs_up = True
 
-    with pytest.raises(httpx.RemoteProtocolError):
+    with pytest.raises(ConnectionFailed):
         await send(connections, peer)
     peer.answer, peer.hangs_up = ANSWER, False
     await send(connections, peer)
@@ -185,8 +197,7 @@ async def test_an_answer_that_its_reader_rejects_ends_the_connection(connections
         async with connections.stream(
             "GET", f"{peer.url}/", headers={}, content=None, connect_timeout_s=LIMIT_S
         ) as response:
-            assert isinstance(response.stream, httpx.AsyncByteStream)
-            assert [piece async for piece in response.stream] == [b"{}"]
+            assert [piece async for piece in response.body] == [b"{}"]
             raise ValueError("no order")
 
     with pytest.raises(ValueError, match="no order"):
@@ -217,6 +228,162 @@ async def test_a_cancelled_call_ends_its_connection(connections: Connections, pe
     await peer.wait_until(connections=0)
     await send(connections, peer)
     assert peer.used == [1, 2]
+
+
+# Connections that died while they were idle
+
+
+async def test_a_failed_connection_takes_the_idle_ones_along(connections: Connections, peer: Peer) -> None:
+    """A reset of all connections costs one attempt, not one for each connection."""
+    await send_at_once(connections, peer, 4)
+    peer.resets.update(peer.connections)
+
+    with pytest.raises(ConnectionFailed):
+        await send(connections, peer)
+    answer = await send(connections, peer)
+
+    assert answer == b"{}"
+    assert peer.used[4:] == [5]
+    assert list(peer.connections) == [5]
+
+
+async def test_calls_that_fail_together_close_each_idle_connection_once(connections: Connections, peer: Peer) -> None:
+    """While one of them closes a connection, another may take or close the next one."""
+    await send_at_once(connections, peer, BURST)
+    peer.resets.update(peer.connections)
+
+    ends = await asyncio.gather(*(send(connections, peer) for _ in range(BURST // 2)), return_exceptions=True)
+
+    assert {type(end) for end in ends} <= {ConnectionFailed, bytes}
+    assert await send(connections, peer) == b"{}"
+
+
+async def test_only_a_connection_that_answered_since_is_kept(connections: Connections, peer: Peer) -> None:
+    """It has shown that it lives."""
+    await send_at_once(connections, peer, 3)
+    await send(connections, peer)
+    broken = peer.used[-1]
+    peer.silent.add(broken)
+    failing = asyncio.create_task(send(connections, peer))
+    await peer.wait_until(requests=5)
+    await send(connections, peer)
+    kept = peer.used[-1]
+
+    peer.connections[broken].transport.abort()
+    with pytest.raises(ConnectionFailed):
+        await failing
+    await send(connections, peer)
+
+    assert peer.used[-1] == kept != broken
+    await peer.wait_until(connections=1)
+
+
+async def test_a_new_connection_is_opened_if_that_is_asked_for(connections: Connections, peer: Peer) -> None:
+    await send(connections, peer)
+
+    await send(connections, peer, is_fresh=True)
+    await send(connections, peer)
+
+    assert peer.used == [1, 2, 2]
+
+
+async def test_a_server_that_refuses_new_connections_leaves_the_idle_ones(
+    connections: Connections, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failure to connect shows nothing about connections that are open."""
+    await send(connections, peer)
+    with monkeypatch.context() as patch:
+        patch.setattr(ResolvingBackend, "connect_tcp", refuse)
+        with pytest.raises(ConnectionFailed):
+            await send(connections, peer, is_fresh=True)
+
+    await send(connections, peer)
+
+    assert peer.used == [1, 1]
+
+
+async def refuse(*_: object, **__: object) -> NoReturn:
+    raise httpcore.ConnectError("refused")
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux only")
+async def test_a_connection_that_swallows_bytes_is_given_up_and_a_slow_server_is_not(
+    connections: Connections, peer: Peer
+) -> None:
+    """A middlebox that forgot a flow drops what is sent on it. The slow server acknowledges what it gets."""
+    await send(connections, peer)
+    peer.swallow(1)
+    swallowed = asyncio.create_task(send(connections, peer))
+    await asyncio.sleep(0.1)  # it has taken the idle connection
+    peer.may_answer.clear()
+    slow = asyncio.create_task(send(connections, peer))
+    await peer.wait_until(requests=2)
+
+    with pytest.raises(ConnectionFailed):
+        await swallowed
+    peer.may_answer.set()
+
+    assert await slow == b"{}"
+    await peer.hang_up(1)  # it does not learn that the other end is gone
+
+
+async def test_a_broken_tls_record_is_a_failed_connection(connections: Connections, peer: Peer) -> None:
+    await send(connections, peer)
+    peer.may_answer.clear()
+    call = asyncio.create_task(send(connections, peer))
+    await peer.wait_until(requests=2)
+    os.write(peer.connections[1].get_extra_info("socket").fileno(), b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+
+    with pytest.raises(ConnectionFailed):
+        await call
+    peer.may_answer.set()
+
+
+# Answers to other requests
+
+
+def echo(head: str) -> bytes:
+    """Answer as Partner Center does: with the ids of the request."""
+    ids = "".join(f"{line}\r\n" for line in head.split("\r\n") if line.lower().startswith("ms-"))
+    return ANSWER.replace(b"Content-Length", ids.encode() + b"Content-Length")
+
+
+def ids_of(request: str, call: str) -> dict[str, str]:
+    return {"MS-RequestId": request, "MS-CorrelationId": call}
+
+
+async def test_a_stray_answer_is_not_believed(connections: Connections, peer: Peer) -> None:
+    """It comes between two requests, and the second one, for another order, would be reported as refused."""
+    peer.answer = echo
+    await send(connections, peer, ids=ids_of("request-1", "call-1"))
+    stray = echo("ms-requestid: 1\r\nms-correlationid: 1").replace(b"200 OK", b"404 Not Found")
+    peer.answer = lambda head: stray + echo(head)
+
+    with pytest.raises(ConnectionFailed):
+        await send(connections, peer, ids=ids_of("request-2", "call-2"))
+    peer.answer = echo
+    await send(connections, peer, ids=ids_of("request-3", "call-3"))
+
+    assert peer.used == [1, 1, 2]
+
+
+async def test_a_late_answer_to_an_earlier_request_is_not_believed(connections: Connections, peer: Peer) -> None:
+    """A look has the correlation id of its PATCH."""
+    peer.answer = echo
+    await send(connections, peer, ids=ids_of("patch", "call"))
+    peer.answer = lambda _: echo("ms-requestid: PATCH\r\nms-correlationid: call")
+
+    with pytest.raises(ConnectionFailed):
+        await send(connections, peer, ids=ids_of("look", "call"))
+
+
+async def test_a_gateway_that_makes_its_own_ids_is_believed(connections: Connections, peer: Peer) -> None:
+    peer.answer = lambda _: echo(f"ms-requestid: {uuid4()}\r\nms-correlationid: {uuid4()}")
+
+    answers = [await send(connections, peer, ids=ids_of(f"request-{number}", "call")) for number in range(3)]
+
+    assert answers == [b"{}"] * 3
+    assert peer.used == [1, 1, 1]
 
 
 # When the body of a request is asked for
@@ -252,7 +419,7 @@ async def test_without_a_connection_the_body_is_not_asked_for(
     else:
         monkeypatch.delenv("SSL_CERT_FILE")
         tls_context.cache_clear()
-    with pytest.raises(httpx.ConnectError):
+    with pytest.raises(ConnectionFailed):
         await send(connections, peer, body())
 
     assert begun == []

@@ -2,9 +2,17 @@
 
 import asyncio
 import gc
+from uuid import uuid4
 
 import pytest
 
+from shared.call import Call, Target
+from shared.contract import CancelRequest
+from shared.credentials.tokens import Credentials
+from shared.errors import Unavailable
+from shared.partner_center.client import OrderClient
+from shared.partner_center.connections import Connections
+from shared.partner_center.throttle import Gate
 from shared.runtime import Runtime
 from shared.settings import Settings
 from tests.conftest import CUSTOMER
@@ -36,6 +44,36 @@ async def test_at_the_deadline_an_open_patch_leaves_the_outcome_unknown(
     assert answer.code == "outcome_unknown"
     assert answer.headers["Preference-Applied"] == "wait=1"
     assert "a repeat is safe" in answer.body["detail"]
+
+
+async def test_an_answer_after_the_deadline_comes_too_late(app: App, cloud: LocalCloud, order_id: str) -> None:
+    await app.post({"customerTenantId": CUSTOMER, "orderId": order_id, "dryRun": True})  # fetches the token
+    cloud.fault(method="PATCH", delay_s=2)
+
+    answer = await app.post({"customerTenantId": CUSTOMER, "orderId": order_id}, prefer="wait=1")
+
+    assert answer.code == "outcome_unknown"
+
+
+async def test_no_patch_leaves_if_the_gate_takes_the_time(
+    settings: Settings, credentials: Credentials, cloud: LocalCloud, order_id: str
+) -> None:
+    """It could only time out, and leave the outcome unknown."""
+    gate, connections = Gate(), Connections()
+    await credentials.bearer("default", 30)
+    call = Call(correlation_id=str(uuid4()), headers={}, allowed_s=0.5)
+    gate.__dict__.update(_is_shut=True, _opens_at=call.started_at + call.allowed_s - 0.02)
+    request = CancelRequest.model_validate({"customerTenantId": CUSTOMER, "orderId": order_id})
+    account = settings.accounts["default"]
+    target = Target("default", account.tenant_id, account.endpoints.api_root, request, dry_run=False)
+    client = OrderClient(target, call, connections=connections, tokens=credentials, gate=gate)
+
+    with pytest.raises(Unavailable):
+        await client.patch(b"{}")
+    await connections.aclose()
+
+    assert call.patches_sent == 0
+    assert cloud.requests("partner_center") == []
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,15 @@ from tests.support.local_cloud import Json, LocalCloud
 pytestmark = pytest.mark.anyio
 
 
+async def test_lines_cost_two_requests(app: App, cloud: LocalCloud, order_id: str) -> None:
+    lines = [{"lineItemNumber": 0}, {"lineItemNumber": 2}]
+
+    answer = await app.post({"customerTenantId": CUSTOMER, "orderId": order_id, "lineItems": lines})
+
+    assert answer.outcome == "partially_cancelled"
+    assert cloud.methods() == ["GET", "PATCH"]
+
+
 async def test_only_lines_that_are_not_cancelled_yet_are_sent(app: App, cloud: LocalCloud, order_id: str) -> None:
     await app.post({"customerTenantId": CUSTOMER, "orderId": order_id, "lineItems": [{"lineItemNumber": 0}]})
     cloud.forget()
@@ -22,13 +31,14 @@ async def test_only_lines_that_are_not_cancelled_yet_are_sent(app: App, cloud: L
     assert [line["lineItemNumber"] for line in patch["body"]["lineItems"]] == [1]
 
 
-async def test_the_last_lines_cancel_the_order(app: App, order_id: str) -> None:
+async def test_the_last_lines_cancel_the_order(app: App, cloud: LocalCloud, order_id: str) -> None:
     lines = [{"lineItemNumber": 2}, {"lineItemNumber": 0}, {"lineItemNumber": 1}]
 
     answer = await app.post({"customerTenantId": CUSTOMER, "orderId": order_id, "lineItems": lines})
 
     assert answer.outcome == "cancelled"
     assert answer.body["status"] == "cancelled"
+    assert cloud.methods() == ["GET", "PATCH"]
 
 
 async def test_lines_that_are_cancelled_already_need_no_patch(app: App, cloud: LocalCloud, order_id: str) -> None:

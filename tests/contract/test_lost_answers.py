@@ -1,10 +1,15 @@
 """Attempts without a usable answer: nobody knows whether the order was changed, and the answer says so."""
 
+import asyncio
+
 import pytest
 
+from shared.runtime import Runtime
+from shared.settings import Settings
 from tests.conftest import CUSTOMER
 from tests.support.in_process import App
 from tests.support.local_cloud import Json, LocalCloud
+from tests.support.relay import relay_to
 
 pytestmark = pytest.mark.anyio
 
@@ -52,7 +57,7 @@ async def test_no_refusal_is_final_while_an_attempt_is_unaccounted_for(
 async def test_failures_that_do_not_end_leave_the_outcome_unknown(
     app: App, cloud: LocalCloud, order_id: str, status: int
 ) -> None:
-    cloud.fault(method="PATCH", status=status, times=4, headers={"Retry-After": "0"})
+    cloud.fault(method="PATCH", status=status, times=4)
 
     answer = await app.post({"customerTenantId": CUSTOMER, "orderId": order_id})
 
@@ -70,3 +75,26 @@ async def test_after_a_500_the_outcome_is_unknown_with_any_code(
     answer = await app.post({"customerTenantId": CUSTOMER, "orderId": order_id})
 
     assert answer.code == "outcome_unknown"
+
+
+async def test_connections_that_died_together_cost_one_attempt(
+    settings: Settings, cloud: LocalCloud, order_id: str
+) -> None:
+    """A call that tried them all would end without an answer, though no PATCH had arrived."""
+    body = {"customerTenantId": CUSTOMER, "orderId": order_id}
+    async with relay_to(cloud.description["partnerCenterUrl"]) as relay:
+        account = settings.accounts["default"].model_copy(update={"api_root": relay.url})
+        async with Runtime(settings.model_copy(update={"accounts": {"default": account}})) as runtime:
+            app = App(runtime)
+            await app.post(body | {"dryRun": True})
+            cloud.fault(method="GET", delay_s=0.3, times=4)
+            await asyncio.gather(*(app.post(body | {"dryRun": True}) for _ in range(4)))
+            before = relay.opened
+            relay.reset_on_next_byte()
+
+            answer = await app.post(body)
+
+    assert before > 1
+    assert answer.outcome == "cancelled"
+    assert cloud.methods()[-1] == "PATCH"
+    assert relay.opened == before + 1

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.conftest import CUSTOMER
+from tests.support.built_in_orders import SOFTWARE_CUSTOMER, built_in
 from tests.support.in_process import App
 from tests.support.local_cloud import Json, LocalCloud
 
@@ -17,6 +18,7 @@ FAILING_READS: dict[str, Json] = {
 
 
 async def test_a_refusal_is_final_if_the_order_is_not_cancelled(app: App, cloud: LocalCloud, order_id: str) -> None:
+    """Partner Center's reads may lag behind its writes, so the order is read twice."""
     cloud.fault(method="PATCH", status=400, body={"code": "800061", "description": "no"})
 
     answer = await app.post({"customerTenantId": CUSTOMER, "orderId": order_id})
@@ -25,8 +27,75 @@ async def test_a_refusal_is_final_if_the_order_is_not_cancelled(app: App, cloud:
     assert answer.code == "not_cancellable"
     assert answer.body["retryable"] is False
     assert answer.body["partnerCenter"] == {"code": "800061", "description": "no"}
-    assert cloud.methods() == ["PATCH", "GET"]
+    assert cloud.methods() == ["PATCH", "GET", "GET"]
     assert "Retry-After" not in answer.headers
+
+
+async def test_a_second_look_ends_before_the_deadline(app: App, cloud: LocalCloud, order_id: str) -> None:
+    cloud.fault(method="PATCH", status=400, body={"code": "800061", "description": "no"})
+
+    answer = await app.post({"customerTenantId": CUSTOMER, "orderId": order_id}, prefer="wait=1")
+
+    assert answer.code == "not_cancellable"
+    assert cloud.methods() == ["PATCH", "GET"]
+
+
+async def test_a_second_look_finds_a_cancellation_that_shows_late(app: App, cloud: LocalCloud, order_id: str) -> None:
+    living = cloud.order(order_id)
+    body = {"customerTenantId": CUSTOMER, "orderId": order_id}
+    await app.post(body)
+    cloud.fault(method="GET", body=living)
+
+    answer = await app.post(body)
+
+    assert answer.outcome == "already_cancelled"
+    assert cloud.methods() == ["PATCH", "PATCH", "GET", "GET"]
+
+
+FIRST_PATCHES: dict[str, Json] = {
+    "accepted": {"method": "PATCH", "status": 202, "body": ""},
+    "unaccounted": {"method": "PATCH", "status": 503, "times": 4},
+}
+
+
+@pytest.mark.parametrize("name", FIRST_PATCHES)
+@pytest.mark.parametrize("code", ["800061", "800040", "2011"])
+async def test_a_refusal_is_not_final_while_an_earlier_patch_may_not_show_yet(
+    app: App, cloud: LocalCloud, order_id: str, name: str, code: str
+) -> None:
+    """The second of two deliveries would close the ticket as failed, and then the order is cancelled."""
+    body = {"customerTenantId": CUSTOMER, "orderId": order_id}
+    cloud.fault(**FIRST_PATCHES[name])
+    first = await app.post(body)
+    cloud.fault(method="PATCH", status=400, body={"code": code})
+
+    second = await app.post(body, prefer="wait=1")
+
+    assert (first.outcome or first.code) in {"pending", "outcome_unknown"}
+    assert (second.status, second.code) == (503, "outcome_unknown")
+    assert second.body["partnerCenter"]["code"] == code
+
+
+async def test_a_second_delivery_while_a_cancellation_does_not_show_is_no_refusal(app: App) -> None:
+    """The order looks as before for a while, and Partner Center refuses the second PATCH."""
+    body = {"customerTenantId": SOFTWARE_CUSTOMER, "orderId": built_in("shows-later")}
+
+    first = await app.post(body)
+    second = await app.post(body, prefer="wait=1")
+    third = await app.post(body)
+
+    assert first.outcome == "pending"
+    assert (second.outcome or second.code) in {"already_cancelled", "outcome_unknown"}
+    assert (third.outcome or third.code) in {"already_cancelled", "outcome_unknown"}
+
+
+async def test_an_earlier_patch_of_another_order_changes_no_refusal(app: App, cloud: LocalCloud, order_id: str) -> None:
+    await app.post({"customerTenantId": CUSTOMER, "orderId": order_id})
+    cloud.fault(method="PATCH", status=400, body={"code": "800061"})
+
+    answer = await app.post({"customerTenantId": CUSTOMER, "orderId": "test-order-0399"}, prefer="wait=1")
+
+    assert answer.code == "not_cancellable"
 
 
 @pytest.mark.parametrize("name", FAILING_READS)

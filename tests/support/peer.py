@@ -1,10 +1,15 @@
 """The other end of a connection: an HTTP server over TLS that shows which request came on which connection."""
 
 import asyncio
+import ctypes
 import re
+import socket
+import struct
+from collections.abc import Callable
 from typing import NamedTuple
 
 LIMIT_S = 30.0
+SO_ATTACH_FILTER, BPF_RET = 26, 0x06  # Linux
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
@@ -20,9 +25,11 @@ class Peer:
 
     Attributes:
         url: the address, without a path
-        answer: the bytes sent for each request
+        answer: the bytes sent for each request, or a function that makes them from the request's head
         extra: more bytes, sent right after the answer in a TLS record of their own
         hangs_up: whether the connection is closed after an answer
+        silent: connections, by their number, whose requests get no answer
+        resets: connections, by their number, that are reset on the next byte that arrives
         may_answer: while it is not set, requests are read and not answered
         requests: the requests so far
         connections: the writer of each open connection, by its number
@@ -30,9 +37,11 @@ class Peer:
 
     def __init__(self) -> None:
         self.url = ""
-        self.answer = ANSWER
+        self.answer: bytes | Callable[[str], bytes] = ANSWER
         self.extra = b""
         self.hangs_up = False
+        self.silent: set[int] = set()
+        self.resets: set[int] = set()
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self.requests: list[Request] = []
@@ -51,13 +60,19 @@ class Peer:
         self.connections[number] = writer
         try:
             while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                first = await reader.readexactly(1)
+                if number in self.resets:
+                    writer.transport.abort()
+                    break
+                head = (first + await reader.readuntil(b"\r\n\r\n")).decode()
                 self.requests.append(Request(number, head))
                 await self._notify()
                 length = re.search(r"(?i)content-length: (\d+)", head)
                 await reader.readexactly(int(length[1]) if length else 0)
+                if number in self.silent:
+                    await reader.read()  # until the end of the connection
                 await self.may_answer.wait()
-                writer.write(self.answer)
+                writer.write(self.answer(head) if callable(self.answer) else self.answer)
                 writer.write(self.extra)
                 await writer.drain()
                 if self.hangs_up:
@@ -82,6 +97,13 @@ class Peer:
         for number in numbers:
             self.connections[number].transport.abort()
         await self.wait_until(connections=left)
+
+    def swallow(self, number: int) -> None:
+        """Drop every packet that arrives on a connection, as a middlebox does that has forgotten it."""
+        drop_all = ctypes.create_string_buffer(struct.pack("HBBI", BPF_RET, 0, 0, 0))  # a program that keeps 0 bytes
+        program = struct.pack("HP", 1, ctypes.addressof(drop_all))
+        connection = self.connections[number].get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
 
     async def _notify(self) -> None:
         async with self._changed:

@@ -169,6 +169,18 @@ def test_ids_that_are_no_guids_are_compared_with_case() -> None:
     assert read({"id": "order-id", "status": "cancelled"}, "ORDER-ID") is None
 
 
+@pytest.mark.parametrize("status", ["cancelled", "Cancelled", "canceled", "CANCELED", " cancelled ", "cancelled\n"])
+def test_a_status_is_read_in_each_spelling(status: str) -> None:
+    found = read_odd({"id": "ORDER-ID", "status": status, "lineItems": [{"lineItemNumber": 0, "quantity": 1}]})
+
+    assert found.status == "cancelled"
+    assert found.is_cancelled
+
+
+def test_a_blank_status_is_none() -> None:
+    assert read_odd({"id": "ORDER-ID", "status": "  "}).status is None
+
+
 def test_a_byte_order_mark_is_skipped() -> None:
     assert read_order(b'\xef\xbb\xbf{"id": "ORDER-ID"}', "ORDER-ID") is not None
 
@@ -238,5 +250,6 @@ def test_url_and_headers() -> None:
     assert order_url("https://root", "guid", "a/b") == "https://root/v1/customers/guid/orders/a%2Fb"
     headers = request_headers("token", "request", "correlation")
     assert headers["Authorization"] == "Bearer token"
+    assert (headers["Accept"], headers["Content-Type"]) == ("application/json", "application/json")
     assert (headers["MS-RequestId"], headers["MS-CorrelationId"]) == ("request", "correlation")
     assert "If-Match" not in headers  # only legacy orders have an ETag, and no sample sends one

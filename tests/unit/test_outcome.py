@@ -4,7 +4,15 @@ from typing import NamedTuple
 
 import pytest
 
-from shared.cancelling.outcome import decide_outcome, is_look_needed, shows_cancellation
+from shared.cancelling.outcome import (
+    decide_outcome,
+    is_look_needed,
+    is_second_look_needed,
+    order_without_look,
+    proven_by_answer,
+    shows_cancellation,
+    with_known_lines,
+)
 from shared.contract import LineItemRef, Outcome
 from shared.errors import CancelError
 from shared.partner_center.orders import Order
@@ -129,3 +137,149 @@ def test_shows_cancellation(found: Order, requested: list[int] | None, shown: bo
     lines = None if requested is None else [line_ref(number) for number in requested]
 
     assert shows_cancellation(found, lines) is shown
+
+
+class Answered(NamedTuple):
+    """The answer to a PATCH, the lines requested, and the order as it was read before; without lines if it was not."""
+
+    answer: Order | None
+    requested_lines: list[LineItemRef] | None
+    known: Order
+    status: int = 200
+
+
+NOT_READ = Order()
+TWO_LINES = order_of(1, 1)
+BOTH_LINES = [line_ref(0), line_ref(1)]
+ECHO_OF_LINE_0 = order(line(0, None), status="cancelled")
+PROVING = {
+    "whole, as documented": Answered(order_of(1, 1, status="cancelled"), WHOLE, NOT_READ),
+    "whole, quantities 0": Answered(order_of(0, 0, status="cancelled"), WHOLE, NOT_READ),
+    "line, as documented": Answered(order_of(0, 1), LINE_0, TWO_LINES),
+    "line, and no other in the answer": Answered(order_of(0), LINE_0, TWO_LINES),
+    "last line": Answered(order_of(0, status="cancelled"), LINE_0, order_of(1)),
+    "last line, the other cancelled before": Answered(order_of(0, 0, status="cancelled"), LINE_0, order_of(1, 0)),
+    "both lines": Answered(order_of(0, 0, status="cancelled"), BOTH_LINES, TWO_LINES),
+    "both lines, one cancelled before": Answered(order(line(1, 0)), BOTH_LINES, order_of(0, 1)),
+    "lines in another order": Answered(order(line(1, 1), line(0, 0)), LINE_0, TWO_LINES),
+}
+NOT_PROVING = {
+    "unreadable": Answered(None, WHOLE, NOT_READ),
+    "whole, unchanged": Answered(TWO_LINES, WHOLE, NOT_READ),
+    "whole, echo": Answered(order(status="cancelled"), WHOLE, NOT_READ),
+    "whole, one line shown with 0": Answered(order_of(0), WHOLE, NOT_READ),
+    "whole, 202": Answered(order_of(1, status="cancelled"), WHOLE, NOT_READ, 202),
+    "line, unchanged": Answered(TWO_LINES, LINE_0, TWO_LINES),
+    "line, echo": Answered(ECHO_OF_LINE_0, LINE_0, TWO_LINES),
+    "line, echo without lines": Answered(order(status="cancelled"), LINE_0, TWO_LINES),
+    "line, echo with 0, and the other left out": Answered(order_of(0, status="cancelled"), LINE_0, TWO_LINES),
+    "line, cancelled beside living lines": Answered(order_of(0, 1, status="cancelled"), LINE_0, TWO_LINES),
+    "the only line, cancelled with its quantity": Answered(order_of(1, status="cancelled"), LINE_0, order_of(1)),
+    "line, another one": Answered(order_of(1, 0), LINE_0, TWO_LINES),
+    "line, 202": Answered(order_of(0, 1), LINE_0, TWO_LINES, 202),
+    "line, no lines": Answered(order(), LINE_0, TWO_LINES),
+    "both lines, one left out": Answered(order_of(0), BOTH_LINES, TWO_LINES),
+    "line without a number": Answered(order(line(None, 0)), LINE_0, TWO_LINES),
+    "line, and one without a number": Answered(order(line(0, 0), line(None, 1)), LINE_0, TWO_LINES),
+    "line, and one that nobody knew": Answered(order_of(0, 1, 1), LINE_0, TWO_LINES),
+    "line twice": Answered(order(line(0, 0), line(0, 0)), LINE_0, TWO_LINES),
+    "line twice, once living": Answered(order(line(0, 0), line(0, 1)), LINE_0, TWO_LINES),
+    "line, quantity unknown": Answered(order(line(0, None), line(1)), LINE_0, TWO_LINES),
+}
+
+
+def is_proven(answered: Answered) -> bool:
+    proven = proven_by_answer(answered.answer, answered.status, answered.requested_lines, answered.known)
+    return not is_look_needed(ACCEPTED, proven, answered.requested_lines, is_patch_unaccounted=False)
+
+
+@pytest.mark.parametrize("answered", PROVING.values(), ids=PROVING)
+def test_a_documented_answer_proves_a_cancellation(answered: Answered) -> None:
+    """It costs no request more."""
+    assert is_proven(answered)
+
+
+@pytest.mark.parametrize("answered", NOT_PROVING.values(), ids=NOT_PROVING)
+def test_an_answer_proves_only_what_it_shows(answered: Answered) -> None:
+    assert not is_proven(answered)
+
+
+@pytest.mark.parametrize("answered", NOT_PROVING.values(), ids=NOT_PROVING)
+def test_a_pending_cancellation_is_not_shown_as_done(answered: Answered) -> None:
+    """If nobody can look, the answer is pending, and its order must not say otherwise."""
+    shown = order_without_look(answered.answer, answered.status, answered.known)
+
+    assert not shows_cancellation(shown, answered.requested_lines)
+
+
+def test_a_line_that_the_answer_leaves_out_lives_on() -> None:
+    proven = proven_by_answer(order_of(0), 200, LINE_0, TWO_LINES)
+
+    assert proven == order_of(0, 1)
+    assert decide_outcome(ACCEPTED, proven, LINE_0, is_patch_unaccounted=False) is Outcome.PARTIALLY_CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("newer", "known", "completed"),
+    [
+        pytest.param(order_of(0, 1), TWO_LINES, order_of(0, 1), id="nothing-left-out"),
+        pytest.param(
+            order(line(1, 0)), TWO_LINES, order(line(0, 1), line(1, 0)), id="in-the-order-of-the-older-reading"
+        ),
+        pytest.param(order(line(5)), TWO_LINES, order(line(0), line(1), line(5)), id="a-new-line-comes-last"),
+        pytest.param(
+            order(status="cancelled"), TWO_LINES, order_of(1, 1, status="cancelled"), id="cancelled-as-a-whole"
+        ),
+        pytest.param(order(), order_of(0, 1), order_of(0, 1), id="no-lines"),
+        pytest.param(order_of(1), NOT_READ, order_of(1), id="not-read-before"),
+    ],
+)
+def test_lines_that_were_seen_are_not_forgotten(newer: Order, known: Order, completed: Order) -> None:
+    assert with_known_lines(newer, known) == completed
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "shown"),
+    [
+        pytest.param(order_of(1, 1, status="pending"), 200, order_of(1, 1, status="pending"), id="newer"),
+        pytest.param(order(status="pending"), 202, order_of(1, 1, status="pending"), id="accepted"),
+        pytest.param(order_of(0, 1), 202, TWO_LINES, id="accepted-as-if-done"),
+        pytest.param(ECHO_OF_LINE_0, 200, TWO_LINES, id="echo"),
+        pytest.param(order(line(None)), 200, TWO_LINES, id="odd-lines"),
+        pytest.param(None, 200, TWO_LINES, id="unreadable"),
+    ],
+)
+def test_the_order_shown_if_nobody_could_look(answer: Order | None, status: int, shown: Order) -> None:
+    assert order_without_look(answer, status, TWO_LINES) == shown
+
+
+@pytest.mark.parametrize("code", ["800061", "800040", "2011"])
+def test_a_refusal_that_is_said_of_cancelled_orders_is_not_final_soon_after_a_patch(code: str) -> None:
+    """Partner Center's reads may lag behind its writes."""
+    failure, living = refusal(code), order_of(1)
+
+    assert is_second_look_needed(failure, living, WHOLE)
+    for was_accepted, expected in ((False, "not_cancellable"), (True, "outcome_unknown")):
+        end = decide_outcome(failure, living, WHOLE, is_patch_unaccounted=False, was_patch_accepted_before=was_accepted)
+        assert isinstance(end, CancelError)
+        assert end.code == expected
+
+
+@pytest.mark.parametrize(
+    ("failure", "looked"),
+    [
+        pytest.param(ACCEPTED, order_of(1), id="accepted"),
+        pytest.param(LICENCE, order_of(1), id="a-refusal-with-another-reason"),
+        pytest.param(DOWN, order_of(1), id="no-refusal"),
+        pytest.param(NOT_CANCELLABLE, CANCELLED, id="cancelled"),
+        pytest.param(NOT_CANCELLABLE, NO_LOOK, id="no-look"),
+    ],
+)
+def test_one_look_is_enough(failure: CancelError | None, looked: Order | None) -> None:
+    assert not is_second_look_needed(failure, looked, WHOLE)
+
+
+def test_another_refusal_is_final_soon_after_a_patch() -> None:
+    end = decide_outcome(LICENCE, order_of(1), WHOLE, is_patch_unaccounted=False, was_patch_accepted_before=True)
+
+    assert end is LICENCE

@@ -12,8 +12,10 @@ Documented behaviour
     audiences); the tracing headers; throttling as its gateway answers it. Each module names its sources.
 
 Guesses, marked "Guess" in the code: the places to try in a real sandbox
-    - `server`: an order is also found by its alternateId; refusals are repeated for the same MS-RequestId, too;
-      one code for every bad token; the codes for an unknown partner tenant and for an order in progress.
+    - `server`: an order is also found by its alternateId; refusals are repeated for the same MS-RequestId, too, and
+      answers to a PATCH for a GET; one code for every bad token; the code for an unknown partner tenant; the form of
+      a 415; the code for a second PATCH while the first one does not show: 800061 if the reads lag (`shows-later`),
+      800060 if the order was only accepted (`accepted`).
     - `order_rules`: most codes for a PATCH that makes no sense; an absent id and an empty list of lines mean the
       whole order; a status other than cancelled changes nothing; a line with another line's offer is refused;
       an order that is cancelled already is refused; the code after the sandbox's 60 days; legacy licences;

@@ -50,8 +50,10 @@ class Behaviour(StrEnum):
     NORMAL = ""
     NO_LIMITS = "no limits"  # can be cancelled at any age
     NO_RELATIONSHIP = "no relationship"  # this partner cannot reach the customer
-    SHOWS_LATER = "shows later"  # PATCH answers with the unchanged order; the change shows after a while
-    ACCEPTED = "accepted"  # the same, but PATCH answers 202 without a body
+    # Reads lag behind writes: PATCH answers with the unchanged order, and the change shows after a while. A second
+    # PATCH is refused, though the order still looks as before.
+    SHOWS_LATER = "shows later"
+    ACCEPTED = "accepted"  # PATCH answers 202 without a body, and the change is made after a while
     NEVER_CHANGES = "never changes"  # PATCH answers 200, but the order stays unchanged
     BOM = "BOM"  # answers start with a byte order mark
 
@@ -326,7 +328,7 @@ def _unusual(recent: datetime) -> list[Entry]:
         _entry(
             "begins-with-a-bom", recent, [SQL, CAL], "answers begin with a byte order mark", behaviour=Behaviour.BOM
         ),
-        _entry("shows-later", recent, [SQL, CAL], "answers 200 at once and changes later", behaviour=later),
+        _entry("shows-later", recent, [SQL, CAL], "answers 200 at once and shows the change later", behaviour=later),
         _entry("accepted", recent, [SQL, CAL], "answers 202 without a body and changes later", behaviour=accepted),
         _entry("never-changes", recent, [SQL, CAL], "answers 200 and never changes", behaviour=never),
         _entry(

@@ -30,6 +30,7 @@ from starlette.routing import Route
 
 from infra.local.partner_center.catalogue import Behaviour, Entry, member
 from infra.local.partner_center.order_rules import (
+    ALREADY_CANCELLED,
     GUID,
     Cancellation,
     Refused,
@@ -50,6 +51,7 @@ GRAPH_AUDIENCES = frozenset(
     {"https://graph.windows.net", "https://graph.chinacloudapi.cn", "https://graph.cloudapi.de"}
 )
 ACCESS_DENIED = Refusal(401, "400", "Access denied.")
+IN_PROGRESS = Refusal(409, "800060", "The order is in progress.")
 MFA_MISSING = Refusal(401, "900421", "The token has no MFA claim.")
 
 
@@ -97,7 +99,7 @@ class PartnerCenter:
         self._tenants = {tenant.lower(): kind for tenant, kind in tenants.items()}
         self._clock = clock
         self._windows: dict[str, tuple[float, int]] = {}
-        self._answers: dict[tuple[str, str, str, str], HttpAnswer] = {}
+        self._answers: dict[tuple[str, str, str], HttpAnswer] = {}
         stored_orders = [StoredOrder(entry, deepcopy(entry.order)) for entry in orders]
         self._orders = {order_key(member(stored.order, "id")): stored for stored in stored_orders}
         self._orders_by_alternate_id = {member(stored.order, "alternateId"): stored for stored in stored_orders}
@@ -146,7 +148,9 @@ class PartnerCenter:
             return _throttled_answer(wait_s)
 
         request_id = request.headers.get("ms-requestid", "").lower()
-        key = (tenant, request.method, request.url.path, request_id)
+        # Guess: the method is no part of it, so a GET with the id of a PATCH gets the PATCH's old answer. That is
+        # harder for a client.
+        key = (tenant, request.url.path, request_id)
         if self.replay and request_id and key in self._answers:
             return self._answers[key]
         try:
@@ -174,6 +178,9 @@ class PartnerCenter:
         return math.ceil(started + 60 - now) if count >= self.requests_per_minute else 0
 
     def _answer(self, request: Request, body: bytes, *, production: bool) -> HttpAnswer:
+        if request.method == "PATCH" and not _is_json(request.headers.get("content-type")):
+            # Microsoft's SDKs send it. Guess: the form of the answer.
+            raise Refused(Refusal(415, "", "The request's Content-Type is not supported.", "gateway"))
         customer = request.path_params["customer_id"].lower()
         if not GUID.fullmatch(customer):
             raise Refused(Refusal(400, "800002", "The customer id is not a GUID."))
@@ -193,7 +200,10 @@ class PartnerCenter:
     def _cancel(self, stored: StoredOrder, cancellation: Cancellation, *, production: bool) -> None:
         now = self._clock()
         if stored.pending:
-            raise Refused(Refusal(409, "800060", "The order is in progress."))  # Guess: no document says.
+            # Guess: no document says. An order whose reads lag behind its writes is cancelled already; one that was
+            # only accepted is still in progress.
+            has_lagging_reads = stored.entry.behaviour == Behaviour.SHOWS_LATER
+            raise Refused(ALREADY_CANCELLED if has_lagging_reads else IN_PROGRESS)
         at = datetime.fromtimestamp(now, UTC)
         if refusal := refusal_for(stored.entry, stored.order, production=production, now=at):
             raise Refused(refusal)
@@ -226,6 +236,11 @@ def _read_tenant(authorization: str | None, policy: TokenPolicy) -> str:
     if "scp" in claims and "mfa" not in claims.get("amr", ()):  # App+User; app-only tokens need no MFA
         raise Refused(MFA_MISSING)
     return str(claims["tid"]).lower()
+
+
+def _is_json(content_type: str | None) -> bool:
+    media_type = (content_type or "").partition(";")[0].strip().lower()
+    return media_type == "application/json" or (media_type.startswith("application/") and media_type.endswith("+json"))
 
 
 def _trace_headers(request_headers: Headers) -> dict[str, str]:

@@ -174,7 +174,7 @@ def test_a_patch_that_makes_no_sense_changes_nothing(
 ) -> None:
     before = partner_center.order(TWO_LINES)
 
-    answer = http.patch(path_of(TWO_LINES), content=body, headers=bearer())
+    answer = http.patch(path_of(TWO_LINES), content=body, headers=bearer(**{"Content-Type": "application/json"}))
 
     assert status_and_code(answer) == (400, code)
     assert partner_center.order(TWO_LINES) == before
