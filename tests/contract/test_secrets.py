@@ -80,9 +80,9 @@ async def test_a_token_answer_that_cannot_be_read_is_not_logged(
     """The SDKs log an answer that they cannot parse as a warning, with the token in it."""
     caplog.set_level(logging.DEBUG)
     body = '{"token_type": "Bearer", "access_token": "eyJPLANTED.SECRET.TOKEN"' + tail
-    cloud.fault(service=service, method="POST" if service == "entra" else "GET", body=body)
+    cloud.fault(service=service, method="POST" if service == "entra" else "GET", body=body, times=100)
 
-    answer = await app.post({"customerTenantId": CUSTOMER, "orderId": order_id})
+    answer = await app.post({"customerTenantId": CUSTOMER, "orderId": order_id}, prefer="wait=1")
 
     assert answer.code == "credentials_unavailable"
     assert "PLANTED" not in str(answer.body) + everything_logged(caplog)
@@ -91,6 +91,12 @@ async def test_a_token_answer_that_cannot_be_read_is_not_logged(
 # Error pages of proxies repeat the headers of a request. BEARER stands for the token.
 ECHOES: dict[str, Json] = {
     "described": {"status": 400, "body": {"code": "1", "description": "bad header Authorization: Bearer BEARER"}},
+    "as-code": {"status": 400, "body": {"code": "Authorization: Bearer BEARER"}},
+    "as-code-alone": {"status": 400, "body": {"code": "BEARER"}},
+    "as-error-code": {"status": 400, "body": {"errorCode": "Bearer BEARER", "errorMessage": "token BEARER"}},
+    "as-error": {"status": 400, "body": {"error": "BEARER", "error_description": "token BEARER"}},
+    "as-inner-error": {"status": 400, "body": {"error": {"code": "BEARER", "message": {"value": "token BEARER"}}}},
+    "in-an-accepted-order": {"status": 200, "body": {"status": "BEARER", "currencyCode": "token BEARER"}},
     "as-text": {"status": 403, "body": "Authorization: Bearer BEARER"},
     "again-and-again": {"status": 502, "body": "token BEARER", "times": 4, "headers": {"Retry-After": "0"}},
 }
@@ -108,7 +114,7 @@ async def test_an_echo_of_the_token_is_not_passed_on(
 
     answer = await app.post({"customerTenantId": CUSTOMER, "orderId": order_id})
 
-    assert answer.body["partnerCenter"] is not None
+    assert answer.outcome or answer.body["partnerCenter"] is not None
     assert token.bearer not in str(answer.body) + everything_logged(caplog)
 
 

@@ -36,7 +36,7 @@ MEMBERS = {
     "health": {"time", "event", "account", *HEALTH_MEMBERS},
 }
 VALUES = {*Outcome, *(code for code, _ in all_codes()), *MEMBERS}
-OTHER_TEXTS = {'{"time"', "day", "ORDER-OR-TICKET", "all"}
+OTHER_TEXTS = {'{"time"', "day", "ORDER-OR-TICKET"}
 
 # The values that Azure allows for windowSize and evaluationFrequency of a log alert.
 TIMES = (
