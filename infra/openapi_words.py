@@ -91,12 +91,16 @@ SECURITY_SCHEMES: Json = {
         "webhook-signature",
         "One or more signatures: `v1,` and base64 of HMAC-SHA256 over the id, the timestamp and the body.",
     ),
+    "svixId": _header("svix-id", "Svix's own name of `webhook-id`."),
+    "svixTimestamp": _header("svix-timestamp", "Svix's own name of `webhook-timestamp`."),
+    "svixSignature": _header("svix-signature", "Svix's own name of `webhook-signature`."),
 }
 PROOFS: tuple[dict[str, list[str]], ...] = (
     {"callerKey": []},
     {"entra": []},
     {"zendeskSignature": [], "zendeskTimestamp": []},
     {"webhookId": [], "webhookTimestamp": [], "webhookSignature": []},
+    {"svixId": [], "svixTimestamp": [], "svixSignature": []},
 )
 
 # For a flow maker: what happened to the order, and what to do.
