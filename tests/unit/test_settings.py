@@ -177,7 +177,13 @@ def test_a_bad_account_is_named_without_its_value(change: dict[str, Any], where:
 
 
 SCOPES = ("accounts", "customers", "dryRunOnly")
-SCOPES_THAT_NAME_NOTHING = {"null": None, "empty": [], "empty-object": {}, "empty-text": "", "a-null": [None]}
+SCOPES_THAT_NAME_NOTHING: dict[str, object] = {
+    "null": None,
+    "empty": [],
+    "empty-object": {},
+    "empty-text": "",
+    "a-null": [None],
+}
 
 
 @pytest.mark.parametrize("scope", SCOPES_THAT_NAME_NOTHING.values(), ids=SCOPES_THAT_NAME_NOTHING)
