@@ -243,7 +243,7 @@ def _by_refresh_token(name: str, account: Account, secrets: Mapping[str, Secret]
 
 def _refusal(name: str, last_answer: LastAnswer, message: str) -> CancelError:
     # msal's exceptions in discovery do not hold Entra ID's answer, and azure-identity's not its `error`.
-    number = found[1] if (found := re.search(r"AADSTS(\d+)", f"{message} {last_answer.text}")) else ""
+    number = found[1] if (found := re.search(r"AADSTS(\d{1,9})", f"{message} {last_answer.text}")) else ""
     is_transient = number in TRANSIENT_CODES or TRANSIENT_ERROR in f"{message} {last_answer.text}"
     if not last_answer.is_refusal or is_transient:
         return credentials_unavailable("Entra ID", last_answer.retry_after_s)

@@ -88,6 +88,16 @@ async def test_a_token_answer_that_cannot_be_read_is_not_logged(
     assert "PLANTED" not in str(answer.body) + everything_logged(caplog)
 
 
+async def test_a_monstrous_error_of_entra_is_cut(app: App, cloud: LocalCloud, order_id: str) -> None:
+    body = {"error": "invalid_client", "error_description": f"AADSTS{'9' * 900_000}: no"}
+    cloud.fault(service="entra", method="POST", status=400, body=body, times=100)
+
+    answer = await app.post({"customerTenantId": CUSTOMER, "orderId": order_id}, prefer="wait=1")
+
+    assert answer.status >= 500
+    assert len(str(answer.body)) < 2_000
+
+
 # Error pages of proxies repeat the headers of a request. BEARER stands for the token.
 ECHOES: dict[str, Json] = {
     "described": {"status": 400, "body": {"code": "1", "description": "bad header Authorization: Bearer BEARER"}},
