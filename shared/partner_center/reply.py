@@ -27,7 +27,6 @@ _TEXT_NAMES = (
     *("description", "errordescription", "errormessage", "message", "exceptionmessage", "faultstring"),
     *("detail", "details", "reason", "value", "title", "text"),
 )
-_STATUS_NAMES = ("statuscode", "errornumber")
 
 _CODE_IN_TEXT = re.compile(r"\((\d{3,6})\)\W*$")  # "Authentication failed. MFA required. (10001)"
 
@@ -65,8 +64,7 @@ def read_error(body: bytes) -> PartnerCenterError:
     if code is None and (found := _CODE_IN_TEXT.search(text or "")):
         code = found[1]
     if code is None:
-        codes = (_code(members.get(name)) for members in objects for name in _STATUS_NAMES)
-        code = next(filter(None, codes), None)
+        code = next((status for members in objects if (status := _code(members.get("statuscode")))), None)
     return PartnerCenterError(code and clean_text(code, CODE_SHOWN), text)
 
 
@@ -124,9 +122,9 @@ def _text(members: Mapping[str, Any]) -> str | None:
 def parse_body(body: bytes) -> Any:  # noqa: ANN401  (JSON enters here)
     """Return JSON as JSON, other text as text without markup, None if nothing is readable.
 
-    Bodies may start with a UTF-8 byte order mark, on which json.loads would fail.
+    Bodies may start with a byte order mark, on which json.loads would fail. A gateway may write UTF-16.
     """
-    text = body.decode("utf-8-sig", "replace").strip()
+    text = body.decode(json.detect_encoding(body), "replace").strip()
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
