@@ -39,6 +39,7 @@ def test_a_fault_in_the_json_says_where_it_is_and_how_to_correct_it(body: bytes,
     assert (error.code, error.status) == ("invalid_json", 400)
     assert text in error.detail
     assert error.errors[0].pointer == ""
+    assert error.errors[0].message
 
 
 @pytest.mark.parametrize("body", [[], None, "text", 1, True], ids=repr)
@@ -72,6 +73,7 @@ def test_every_name_of_json_is_accepted(headers: dict[str, str]) -> None:
         pytest.param({"content_type": "application/x-www-form-urlencoded"}, id="form"),
         pytest.param({"content_type": ""}, id="empty"),
         pytest.param({"content_type": "application/json; charset=utf-16"}, id="utf-16"),
+        pytest.param({"content_type": "application/json; CHARSET=UTF-16"}, id="utf-16-in-another-case"),
         pytest.param({"content_encoding": "gzip"}, id="gzip"),
         pytest.param({"content_encoding": "identity, gzip"}, id="identity-and-gzip"),
         pytest.param({"content_type": "application/json, text/plain"}, id="json-and-text"),

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from shared.errors import PartnerCenterError
-from shared.partner_center.reply import read_error
+from shared.partner_center.reply import read_error, to_integer
 
 FORMS = {
     "documented": (b'{"code": "800061", "description": "no", "data": [], "source": "x"}', "800061", "no"),
@@ -23,6 +23,7 @@ FORMS = {
     "snake-case": (b'{"error_code": "800061", "error_message": "no"}', "800061", "no"),
     "kebab-case": (b'{"error-code": "800061", "error-description": "no"}', "800061", "no"),
     "entra": (b'{"error": "invalid_client", "error_description": "AADSTS7000215"}', "invalid_client", "AADSTS7000215"),
+    "a-word-alone": (b'{"error": "invalid_client"}', "invalid_client", None),
     "azure": (b'{"error": {"code": "Forbidden", "message": "no"}}', "Forbidden", "no"),
     "azure-inner": (
         b'{"error": {"code": "BadRequest", "message": "x", "innererror": {"code": "800061", "message": "no"}}}',
@@ -52,6 +53,9 @@ FORMS = {
         "800061",
         "no",
     ),
+    "json-in-a-text-after-a-blank": (b'{"message": " {\\"code\\": 800061}"}', "800061", ' {"code": 800061}'),
+    "beside-other-objects": (b'[{"a": {}}, {"b": {"code": "800061"}}, {"c": {}}, [{}], {"d": 1}]', "800061", None),
+    "beside-other-lists": (b'{"a": [{"code": "800061"}], "b": [{}], "c": {"d": {}}}', "800061", None),
     "json-as-a-text": (b'"{\\"code\\": \\"800061\\"}"', "800061", None),
     "the-outer-code": (
         b'{"code": "800061", "description": "no", "data": {"code": "1", "message": "x"}}',
@@ -111,6 +115,19 @@ def test_a_description_is_cut_at_its_documented_length() -> None:
     found = read_error(b'{"description": "%s"}' % (b"x" * 5000)).description
 
     assert found == "x" * 1023 + "…"
+
+
+@pytest.mark.parametrize(("number", "code"), [(198, "1"), (199, "1"), (200, None), (250, None)])
+@pytest.mark.parametrize("other", [{}, "text", {"a": 1}], ids=str)
+def test_200_objects_and_texts_are_read(number: int, code: str | None, other: object) -> None:
+    body = json.dumps([*[other] * number, {"code": "1"}]).encode()
+
+    assert read_error(body).code == code
+
+
+@pytest.mark.parametrize(("value", "integer"), [(1000, 1000), (2**63 - 1, 2**63 - 1), (2**63, None), (-(2**63), None)])
+def test_an_integer_has_64_bits(value: int, integer: int | None) -> None:
+    assert to_integer(value) == integer
 
 
 @pytest.mark.parametrize(

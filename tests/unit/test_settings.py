@@ -164,6 +164,7 @@ def test_germany_is_refused_with_the_reason() -> None:
         pytest.param({"apiRoot": "https://a.example/b/../c"}, "default.apiRoot", id="dot-segments"),
         pytest.param({"apiRoot": "https://a.example/."}, "default.apiRoot", id="dot-segment-at-the-end"),
         pytest.param({"apiRoot": "https://a.example:99999"}, "default.apiRoot", id="port"),
+        pytest.param({"apiRoot": "https://a.example:0"}, "default.apiRoot", id="port-0"),
         pytest.param({"apiRoot": "https://a.example\n.b"}, "default.apiRoot", id="newline-in-url"),
         pytest.param({"apiRoot": "https://:s@a.example"}, "default.apiRoot", id="password-in-url"),
         pytest.param({"bogus": 1}, "default.bogus", id="unknown"),

@@ -198,6 +198,13 @@ def test_a_secret_that_is_missing_is_not_the_empty_key(sign: Any, stored: dict[s
         assert caller_of(CALLERS, sign(secret=""), secrets=stored) is None
 
 
+def test_a_time_without_a_signature_needs_no_secret() -> None:
+    """Anybody could make the function read Key Vault."""
+    for headers in (zendesk_headers(), standard_webhooks_headers(), svix_headers()):
+        unsigned = {name: value for name, value in headers.items() if not name.endswith("-signature")}
+        assert secrets_needed(CALLERS, Proofs(unsigned, BODY, NOW, is_entra_checked=False)) == set()
+
+
 @pytest.mark.parametrize("secret", ["whsec_!!!", f"whsec_!{'A' * 32}", "short", "whsec_c2hvcnQ=", "whsec_\xfc"])
 def test_an_unusable_secret_is_a_fault_of_the_settings(secret: str) -> None:
     with pytest.raises(OurFault) as caught:
@@ -283,6 +290,11 @@ def test_a_signature_does_not_fit_another_body() -> None:
             principal_headers(claims=[None, 1, [], {"typ": []}, {"val": "Orders.Cancel"}]), None, id="odd-claims"
         ),
         pytest.param({"x-ms-client-principal": "e30"}, None, id="no-padding"),
+        pytest.param(
+            {"x-ms-client-principal": "!" + principal_headers("Orders.Cancel")["x-ms-client-principal"]},
+            None,
+            id="not-base64",
+        ),
         pytest.param({"x-ms-client-principal": "W10="}, None, id="a-list"),
         pytest.param({"x-ms-client-principal": "ключ"}, None, id="not-ascii"),
         pytest.param({"x-ms-client-principal": base64.b64encode(b"[" * 40_000).decode()}, None, id="deep"),
@@ -345,3 +357,34 @@ def test_a_refusal_says_what_was_wrong(headers: Headers, text: str) -> None:
     assert text in caught.value.detail
     for secret in (*SECRETS.values(), *headers.values()):
         assert secret not in caught.value.detail
+
+
+INTRODUCTION = "The request carries no valid proof of who sends it."
+NO_KEY, WRONG_KEY = "Send the caller's own key in X-Caller-Key.", "X-Caller-Key is not the key of a known caller."
+NO_ROLE = "The app or user does not have the app role that is required."
+ENTRA_OFF = "Entra identities are not accepted: App Service Authentication is off."
+
+
+@pytest.mark.parametrize(
+    ("names", "headers", "is_entra_checked", "sentences"),
+    [
+        pytest.param(["helpdesk"], {}, True, [NO_KEY], id="no-key"),
+        pytest.param(["helpdesk"], {"x-caller-key": "x" * 43}, True, [WRONG_KEY], id="wrong-key"),
+        pytest.param(["flow"], {}, True, [], id="no-identity"),
+        pytest.param(["flow"], principal_headers("Other"), True, [NO_ROLE], id="no-role"),
+        pytest.param(["flow"], principal_headers("Orders.Cancel"), False, [ENTRA_OFF], id="entra-off"),
+        pytest.param(["zendesk"], principal_headers("Other"), True, [], id="a-proof-that-no-caller-uses"),
+        pytest.param(["helpdesk"], svix_headers(b"{}"), True, [NO_KEY], id="a-signature-that-no-caller-uses"),
+        pytest.param(["helpdesk"], {}, False, [NO_KEY], id="entra-that-no-caller-uses"),
+    ],
+)
+def test_a_refusal_advises_only_what_a_caller_can_use(
+    names: list[str], headers: Headers, is_entra_checked: bool, sentences: list[str]
+) -> None:
+    """Advice about a proof that the operator has not set up leads the reader astray."""
+    callers = {name: CALLERS[name] for name in names}
+
+    with pytest.raises(CallerRefused) as caught:
+        identify(callers, Proofs(headers, BODY, NOW, is_entra_checked), {})
+
+    assert caught.value.detail == " ".join([INTRODUCTION, *sentences])
