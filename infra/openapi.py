@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from pydantic_core import SchemaValidator
-from pydantic_core.core_schema import BeforeValidatorFunctionSchema, WithDefaultSchema
+from pydantic_core.core_schema import BeforeValidatorFunctionSchema, NullableSchema, WithDefaultSchema
 
 from infra import openapi_words
 from shared.contract import CancelRequest, CancelResult
@@ -50,12 +50,30 @@ class _Schema(GenerateJsonSchema):
             return self.generate_inner(schema["schema"])
         return super().default_schema(schema)
 
+    def nullable_schema(self, schema: NullableSchema) -> Json:
+        # Not `anyOf`: NSwag and Kiota make a class of that, and fail to read a text into it.
+        inner = self.generate_inner(schema["schema"])
+        if "type" in inner and "enum" not in inner:
+            return inner | {"type": [inner["type"], "null"]}
+        return _or_null(inner)
+
     def function_before_schema(self, schema: BeforeValidatorFunctionSchema) -> Json:
         inner = super().function_before_schema(schema)
-        kinds = inner.get("anyOf", [])
-        if {"type": "null"} in kinds and _refuses_null(schema):
-            [inner] = [kind for kind in kinds if kind != {"type": "null"}]
-        return inner
+        return _without_null(inner) if _refuses_null(schema) else inner
+
+
+def _or_null(schema: Json) -> Json:
+    return {"oneOf": [schema, {"type": "null"}]}
+
+
+def _without_null(schema: Json) -> Json:
+    match schema:
+        case {"oneOf": [other, {"type": "null"}]}:
+            return dict(other)
+        case {"type": [other, "null"]}:
+            return schema | {"type": other}
+        case _:
+            return schema
 
 
 def _refuses_null(schema: BeforeValidatorFunctionSchema) -> bool:
@@ -141,7 +159,7 @@ def _problem_of(status: int, codes: Iterable[str]) -> Json:
     narrower = {
         "title": {"const": HTTPStatus(status).phrase},
         "status": {"const": status},
-        "code": {"enum": list(codes)},
+        "code": {"type": "string", "enum": list(codes)},
         "retryable": {"const": status in RETRYABLE_STATUSES},
     }
     return {"allOf": [_reference("Problem"), {"properties": narrower}]}
@@ -207,10 +225,10 @@ def _problem_schema() -> Json:
         "status": {"type": "integer"},
         "detail": {"type": "string"},
         "instance": {"type": "string", "format": "uri"},
-        "code": {"enum": [code for code, _ in all_codes()]},
+        "code": {"type": "string", "enum": [code for code, _ in all_codes()]},
         "retryable": {"type": "boolean"},
         "errors": {"type": "array", "items": _reference("FieldError")},
-        "partnerCenter": {"anyOf": [_reference("PartnerCenterError"), {"type": "null"}]},
+        "partnerCenter": _or_null(_reference("PartnerCenterError")),
         "requestId": {"type": "string", "format": "uuid"},
         "correlationId": {"type": "string", "format": "uuid"},
     }

@@ -91,12 +91,16 @@ SECURITY_SCHEMES: Json = {
         "webhook-signature",
         "One or more signatures: `v1,` and base64 of HMAC-SHA256 over the id, the timestamp and the body.",
     ),
+    "svixId": _header("svix-id", "Svix's own name of `webhook-id`."),
+    "svixTimestamp": _header("svix-timestamp", "Svix's own name of `webhook-timestamp`."),
+    "svixSignature": _header("svix-signature", "Svix's own name of `webhook-signature`."),
 }
 PROOFS: tuple[dict[str, list[str]], ...] = (
     {"callerKey": []},
     {"entra": []},
     {"zendeskSignature": [], "zendeskTimestamp": []},
     {"webhookId": [], "webhookTimestamp": [], "webhookSignature": []},
+    {"svixId": [], "svixTimestamp": [], "svixSignature": []},
 )
 
 # For a flow maker: what happened to the order, and what to do.
@@ -161,6 +165,9 @@ def meaning_of(code: str) -> str:
     return CODES[code]
 
 
+# A generated client may stop at a value that it does not know.
+OPEN = " Values may be added, so a client must also accept a value that it does not know."
+
 SCHEMAS = {
     "CancelRequest": "The order to cancel. Without `lineItems` the whole order is cancelled. Unknown members are"
     " refused.",
@@ -171,14 +178,14 @@ SCHEMAS = {
     "Outcome": "The result of the request. `cancelled`: every line is cancelled. `partially_cancelled`: the requested"
     " lines are cancelled, other lines are not. `already_cancelled`: there was nothing left to cancel. `pending`:"
     " Partner Center accepted the cancellation and the order does not show it yet; send a dry run later to see it."
-    " `dry_run`: nothing was changed.",
+    f" `dry_run`: nothing was changed.{OPEN}",
     "Guid": "A GUID; upper and lower case are the same.",
     "Problem": "The reason why the request failed (RFC 9457). Branch on `code`, not on the texts.",
     "FieldError": "One mistake in the request.",
     "PartnerCenterError": "Partner Center's own error.",
     "Health": "The state of each account's credential.",
-    "Mode": "`live`: the account cancels. `dry_run`: it only says what it would cancel. `off`: it does nothing.",
-    "Credential": "The kind of credential with which an account signs in to Entra ID.",
+    "Mode": f"`live`: the account cancels. `dry_run`: it only says what it would cancel. `off`: it does nothing.{OPEN}",
+    "Credential": f"The kind of credential with which an account signs in to Entra ID.{OPEN}",
     "AccountHealth": "One account. An account that is switched off is not tried, and counts as healthy.",
 }
 
@@ -200,7 +207,7 @@ MEMBERS: dict[str, dict[str, str]] = {
         " case are the same.",
     },
     "CancelResult": {
-        "outcome": "The result of the request; branch on it.",
+        "outcome": f"The result of the request; branch on it.{OPEN}",
         "orderId": "The order's id.",
         "alternateId": "The order's second id.",
         "customerTenantId": "The id of the customer's tenant, in lower case.",
@@ -231,7 +238,7 @@ MEMBERS: dict[str, dict[str, str]] = {
         "status": "The HTTP status.",
         "detail": "A text for people: what failed and what to do.",
         "instance": "The id of this call, as a URN of its request id.",
-        "code": "The kind of problem; branch on it.",
+        "code": f"The kind of problem; branch on it.{OPEN} `status` and `retryable` then say what to do.",
         "retryable": "True: send the same body again after `Retry-After`. False: sending it again does not help.",
         "errors": "All mistakes in the request; empty for every status except 400.",
         "partnerCenter": "Partner Center's own error, null if Partner Center gave none.",
@@ -256,7 +263,7 @@ MEMBERS: dict[str, dict[str, str]] = {
         "mode": "What the account may do.",
         "credential": "The kind of credential with which the account signs in to Entra ID.",
         "expiresOn": "The time at which the credential ends, as far as it is known; else null.",
-        "code": "The kind of problem if the account is not healthy; the codes are those of a problem.",
+        "code": f"The kind of problem if the account is not healthy; the codes are those of a problem.{OPEN}",
         "detail": "A text for people: what failed and what to do.",
     },
 }

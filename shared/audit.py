@@ -15,11 +15,13 @@ from typing import Any
 from shared.call import Call
 from shared.contract import CancelResult
 from shared.errors import CancelError
+from shared.outside_text import clean_text, cut_to_json
 from shared.rfc3339 import rfc3339
 
-ID_SHOWN = 200  # characters of an id that a caller sends along
-TEXT_BYTES = 6_000  # of a text in JSON, where a character outside ASCII takes 6 or 12
-LINES_SHOWN = 300  # so that a record stays below 16 kB: Application Insights cuts it at 32,768 characters
+# A record stays below 16 kB whole: Application Insights cuts it at 32,768 characters, and JSON that is cut is none.
+ID_SHOWN, ID_BYTES = 200, 1_200  # of an id that a caller sends along: characters, and bytes in the record's JSON
+REASON_SHOWN, REASON_BYTES = 1_000, 6_000
+LINES_SHOWN = 300  # line numbers; each takes 12 bytes at most
 
 # Headers in which ticketing systems and flows name one delivery, in order of preference.
 DELIVERY_HEADERS = (
@@ -62,7 +64,6 @@ def _write(event: str, call: Call, end: CancelResult | CancelError | None) -> No
     error = end if isinstance(end, CancelError) else None
     partner_center_error = error.partner_center if error else None
     delivery = next((call.headers[name] for name in DELIVERY_HEADERS if call.headers.get(name)), None)
-    key = call.headers.get("idempotency-key")
     record = {
         "event": event,
         "caller": call.caller,
@@ -70,12 +71,12 @@ def _write(event: str, call: Call, end: CancelResult | CancelError | None) -> No
         "customerTenantId": request and request.customer_tenant_id,
         "orderId": request and request.order_id,
         "lineItems": None if lines is None else [line.line_item_number for line in lines[:LINES_SHOWN]],
-        "lineItemsLeftOut": max(0, len(lines or ()) - LINES_SHOWN),
+        "lineItemsLeftOut": len(lines[LINES_SHOWN:]) if lines else 0,
         "dryRun": target and target.dry_run,
-        "ticketId": request and _cut(request.ticket_id),
-        "reason": request and _cut(request.reason),
-        "deliveryId": delivery and _cut(delivery[:ID_SHOWN]),
-        "idempotencyKey": key and _cut(key[:ID_SHOWN]),
+        "ticketId": _shown(request.ticket_id if request else None, ID_SHOWN, ID_BYTES),
+        "reason": _shown(request.reason if request else None, REASON_SHOWN, REASON_BYTES),
+        "deliveryId": _shown(delivery, ID_SHOWN, ID_BYTES),
+        "idempotencyKey": _shown(call.headers.get("idempotency-key"), ID_SHOWN, ID_BYTES),
         "status": error.status if error else 200 if end else None,
         "outcome": end.outcome if isinstance(end, CancelResult) else None,
         "code": error.code if error else None,
@@ -90,12 +91,9 @@ def _write(event: str, call: Call, end: CancelResult | CancelError | None) -> No
     _log(record)
 
 
-def _cut(text: str | None) -> str | None:
-    """Return *text*, cut and marked with "…" if its JSON is longer than TEXT_BYTES."""
-    if text is None or len(json.dumps(text)) <= TEXT_BYTES:
-        return text
-    kept = text[: TEXT_BYTES // 12]
-    return f"{kept}…"
+def _shown(text: str | None, limit: int, limit_bytes: int) -> str | None:
+    """Return *text* as far as a record shows it: without credentials, and cut where it is too long."""
+    return None if text is None else cut_to_json(clean_text(text, limit), limit_bytes)
 
 
 def _log(record: dict[str, Any]) -> None:

@@ -69,20 +69,27 @@ def preferred_wait_s(prefer: str | None) -> int | None:
 
 
 def _check_media_type(headers: Mapping[str, str]) -> None:
-    # Azure's host and some ticketing systems send no Content-Type: then the body is taken as JSON.
-    # A header that arrives twice is joined by a comma.
-    types = {part.strip() for part in headers.get("content-type", "application/json").split(",")}
-    media_type, _, parameters = types.pop().partition(";") if len(types) == 1 else ("", "", "")
-    charset = re.search(r"charset\s*=\s*\"?([\w.:-]+)", parameters, re.IGNORECASE)
-    if (
-        not _JSON_TYPE.fullmatch(media_type.strip())
-        or (charset and charset[1].lower() not in {"utf-8", "utf8", "us-ascii"})
-        or headers.get("content-encoding", "identity").strip().lower() != "identity"
-    ):
+    # Azure's host and some ticketing systems send no Content-Type: then the body is taken as JSON. Azure's host
+    # joins a header that arrives twice, as it does where a flow or a proxy adds one of its own: each must be JSON.
+    types = _listed(headers.get("content-type", "application/json"))
+    encodings = _listed(headers.get("content-encoding", "identity"))
+    if not types or not all(map(_is_json, types)) or {encoding.lower() for encoding in encodings} != {"identity"}:
         raise InvalidRequest(
             "unsupported_media_type",
             "Send the body as Content-Type: application/json, in UTF-8 and not compressed.",
         )
+
+
+def _is_json(content_type: str) -> bool:
+    media_type, _, parameters = content_type.partition(";")
+    charset = re.search(r"charset\s*=\s*\"?([\w.:-]+)", parameters, re.IGNORECASE)
+    is_utf_8 = charset is None or charset[1].lower() in {"utf-8", "utf8", "us-ascii"}
+    return is_utf_8 and _JSON_TYPE.fullmatch(media_type.strip()) is not None
+
+
+def _listed(value: str) -> list[str]:
+    """Return the elements of a header's comma-separated *value*, without empty ones (RFC 9110)."""
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def _parse_json(body: bytes) -> Any:  # noqa: ANN401  (JSON enters here)

@@ -4,8 +4,8 @@ No I/O, clock or randomness. Headers and body are read as if an attacker wrote t
 an exception, and keys and signatures are compared in constant time.
 
 Source: developer.zendesk.com/documentation/webhooks/verifying; standard-webhooks/standard-webhooks,
-spec/standard-webhooks.md; learn.microsoft.com/azure/app-service/configure-authentication-user-identities
-(read 2026-11-21).
+spec/standard-webhooks.md; docs.svix.com/receiving/verifying-payloads/how-manual;
+learn.microsoft.com/azure/app-service/configure-authentication-user-identities (read 2026-11-21).
 """
 
 import base64
@@ -112,8 +112,12 @@ def _zendesk_message(headers: Mapping[str, str], body: bytes) -> SignedMessage |
 
 
 def _standard_webhooks_message(headers: Mapping[str, str], body: bytes) -> SignedMessage | None:
-    # Svix, which signs in the same way, sends the headers under its own name.
-    prefix = "webhook" if "webhook-signature" in headers else "svix"
+    # Svix made this standard, and sends the three headers under its own name or under both.
+    messages = (_named_message(prefix, headers, body) for prefix in ("webhook", "svix"))
+    return next(filter(None, messages), None)
+
+
+def _named_message(prefix: str, headers: Mapping[str, str], body: bytes) -> SignedMessage | None:
     message_id, timestamp = headers.get(f"{prefix}-id", ""), headers.get(f"{prefix}-timestamp", "")
     versions = [part.partition(",") for part in headers.get(f"{prefix}-signature", "").split(" ")]
     signatures = tuple(_to_bytes(signature) for version, _, signature in versions if version == "v1")

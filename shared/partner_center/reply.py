@@ -8,27 +8,27 @@ Source: Partner Center's "error-codes" page; error bodies as users reported them
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from shared.errors import PartnerCenterError
+from shared.outside_text import MARK, clean_text
 from shared.rfc3339 import rfc3339
 
-DESCRIPTION_SHOWN = 1024  # characters; Partner Center's own limit for a description
+TEXT_SHOWN = 1024  # characters; Partner Center's own limit for a description
 CODE_SHOWN = 40  # characters; its codes have 6 digits at most, a gateway's are short words
-DEPTH_READ, ITEMS_READ = 5, 50  # of an error body
+DEPTH_READ, OBJECTS_READ = 6, 200  # of an error body
 
-# In order of preference: a gateway's statusCode may stand beside Partner Center's own code.
-_CODE_NAMES = ("code", "errorcode", "error_code", "statuscode", "error")
+# Names in lower case, letters alone: `error_code`, `errorCode` and `Error-Code` are one name. In order of preference.
+_CODE_NAMES = ("code", "errorcode", "faultcode")
 _TEXT_NAMES = (
-    *("description", "errormessage", "errordescription", "error_description", "message", "error_message"),
-    *("detail", "value", "title"),
+    *("description", "errordescription", "errormessage", "message", "exceptionmessage", "faultstring"),
+    *("detail", "details", "reason", "value", "title", "text"),
 )
 
 _CODE_IN_TEXT = re.compile(r"\((\d{3,6})\)\W*$")  # "Authentication failed. MFA required. (10001)"
-_CREDENTIAL = re.compile(r"eyJ[\w-]{4,}(\.[\w-]*)*|\bbearer\s+\S+", re.IGNORECASE)  # an error page may echo a token
 
 
 @dataclass(frozen=True)
@@ -49,53 +49,82 @@ def read_error(body: bytes) -> PartnerCenterError:
 
     The documented forms are `{code, description}`, with the code as text or number, and the gateway's
     `{statusCode, message}`. Others were seen: `{errorCode, errorMessage}`, Entra's `{error, error_description}`,
-    `{"error": {code, message}}`, OData's `{"odata.error": {code, "message": {value}}}`, lists of errors, plain text
-    that may end in a code, nothing at all. What is found is cut, and cleaned of tokens.
+    `{"error": {code, message}}`, OData's `{"odata.error": {code, "message": {value}}}`, lists of errors, an error as
+    JSON within a text, plain text that may end in a code, nothing at all.
+
+    A code in digits, as Partner Center has them, is preferred to a gateway's words, an outer code to an inner one,
+    and the text beside the code to other texts.
     """
-    parsed = parse_body(body)
-    if isinstance(parsed, str):
-        code = found[1] if (found := _CODE_IN_TEXT.search(parsed)) else None
-        return PartnerCenterError(code, _clean(parsed, DESCRIPTION_SHOWN))
-    objects = list(_objects(parsed))
-    codes = (members[name] for name in _CODE_NAMES for members in objects if name in members)
-    texts = (members[name] for name in _TEXT_NAMES for members in objects if name in members)
-    return PartnerCenterError(
-        code=_clean(next((code for value in codes if (code := _code(value))), None), CODE_SHOWN),
-        description=_clean(next((text for value in texts if (text := to_text(value))), None), DESCRIPTION_SHOWN),
-    )
+    objects = list(_objects(parse_body(body)))
+    named = [(code, members) for members in objects for name in _CODE_NAMES if (code := _code(members.get(name)))]
+    named += [(code, members) for members in objects if (code := _code(members.get("error"))) and " " not in code]
+    named.sort(key=lambda found: not found[0].isdecimal())
+    code, beside = named[0] if named else (None, {})
+    text = next((text for members in (beside, *objects) if (text := _text(members))), None)
+    if code is None and (found := _CODE_IN_TEXT.search(text or "")):
+        code = found[1]
+    if code is None:
+        code = next((status for members in objects if (status := _code(members.get("statuscode")))), None)
+    return PartnerCenterError(code and clean_text(code, CODE_SHOWN), text)
 
 
 def _objects(parsed: object) -> Iterator[dict[str, Any]]:
-    """Yield the objects in *parsed*, the outer ones first, with their names in lower case."""
-    level: list[object] = [parsed]
+    """Yield the objects in *parsed*, the outer ones first. A text that stands alone is yielded as `{"text": …}`."""
+    level = [parsed]
+    count = 0
     for _ in range(DEPTH_READ):
-        objects = [lower_names(value) for value in level if isinstance(value, dict)]
-        yield from objects
-        lists = [item for value in level if isinstance(value, list) for item in value[:ITEMS_READ]]
-        level = [*lists, *(member for members in objects for member in list(members.values())[:ITEMS_READ])]
+        next_level: list[object] = []
+        for value in level:
+            if count == OBJECTS_READ:
+                return
+            if isinstance(value, str):
+                parsed_text = _json_in(value)
+                if isinstance(parsed_text, str):
+                    yield {"text": value}
+                    count += 1
+                else:
+                    next_level.append(parsed_text)
+            elif isinstance(value, dict):
+                yield {re.sub("[^a-z]", "", name.lower()): member for name, member in value.items()}
+                count += 1
+                members = (_json_in(member) if isinstance(member, str) else member for member in value.values())
+                next_level += (member for member in members if not isinstance(member, str))
+            elif isinstance(value, list):
+                next_level += value[:OBJECTS_READ]
+        level = next_level
+
+
+def _json_in(text: str) -> object:
+    """Return the object or list that *text* is as JSON; *text* itself if it is neither."""
+    if text.lstrip()[:1] not in {"{", "["}:
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def _code(value: object) -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        # CPython refuses to write integers of more than 4,300 digits as text.
-        return str(value) if abs(value) < 10**CODE_SHOWN else "…"
-    return to_text(value)
-
-
-def _clean(text: str | None, limit: int) -> str | None:
-    """Return *text* without tokens, cut to *limit* characters. All that Partner Center sends us as text comes here."""
-    if text is None:
+    if isinstance(value, str):
+        return value.strip() or None
+    if isinstance(value, bool) or not isinstance(value, int):
         return None
-    cleaned = _CREDENTIAL.sub("…", text)
-    return cleaned if len(cleaned) <= limit else cleaned[: limit - 1] + "…"
+    # CPython refuses to write integers of more than 4,300 digits as text.
+    return str(value) if abs(value) < 10**CODE_SHOWN else MARK
+
+
+def _text(members: Mapping[str, Any]) -> str | None:
+    texts = (to_text(members.get(name)) for name in _TEXT_NAMES)
+    error = to_text(members.get("error"))  # a code, or a sentence
+    return next(filter(None, texts), None) or (error if error and " " in error.strip() else None)
 
 
 def parse_body(body: bytes) -> Any:  # noqa: ANN401  (JSON enters here)
     """Return JSON as JSON, other text as text without markup, None if nothing is readable.
 
-    Bodies may start with a UTF-8 byte order mark, on which json.loads would fail.
+    Bodies may start with a byte order mark, on which json.loads would fail. A gateway may write UTF-16.
     """
-    text = body.decode("utf-8-sig", "replace").strip()
+    text = body.decode(json.detect_encoding(body), "replace").strip()
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -108,8 +137,8 @@ def lower_names(value: object) -> dict[str, Any]:
 
 
 def to_text(value: object) -> str | None:
-    # Half surrogate pairs, which JSON can carry and UTF-8 cannot, become "?".
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else None
+    """Return a text, cleaned and cut: all that Partner Center sends us as text comes here. None for another type."""
+    return clean_text(value, TEXT_SHOWN) if isinstance(value, str) else None
 
 
 def to_lower(value: object) -> str | None:

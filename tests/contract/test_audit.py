@@ -56,6 +56,7 @@ async def test_a_cancellation_is_recorded_before_and_after(
         "customerTenantId": CUSTOMER,
         "orderId": order_id,
         "lineItems": [2],
+        "lineItemsLeftOut": 0,
         "dryRun": False,
         "ticketId": "ZD-1",
         "reason": "line\nbreak",
@@ -185,6 +186,7 @@ async def test_a_call_that_the_host_cancels_has_its_decided(
     ("header", "value"),
     [
         ("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"),
+        ("svix-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"),
         ("x-zendesk-webhook-invocation-id", "01F1VH0Y3Q5Z7"),
         ("x-atlassian-webhook-identifier", "f2b4"),
         ("x-ms-workflow-run-id", "08585287554177334956853859655CU82"),
@@ -203,8 +205,53 @@ async def test_ids_are_cut_and_cannot_forge_a_line(app: App, caplog: pytest.LogC
     await app.post({}, webhook_id="x" * 5000, idempotency_key='"}\n{"event": "decided"')
 
     [decided] = records(caplog)
-    assert len(decided["deliveryId"]) == 200
+    assert decided["deliveryId"] == "x" * 199 + "…"
     assert decided["idempotencyKey"] == '"}\n{"event": "decided"'
+
+
+RECORD_LIMIT = 16_000  # bytes
+
+
+async def test_the_longest_record_is_below_16_kb(app: App, cloud: LocalCloud, caplog: pytest.LogCaptureFixture) -> None:
+    """Application Insights cuts a longer line, and an alert cannot read JSON that is cut."""
+    numbers = [2**31 - 1 - number for number in range(1500)]
+    body = {
+        "customerTenantId": CUSTOMER,
+        "orderId": "x" * 64,
+        "lineItems": [{"lineItemNumber": number} for number in numbers],
+        "ticketId": "😀" * 100,
+        "reason": "😀" * 1000,
+    }
+    cloud.fault(method="GET", status=400, body={"code": "😀" * 75_000})
+
+    await app.post(json.dumps(body, ensure_ascii=False).encode(), webhook_id="😀" * 5000, idempotency_key="😀" * 5000)
+
+    [decided] = records(caplog)
+    [line] = [line.getMessage() for line in caplog.records if line.name == "cancel_order.audit"]
+    assert len(line.encode()) < RECORD_LIMIT
+    assert decided["lineItems"] == numbers[:300]
+    assert decided["lineItemsLeftOut"] == 1200
+    assert decided["ticketId"] == "😀" * 100
+    cut = [decided[name] for name in ("reason", "deliveryId", "idempotencyKey", "partnerCenterCode")]
+    assert all(text.startswith("😀" * 30) and text.endswith("…") for text in cut), "cut, and marked"
+
+
+async def test_a_long_reason_in_any_language_is_kept_whole(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    body = {"customerTenantId": CUSTOMER, "orderId": "x" * 8, "account": "closed", "reason": "ж" * 1000}
+
+    await app.post(body)
+
+    assert records(caplog)[0]["reason"] == "ж" * 1000
+
+
+async def test_a_token_that_a_caller_sends_along_is_not_recorded(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    token = "Bearer eyJhbGciOi.eyJhdWQi.PLANTED"
+    body = {"customerTenantId": CUSTOMER, "orderId": "x" * 8, "account": "closed", "ticketId": token, "reason": token}
+
+    await app.post(body, webhook_id=token, idempotency_key=token)
+
+    [decided] = records(caplog)
+    assert {decided[name] for name in ("ticketId", "reason", "deliveryId", "idempotencyKey")} == {"…"}
 
 
 async def test_an_app_that_logs_warnings_only_still_writes_the_record(

@@ -76,6 +76,12 @@ def standard_webhooks(*, age: timedelta = proofs.NOW, more: bytes = b"") -> Proo
     )
 
 
+def svix(cloud: LocalCloud, body: bytes) -> Headers:
+    """Sign as Svix does under its own header names."""
+    headers = standard_webhooks()(cloud, body)
+    return {name.replace("webhook-", "svix-"): value for name, value in headers.items()}
+
+
 def token(fetch: Callable[[LocalCloud], str]) -> Proof:
     return lambda cloud, _: {"authorization": f"Bearer {fetch(cloud)}"}
 
@@ -91,6 +97,7 @@ def forged_principal_beside_a_token(cloud: LocalCloud, body: bytes) -> Headers:
 PROVEN: dict[str, Proof] = {
     "zendesk": system("zendesk"),
     "standard-webhooks": system("standard-webhooks"),
+    "svix": svix,
     "zendesk-4-minutes-ago": zendesk(age=timedelta(minutes=4)),
     "app-with-role": token(entra_tokens.app_token_with_role),
     "user-with-role": token(entra_tokens.user_token),
@@ -214,13 +221,16 @@ CALLER_HEADERS = (
     "webhook-id",
     "webhook-timestamp",
     "webhook-signature",
+    "svix-id",
+    "svix-timestamp",
+    "svix-signature",
     "x-ms-client-principal",
     "authorization",
 )
 SENSELESS = (b"", b"\xff\xfe", "ключ".encode(), b"v1", b"v1,", b"v1,!!!", b"9" * 4_000, b"Bearer", b"Bearer \xff")
 
 
-@pytest.mark.parametrize("proof_name", ["zendesk", "standard-webhooks", "jira", "app-with-role"])
+@pytest.mark.parametrize("proof_name", ["zendesk", "standard-webhooks", "svix", "jira", "app-with-role"])
 def test_a_senseless_header_is_refused_and_breaks_nothing(
     guarded: LocalCloud, order_ids: dict[str, str], proof_name: str
 ) -> None:
@@ -246,6 +256,28 @@ def test_a_signed_body_that_is_no_json_is_a_bad_request(guarded: LocalCloud) -> 
 
     assert response.status_code == 400
     assert response.json()["code"] == "invalid_json"
+
+
+CONTENT_TYPES = {
+    "json-twice": (("application/json", "application/json"), 200),
+    "json-with-and-without-a-charset": (("application/json; charset=utf-8", "application/json"), 200),
+    "json-and-text": (("application/json", "text/plain"), 415),
+}
+
+
+@pytest.mark.parametrize(("types", "status"), CONTENT_TYPES.values(), ids=CONTENT_TYPES)
+def test_a_content_type_may_arrive_twice(
+    guarded: LocalCloud, order_ids: dict[str, str], types: tuple[str, str], status: int
+) -> None:
+    """The host joins a header that a sender and a proxy both set."""
+    request = {"customerTenantId": CUSTOMER, "orderId": order_ids[CUSTOMER], "dryRun": True}
+    body = json.dumps(request).encode()
+    sound = {"x-functions-key": guarded.description["functionKey"]} | key("jira")(guarded, body)
+
+    headers = [*sound.items(), *(("content-type", media_type) for media_type in types)]
+    response = guarded.http.post(guarded.description["functionUrl"], content=body, headers=headers)
+
+    assert response.status_code == status, response.text
 
 
 # Secrets of callers

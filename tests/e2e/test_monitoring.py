@@ -115,15 +115,24 @@ def test_a_call_without_a_recorded_result_raises_an_alert_for_its_order(logged: 
     assert Traces([(lost, 40)]).run("sending-without-decided") == [], "the alert was raised before"
 
 
-@pytest.mark.parametrize(
+UNCERTAIN = pytest.mark.parametrize(
     ("alert", "kind", "age"), [("outcome-unknown", "unknown", 15), ("pending-not-followed-up", "pending", 125)]
 )
+TARGET = ("account", "customerTenantId", "orderId", "lineItems", "lineItemsLeftOut")
+
+
+def same_target(record: Json, other: Json) -> Json:
+    """Return *record* as if it were about the order and the lines of *other*."""
+    return record | {member: other[member] for member in TARGET}
+
+
+@UNCERTAIN
 def test_an_uncertain_result_raises_an_alert_unless_a_later_call_has_an_outcome(
     logged: Logged, alert: str, kind: str, age: int
 ) -> None:
     uncertain: Json = getattr(logged, kind)
-    known = logged.cancelled | {"orderId": uncertain["orderId"]}
-    failed = logged.failed | known | {"outcome": None}
+    known = same_target(logged.cancelled, uncertain)
+    failed = same_target(logged.failed, uncertain)
     raised = [uncertain["orderId"]]
 
     assert orders(Traces([(uncertain, age)]).run(alert)) == raised
@@ -132,6 +141,54 @@ def test_an_uncertain_result_raises_an_alert_unless_a_later_call_has_an_outcome(
     assert orders(Traces([(uncertain, age), (logged.cancelled, age - 5)]).run(alert)) == raised, "another order's call"
     assert orders(Traces([(uncertain, age), (failed, age - 5)]).run(alert)) == raised, "a failed call knows nothing"
     assert orders(Traces([(uncertain, 5)]).run(alert)) == [], "too soon"
+
+
+@UNCERTAIN
+@pytest.mark.parametrize(
+    ("lines", "later", "is_raised"),
+    [
+        pytest.param([0], [{"lineItems": [0]}], False, id="the-same-line"),
+        pytest.param([0], [{"lineItems": [2, 0]}], False, id="more-lines"),
+        pytest.param([0], [{"lineItems": None}], False, id="the-whole-order"),
+        pytest.param([0], [{"lineItems": [1]}], True, id="another-line"),
+        pytest.param([1], [{"lineItems": [10, 11]}], True, id="a-number-with-the-same-digit"),
+        pytest.param([0, 1], [{"lineItems": [0]}], True, id="one-line-of-two"),
+        pytest.param([0, 1], [{"lineItems": [0]}, {"lineItems": [1]}], False, id="both-lines-one-by-one"),
+        pytest.param(None, [{"lineItems": [0]}, {"lineItems": [1]}], True, id="lines-do-not-make-the-whole-order"),
+        pytest.param([0], [{"lineItems": [0], "account": "sandbox"}], True, id="another-account"),
+        pytest.param([0], [{"lineItems": [0], "customerTenantId": "another"}], True, id="another-customer"),
+        pytest.param([0], [{"lineItems": None, "account": "sandbox"}], True, id="another-accounts-whole-order"),
+    ],
+)
+def test_only_a_call_that_covers_its_lines_settles_an_uncertain_result(
+    logged: Logged,
+    alert: str,
+    kind: str,
+    age: int,
+    lines: list[int] | None,
+    later: list[Json],
+    is_raised: bool,
+) -> None:
+    """The other lines, or an order of the same id at another account, may still live and cost money."""
+    uncertain: Json = getattr(logged, kind) | {"lineItems": lines}
+    known = [same_target(logged.cancelled, uncertain) | changes for changes in later]
+
+    rows = Traces([(uncertain, age), *((record, age - 5) for record in known)]).run(alert)
+
+    assert len(rows) == is_raised
+    assert all(row["requestId"] == uncertain["requestId"] for row in rows)
+
+
+@UNCERTAIN
+def test_lines_that_a_record_could_not_name_are_settled_by_the_whole_order(
+    logged: Logged, alert: str, kind: str, age: int
+) -> None:
+    uncertain: Json = getattr(logged, kind) | {"lineItems": [0, 1], "lineItemsLeftOut": 1}
+    some = same_target(logged.cancelled, uncertain) | {"lineItemsLeftOut": 0}
+    whole = some | {"lineItems": None}
+
+    assert len(Traces([(uncertain, age), (some, age - 5)]).run(alert)) == 1
+    assert Traces([(uncertain, age), (whole, age - 5)]).run(alert) == []
 
 
 def test_a_refused_credential_raises_an_alert_for_its_account(logged: Logged) -> None:

@@ -71,6 +71,14 @@ def standard_webhooks_headers(body: bytes = BODY, at: float = NOW, secret: str =
     return {"webhook-id": "msg_1", "webhook-timestamp": f"{at:.0f}", "webhook-signature": f"v1,{signature}"}
 
 
+def svix_headers(body: bytes = BODY, at: float = NOW, secret: str = WEBHOOK_SECRET) -> Headers:
+    return under_svix_names(standard_webhooks_headers(body, at, secret))
+
+
+def under_svix_names(headers: Headers) -> Headers:
+    return {name.replace("webhook-", "svix-"): value for name, value in headers.items()}
+
+
 def principal_headers(*roles: str, auth_typ: str = "aad", typ: str = "roles", **members: Any) -> Headers:
     claims = [{"typ": "appid", "val": "x"}, *({"typ": typ, "val": role} for role in roles)]
     text = json.dumps({"auth_typ": auth_typ, "claims": claims, "name_typ": "name", "role_typ": typ} | members)

@@ -27,18 +27,19 @@ ALLOWED: dict[str, set[str]] = {
     "shared.errors": set(),
     "shared.rfc3339": set(),
     "shared.strict_json": set(),
+    "shared.outside_text": set(),
     "shared.tls": {"shared.errors"},
     "shared.http_request": {"shared.errors", "shared.strict_json"},
     "shared.contract": set(),
     "shared.clouds": set(),
     "shared.settings": {"shared.clouds", "shared.contract", "shared.errors", "shared.strict_json"},
     "shared.call": {"shared.contract", "shared.errors"},
-    "shared.audit": {"shared.call", "shared.contract", "shared.errors", "shared.rfc3339"},
+    "shared.audit": {"shared.call", "shared.contract", "shared.errors", "shared.outside_text", "shared.rfc3339"},
     "shared.credentials": {"shared.audit", "shared.errors", "shared.rfc3339", "shared.settings", "shared.tls"},
     "shared.callers": {"shared.credentials", "shared.errors", "shared.settings"},
     "shared.partner_center": {
         *("shared.audit", "shared.call", "shared.contract", "shared.credentials", "shared.errors"),
-        *("shared.rfc3339", "shared.tls"),
+        *("shared.outside_text", "shared.rfc3339", "shared.tls"),
     },
     "shared.cancelling": {"shared.call", "shared.contract", "shared.errors", "shared.partner_center"},
     "shared.runtime": {
@@ -48,7 +49,7 @@ ALLOWED: dict[str, set[str]] = {
     "cancel_order": {"shared.audit", "shared.call", "shared.contract", "shared.errors", "shared.runtime"},
 }
 PURE = (
-    *("errors", "rfc3339", "strict_json", "http_request", "contract", "clouds", "settings"),
+    *("errors", "rfc3339", "strict_json", "outside_text", "http_request", "contract", "clouds", "settings"),
     *("callers.identify", "callers.proofs", "callers.permissions"),
     *("partner_center.orders", "partner_center.reply", "partner_center.refusals", "partner_center.retry"),
     "cancelling.outcome",

@@ -69,9 +69,12 @@ def constraints(schema: Json, definitions: Json) -> Json:
     """Return what *schema* allows, in one form for OpenAPI 2 and 3.1: no references, and null as the member `null`."""
     if "$ref" in schema:
         return constraints(definitions[schema["$ref"].rpartition("/")[2]], definitions)
-    if "anyOf" in schema:
-        [other] = [option for option in schema["anyOf"] if option != {"type": "null"}]
+    if "oneOf" in schema:
+        [other] = [option for option in schema["oneOf"] if option != {"type": "null"}]
         return constraints(other, definitions) | {"null": True}
+    if isinstance(schema.get("type"), list):
+        [other] = [kind for kind in schema["type"] if kind != "null"]
+        return constraints(schema | {"type": other}, definitions) | {"null": True}
     if "const" in schema:
         return constraints({"enum": [schema["const"]]}, definitions)
     assert schema.keys() <= {*CONSTRAINTS, *ANNOTATIONS, *STRUCTURE}
@@ -118,6 +121,12 @@ def test_each_status_describes_its_codes_and_no_others() -> None:
         assert described == expected, f"apiDefinition.swagger.json: name these codes in the description of {status}"
         assert response["schema"] == {"$ref": "#/definitions/Problem"}
         assert ("Retry-After" in response.get("headers", {})) is (int(status) in RETRYABLE_STATUSES)
+
+
+@pytest.mark.parametrize("name", ["CancelResult/outcome", "Problem/code"])
+def test_a_value_to_branch_on_says_that_values_may_be_added(name: str) -> None:
+    """A flow without a branch for others would treat a new outcome as nothing at all."""
+    assert FIELDS[f"/{name}"]["description"].endswith("Values may be added, so a flow needs a branch for others.")
 
 
 def test_it_has_the_headers_of_the_code() -> None:

@@ -86,6 +86,19 @@ def test_a_fault_is_refused_with_its_pointer(change: dict[str, Any], pointer: st
     assert error.errors[0].message
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param({"bogus": 1}, "is not a known field", id="unknown"),
+        pytest.param({"lineItems": [{}]}, "is required", id="missing"),
+        pytest.param({"account": None}, "must not be null; leave it out instead", id="null"),
+        pytest.param({"reason": "\ud800"}, "holds half of a surrogate pair, which is no character", id="surrogate"),
+    ],
+)
+def test_a_fault_is_told_in_plain_words(change: dict[str, Any], message: str) -> None:
+    assert [fault.message for fault in refused(WHOLE | change).errors] == [message]
+
+
 def test_ticket_and_reason_may_be_null() -> None:
     request = parse(WHOLE | {"ticketId": None, "reason": None})
 

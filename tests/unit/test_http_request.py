@@ -39,6 +39,7 @@ def test_a_fault_in_the_json_says_where_it_is_and_how_to_correct_it(body: bytes,
     assert (error.code, error.status) == ("invalid_json", 400)
     assert text in error.detail
     assert error.errors[0].pointer == ""
+    assert error.errors[0].message
 
 
 @pytest.mark.parametrize("body", [[], None, "text", 1, True], ids=repr)
@@ -54,6 +55,11 @@ def test_json_without_an_object_is_refused(body: object) -> None:
         pytest.param({"content_type": 'Application/JSON; charset="UTF-8"'}, id="case-and-charset"),
         pytest.param({"content_type": "application/vnd.api+json"}, id="json-suffix"),
         pytest.param({"content_encoding": "identity"}, id="identity"),
+        pytest.param({"content_type": "application/json, application/json"}, id="twice"),
+        pytest.param({"content_type": "application/json,Application/JSON"}, id="twice-in-another-case"),
+        pytest.param({"content_type": "application/json; charset=utf-8, application/json"}, id="twice-with-a-charset"),
+        pytest.param({"content_type": "application/json, application/json, "}, id="twice-and-an-empty-one"),
+        pytest.param({"content_encoding": "identity, Identity"}, id="identity-twice"),
     ],
 )
 def test_every_name_of_json_is_accepted(headers: dict[str, str]) -> None:
@@ -67,7 +73,14 @@ def test_every_name_of_json_is_accepted(headers: dict[str, str]) -> None:
         pytest.param({"content_type": "application/x-www-form-urlencoded"}, id="form"),
         pytest.param({"content_type": ""}, id="empty"),
         pytest.param({"content_type": "application/json; charset=utf-16"}, id="utf-16"),
+        pytest.param({"content_type": "application/json; CHARSET=UTF-16"}, id="utf-16-in-another-case"),
         pytest.param({"content_encoding": "gzip"}, id="gzip"),
+        pytest.param({"content_encoding": "identity, gzip"}, id="identity-and-gzip"),
+        pytest.param({"content_type": "application/json, text/plain"}, id="json-and-text"),
+        pytest.param({"content_type": "text/plain, application/json"}, id="text-and-json"),
+        pytest.param({"content_type": "application/json, application/json; charset=utf-16"}, id="twice-and-utf-16"),
+        pytest.param({"content_type": "application/json application/json"}, id="without-a-comma"),
+        pytest.param({"content_type": ", "}, id="only-a-comma"),
     ],
 )
 def test_another_media_type_is_refused(headers: dict[str, str]) -> None:

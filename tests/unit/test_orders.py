@@ -253,3 +253,14 @@ def test_url_and_headers() -> None:
     assert (headers["Accept"], headers["Content-Type"]) == ("application/json", "application/json")
     assert (headers["MS-RequestId"], headers["MS-CorrelationId"]) == ("request", "correlation")
     assert "If-Match" not in headers  # only legacy orders have an ETag, and no sample sends one
+
+
+def test_the_term_of_a_line_is_read() -> None:
+    assert read_odd({"lineItems": [{"termDuration": "P1Y"}]}).line_items[0].term_duration == "P1Y"
+
+
+def test_an_id_of_a_guids_length_is_compared_with_case() -> None:
+    """Case tells base64url ids apart, whatever their length or their dashes."""
+    for order_id in ("a" * 36, "a-b-c-d-e-f-long"):
+        body = json.dumps({"id": order_id.upper(), "status": "cancelled"}).encode()
+        assert read_order(body, order_id) is None

@@ -53,3 +53,4 @@ def test_permit(case: Case) -> None:
         permit(case.caller, "default", case.account, OURS, dry_run=case.dry_run)
 
     assert (caught.value.code, caught.value.status) == (case.code, 403)
+    assert caught.value.detail

@@ -1,9 +1,19 @@
 """What each of Partner Center's answers means: the protocol's error table, from its documentation."""
 
+import json
+
 import pytest
 
 from shared.errors import CancelError
-from shared.partner_center.refusals import CLASSES, CODES, accounts_for_change, class_of, error_of
+from shared.partner_center.refusals import (
+    CLASSES,
+    CODES,
+    accounts_for_change,
+    class_of,
+    error_of,
+    is_throttled,
+    pause_s,
+)
 from shared.partner_center.reply import Reply
 from shared.partner_center.retry import retry_delay_s
 from tests.support.replies import reply
@@ -108,6 +118,7 @@ def test_a_known_code_decides(status: int, code: str, slug: str, kind: type) -> 
         (502, "partner_center_unavailable"),
         (504, "partner_center_unavailable"),
         (511, "partner_center_unavailable"),
+        (599, "partner_center_unavailable"),
     ],
 )
 @pytest.mark.parametrize("code", [None, "424242"], ids=["no-code", "unknown-code"])
@@ -144,21 +155,65 @@ def test_every_class_of_answers_is_in_use() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "retry_after_s"),
+    ("answer", "retry_after_s"),
     [
-        pytest.param(error_of(reply(429, retry_after_s=57)), 57, id="as-partner-center-asks"),
-        pytest.param(error_of(reply(429, retry_after_s=0)), 1, id="at-least-1"),
-        pytest.param(error_of(reply(429, retry_after_s=3600)), 59, id="at-most-59"),
-        pytest.param(error_of(reply(429)), 10, id="throttled-without-a-time"),
-        pytest.param(error_of(reply(409, "800060")), 59, id="busy-takes-minutes"),
-        pytest.param(error_of(reply(503, retry_after_s=1.2)), 2, id="whole-seconds"),
-        pytest.param(error_of(reply(503)), 5, id="default"),
-        pytest.param(error_of(reply(400, "800061")), None, id="final"),
+        pytest.param(reply(429, retry_after_s=57), 57, id="as-partner-center-asks"),
+        pytest.param(reply(429, retry_after_s=0), 1, id="at-least-1"),
+        pytest.param(reply(429, retry_after_s=3600), 59, id="at-most-59"),
+        pytest.param(reply(429), 10, id="throttled-without-a-time"),
+        pytest.param(reply(409, "800060"), 59, id="busy-takes-minutes"),
+        pytest.param(reply(503, retry_after_s=1.2), 2, id="whole-seconds"),
+        pytest.param(reply(503), 5, id="default"),
+        pytest.param(reply(400, "800061"), None, id="final"),
+        pytest.param(Reply(429, b'{"statusCode": 429, "message": "Try again in 57 seconds."}'), 57, id="in-the-text"),
     ],
 )
-def test_retry_after(error: CancelError, retry_after_s: int | None) -> None:
+def test_retry_after(answer: Reply, retry_after_s: int | None) -> None:
     """Zendesk repeats a request only if the value is below 60."""
+    error: CancelError = error_of(answer)
+
     assert error.retry_after_s == retry_after_s
+
+
+QUOTA = "Out of call volume quota. Quota will be replenished in"
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "throttled", "seconds"),
+    [
+        pytest.param(403, f"{QUOTA} 00:00:12.", True, 12.0, id="quota"),
+        pytest.param(403, f"{QUOTA} 01:02:03.", True, 3723.0, id="hours-minutes-and-seconds"),
+        pytest.param(403, "OUT OF CALL VOLUME QUOTA", True, None, id="quota-without-a-time"),
+        pytest.param(403, "no right. Try again in 5 seconds.", False, None, id="another-403"),
+        pytest.param(404, f"{QUOTA} 00:00:12.", False, None, id="another-status"),
+        pytest.param(429, "Rate limit is exceeded. Try again in 57 seconds.", True, 57.0, id="rate-limit"),
+        pytest.param(429, "Try again in 1 second", True, 1.0, id="one-second"),
+        pytest.param(429, "slow down", True, None, id="without-a-time"),
+        pytest.param(503, "Try again in 57 seconds.", False, None, id="not-throttled"),
+    ],
+)
+def test_throttling_and_its_pause_are_read_from_the_text(
+    status: int, text: str, throttled: bool, seconds: float | None
+) -> None:
+    """API Management answers a call beyond its quota with 403."""
+    answer = Reply(status, json.dumps({"statusCode": status, "message": text}).encode())
+
+    assert is_throttled(answer) is throttled
+    assert pause_s(answer) == seconds
+
+
+def test_retry_after_precedes_the_text() -> None:
+    assert pause_s(Reply(403, json.dumps({"message": f"{QUOTA} 00:00:12."}).encode(), retry_after_s=3)) == 3
+
+
+def test_a_403_with_a_code_of_partner_center_is_no_throttling() -> None:
+    answer = Reply(403, json.dumps({"code": "800019", "description": f"{QUOTA} 00:00:12."}).encode())
+
+    assert error_of(answer).code == "not_cancellable_in_production"
+
+
+def test_an_answer_without_a_text_has_no_error_of_partner_center() -> None:
+    assert error_of(Reply(503, b"")).partner_center is None
 
 
 @pytest.mark.parametrize(

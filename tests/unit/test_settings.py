@@ -164,6 +164,7 @@ def test_germany_is_refused_with_the_reason() -> None:
         pytest.param({"apiRoot": "https://a.example/b/../c"}, "default.apiRoot", id="dot-segments"),
         pytest.param({"apiRoot": "https://a.example/."}, "default.apiRoot", id="dot-segment-at-the-end"),
         pytest.param({"apiRoot": "https://a.example:99999"}, "default.apiRoot", id="port"),
+        pytest.param({"apiRoot": "https://a.example:0"}, "default.apiRoot", id="port-0"),
         pytest.param({"apiRoot": "https://a.example\n.b"}, "default.apiRoot", id="newline-in-url"),
         pytest.param({"apiRoot": "https://:s@a.example"}, "default.apiRoot", id="password-in-url"),
         pytest.param({"bogus": 1}, "default.bogus", id="unknown"),
@@ -174,6 +175,31 @@ def test_a_bad_account_is_named_without_its_value(change: dict[str, Any], where:
 
     assert f"PARTNER_CENTER_ACCOUNTS.{where}" in message
     assert "a~real.secret" not in message
+
+
+SCOPES = ("accounts", "customers", "dryRunOnly")
+SCOPES_THAT_NAME_NOTHING: dict[str, object] = {
+    "null": None,
+    "empty": [],
+    "empty-object": {},
+    "empty-text": "",
+    "a-null": [None],
+}
+
+
+@pytest.mark.parametrize("scope", SCOPES_THAT_NAME_NOTHING.values(), ids=SCOPES_THAT_NAME_NOTHING)
+@pytest.mark.parametrize("kind", [{"proof": "key", "sha256": "ab" * 32}, {"proof": "zendesk", "secrets": ["a"]}])
+def test_a_scope_that_names_nothing_does_not_mean_everything(kind: dict[str, Any], scope: object) -> None:
+    """A script writes `null` or an empty list for a value that it did not find; its author meant a limit."""
+    in_account = fault(environ({"customers": scope}))
+    in_callers = {name: fault(environ(CALLERS=json.dumps({"a": kind | {name: scope}}))) for name in SCOPES}
+
+    assert "PARTNER_CENTER_ACCOUNTS.default.customers" in in_account
+    assert all(f"CALLERS.a.{kind['proof']}.{name}" in message for name, message in in_callers.items())
+
+
+def test_a_scope_that_is_null_is_refused_in_words() -> None:
+    assert "must not be null; leave it out instead" in fault(environ({"customers": None}))
 
 
 def test_an_account_has_no_default_mode() -> None:

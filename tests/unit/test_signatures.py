@@ -30,6 +30,8 @@ from tests.support.callers import (
     key_caller,
     principal_headers,
     standard_webhooks_headers,
+    svix_headers,
+    under_svix_names,
     zendesk_headers,
 )
 
@@ -55,6 +57,32 @@ def test_the_published_standard_webhooks_vector() -> None:
     at = float(PUBLISHED["webhook-timestamp"])
 
     assert caller_of({"w": STANDARD_WEBHOOKS}, PUBLISHED, PUBLISHED_BODY, secrets=PUBLISHED_SECRETS, now=at) == "w"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param(under_svix_names(PUBLISHED), id="svix-names"),
+        pytest.param(PUBLISHED | under_svix_names(PUBLISHED), id="both-names"),
+        pytest.param(under_svix_names(PUBLISHED) | {"webhook-signature": ""}, id="an-empty-header-beside"),
+        pytest.param(under_svix_names(PUBLISHED) | {"webhook-id": "x"}, id="another-id-beside"),
+    ],
+)
+def test_svix_signs_under_its_own_header_names(headers: Headers) -> None:
+    """Svix sends `svix-id`, `svix-timestamp` and `svix-signature`, unless its customer asks for the other names."""
+    at = float(PUBLISHED["webhook-timestamp"])
+
+    assert caller_of({"w": STANDARD_WEBHOOKS}, headers, PUBLISHED_BODY, secrets=PUBLISHED_SECRETS, now=at) == "w"
+
+
+def test_the_headers_of_one_signature_have_one_name() -> None:
+    """A mixture of the two names is none that anybody sends."""
+    ours, svix = standard_webhooks_headers(), svix_headers()
+
+    for name in ours:
+        mixed = {other: value for other, value in ours.items() if other != name}
+        replaced = name.replace("webhook-", "svix-")
+        assert signed_by(mixed | {replaced: svix[replaced]}) is None
 
 
 def test_the_secret_may_stand_without_its_prefix() -> None:
@@ -96,11 +124,11 @@ def test_a_request_that_proves_several_callers_is_of_the_first() -> None:
 
 
 def test_proofs_and_signatures_are_in_no_repr() -> None:
-    headers = zendesk_headers() | standard_webhooks_headers() | {"x-caller-key": KEY}
+    headers = zendesk_headers() | standard_webhooks_headers() | svix_headers() | {"x-caller-key": KEY}
     proofs = Proofs(headers, BODY, NOW, is_entra_checked=False)
     texts = repr([proofs, proofs.signed("zendesk"), proofs.signed("standard-webhooks"), Call("id", proofs.headers)])
 
-    for name in ("x-caller-key", "x-zendesk-webhook-signature", "webhook-signature"):
+    for name in ("x-caller-key", "x-zendesk-webhook-signature", "webhook-signature", "svix-signature"):
         assert proofs.headers[name].removeprefix("v1,") not in texts
     assert "orderId" not in texts
 
@@ -163,11 +191,18 @@ def test_zendesks_test_secret_is_refused_in_another_form() -> None:
 @pytest.mark.parametrize(
     "stored", [{}, {"zendesk": "", "webhooks": ""}, {"zendesk": ZENDESK_TEST_SECRET, "webhooks": "x"}]
 )
-@pytest.mark.parametrize("sign", [zendesk_headers, standard_webhooks_headers])
+@pytest.mark.parametrize("sign", [zendesk_headers, standard_webhooks_headers, svix_headers])
 def test_a_secret_that_is_missing_is_not_the_empty_key(sign: Any, stored: dict[str, str]) -> None:
     """Anybody can sign with an empty key."""
     with contextlib.suppress(OurFault):
         assert caller_of(CALLERS, sign(secret=""), secrets=stored) is None
+
+
+def test_a_time_without_a_signature_needs_no_secret() -> None:
+    """Anybody could make the function read Key Vault."""
+    for headers in (zendesk_headers(), standard_webhooks_headers(), svix_headers()):
+        unsigned = {name: value for name, value in headers.items() if not name.endswith("-signature")}
+        assert secrets_needed(CALLERS, Proofs(unsigned, BODY, NOW, is_entra_checked=False)) == set()
 
 
 @pytest.mark.parametrize("secret", ["whsec_!!!", f"whsec_!{'A' * 32}", "short", "whsec_c2hvcnQ=", "whsec_\xfc"])
@@ -191,7 +226,7 @@ def test_an_unusable_secret_of_one_caller_does_not_harm_another() -> None:
     assert found == "ours"
 
 
-@pytest.mark.parametrize("sign", [zendesk_headers, standard_webhooks_headers])
+@pytest.mark.parametrize("sign", [zendesk_headers, standard_webhooks_headers, svix_headers])
 @pytest.mark.parametrize(("offset_s", "valid"), [(-299, True), (299, True), (-301, False), (301, False), (-1e9, False)])
 def test_a_signature_is_valid_for_five_minutes(sign: Any, offset_s: float, valid: bool) -> None:
     """A later request is a replay, or a clock is wrong."""
@@ -206,11 +241,11 @@ def time_in(headers: Headers) -> float:
     with contextlib.suppress(ValueError, OverflowError):
         if stamp := headers.get("x-zendesk-webhook-signature-timestamp"):
             return datetime.fromisoformat(stamp).timestamp()
-        return float(headers["webhook-timestamp"])
+        return float(headers.get("webhook-timestamp") or headers["svix-timestamp"])
     return NOW
 
 
-@pytest.mark.parametrize("sign", [zendesk_headers, standard_webhooks_headers])
+@pytest.mark.parametrize("sign", [zendesk_headers, standard_webhooks_headers, svix_headers])
 def test_every_single_bit_counts(sign: Any) -> None:
     generator = random.Random(20261121)  # noqa: S311
     headers: Headers = sign()
@@ -255,6 +290,11 @@ def test_a_signature_does_not_fit_another_body() -> None:
             principal_headers(claims=[None, 1, [], {"typ": []}, {"val": "Orders.Cancel"}]), None, id="odd-claims"
         ),
         pytest.param({"x-ms-client-principal": "e30"}, None, id="no-padding"),
+        pytest.param(
+            {"x-ms-client-principal": "!" + principal_headers("Orders.Cancel")["x-ms-client-principal"]},
+            None,
+            id="not-base64",
+        ),
         pytest.param({"x-ms-client-principal": "W10="}, None, id="a-list"),
         pytest.param({"x-ms-client-principal": "ключ"}, None, id="not-ascii"),
         pytest.param({"x-ms-client-principal": base64.b64encode(b"[" * 40_000).decode()}, None, id="deep"),
@@ -272,8 +312,9 @@ def test_a_principal_is_accepted_only_while_azure_checks_it() -> None:
 HEADERS = (
     *("x-caller-key", "x-ms-client-principal", "x-zendesk-webhook-signature"),
     *("x-zendesk-webhook-signature-timestamp", "webhook-id", "webhook-timestamp", "webhook-signature"),
+    *("svix-id", "svix-timestamp", "svix-signature"),
 )
-GOOD = zendesk_headers() | standard_webhooks_headers() | principal_headers("Orders.Cancel")
+GOOD = zendesk_headers() | standard_webhooks_headers() | svix_headers() | principal_headers("Orders.Cancel")
 TEXTS = st.text(st.characters()) | st.text("0123456789-:TZ.,v =") | st.sampled_from(sorted(GOOD.values()))
 
 
@@ -301,7 +342,9 @@ def test_invalid_input_raises_nothing_but_a_refusal(
     [
         (zendesk_headers(secret="x" * 44), "secret"),
         (zendesk_headers(at=NOW - 1000), "5 minutes"),
-        (standard_webhooks_headers() | {"webhook-timestamp": "yesterday"}, "malformed"),
+        (standard_webhooks_headers() | {"webhook-timestamp": "yesterday"}, "webhook-signature is malformed"),
+        (svix_headers() | {"svix-timestamp": "yesterday"}, "svix-signature is malformed"),
+        (svix_headers(b"{}"), "svix-signature was not made with the secret"),
         (principal_headers("Other"), "app role"),
         ({"x-caller-key": "x" * 43}, "X-Caller-Key"),
         ({}, "X-Caller-Key"),
@@ -314,3 +357,34 @@ def test_a_refusal_says_what_was_wrong(headers: Headers, text: str) -> None:
     assert text in caught.value.detail
     for secret in (*SECRETS.values(), *headers.values()):
         assert secret not in caught.value.detail
+
+
+INTRODUCTION = "The request carries no valid proof of who sends it."
+NO_KEY, WRONG_KEY = "Send the caller's own key in X-Caller-Key.", "X-Caller-Key is not the key of a known caller."
+NO_ROLE = "The app or user does not have the app role that is required."
+ENTRA_OFF = "Entra identities are not accepted: App Service Authentication is off."
+
+
+@pytest.mark.parametrize(
+    ("names", "headers", "is_entra_checked", "sentences"),
+    [
+        pytest.param(["helpdesk"], {}, True, [NO_KEY], id="no-key"),
+        pytest.param(["helpdesk"], {"x-caller-key": "x" * 43}, True, [WRONG_KEY], id="wrong-key"),
+        pytest.param(["flow"], {}, True, [], id="no-identity"),
+        pytest.param(["flow"], principal_headers("Other"), True, [NO_ROLE], id="no-role"),
+        pytest.param(["flow"], principal_headers("Orders.Cancel"), False, [ENTRA_OFF], id="entra-off"),
+        pytest.param(["zendesk"], principal_headers("Other"), True, [], id="a-proof-that-no-caller-uses"),
+        pytest.param(["helpdesk"], svix_headers(b"{}"), True, [NO_KEY], id="a-signature-that-no-caller-uses"),
+        pytest.param(["helpdesk"], {}, False, [NO_KEY], id="entra-that-no-caller-uses"),
+    ],
+)
+def test_a_refusal_advises_only_what_a_caller_can_use(
+    names: list[str], headers: Headers, is_entra_checked: bool, sentences: list[str]
+) -> None:
+    """Advice about a proof that the operator has not set up leads the reader astray."""
+    callers = {name: CALLERS[name] for name in names}
+
+    with pytest.raises(CallerRefused) as caught:
+        identify(callers, Proofs(headers, BODY, NOW, is_entra_checked), {})
+
+    assert caught.value.detail == " ".join([INTRODUCTION, *sentences])

@@ -19,7 +19,14 @@ from typing import Any
 from standardwebhooks import Webhook
 
 FUNCTION_KEY, CALLER_KEY = "x-functions-key", "x-caller-key"
-SECRET_HEADERS = {FUNCTION_KEY, CALLER_KEY, "authorization", "x-zendesk-webhook-signature", "webhook-signature"}
+SECRET_HEADERS = {
+    FUNCTION_KEY,
+    CALLER_KEY,
+    "authorization",
+    "x-zendesk-webhook-signature",
+    "webhook-signature",
+    "svix-signature",
+}
 
 
 @dataclass(frozen=True)

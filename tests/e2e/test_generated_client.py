@@ -1,0 +1,141 @@
+"""A client that a generator made from infra/openapi.json reads the answers of the live function.
+
+openapi-python-client (PyPI) stands for all generators: most make a class of every `anyOf`, and then fail to read a
+text into it. Its client reads problems with the class Problem.
+"""
+
+import importlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import pytest
+
+from infra import openapi
+from tests.conftest import CUSTOMER
+from tests.support.local_cloud import Json, LocalCloud
+
+PACKAGE = "generated_cancel_order_client"
+LIMIT_S = 60
+
+
+class Generated(NamedTuple):
+    """The parts of the generated package, and a client for the local cloud."""
+
+    models: ModuleType
+    cancel_order: ModuleType
+    check_health: ModuleType
+    client: Any
+
+    def cancel(self, **members: object) -> Any:
+        """Return the client's answer to a request with *members*: its status, content, and what was parsed."""
+        request = self.models.CancelRequest.from_dict({"customerTenantId": CUSTOMER, **members})
+        return self.cancel_order.sync_detailed(client=self.client, body=request, prefer="wait=20")
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The name of the generated package, which can be imported while this file's tests run."""
+    directory = tmp_path_factory.mktemp("generated")
+    config = directory / "config.yaml"
+    config.write_text(f"package_name_override: {PACKAGE}\npost_hooks: []\n")
+    command = [
+        *(sys.executable, "-m", "openapi_python_client", "generate", "--meta", "none"),
+        *("--path", str(openapi.FILE), "--config", str(config), "--output-path", str(directory / PACKAGE)),
+    ]
+    done = subprocess.run(  # noqa: S603
+        command, cwd=directory, capture_output=True, text=True, check=False, timeout=LIMIT_S
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    sys.path.insert(0, str(directory))
+    yield PACKAGE
+    sys.path.remove(str(directory))
+    for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def generated(package: str, cloud: LocalCloud) -> Iterator[Generated]:
+    models, cancel_order, check_health = (
+        importlib.import_module(f"{package}.{name}")
+        for name in ("models", "api.default.cancel_order", "api.default.check_health")
+    )
+    make_client = importlib.import_module(f"{package}.client").AuthenticatedClient
+    client = make_client(
+        base_url=cloud.description["functionUrl"].removesuffix(openapi.PATH),
+        token=cloud.description["functionKey"],
+        prefix="",
+        auth_header_name="x-functions-key",
+        httpx_args={"trust_env": False},
+    )
+    with client:
+        yield Generated(models, cancel_order, check_health, client)
+
+
+def content(answer: Any) -> Json:
+    found: Json = json.loads(answer.content)
+    return found
+
+
+def test_it_reads_a_cancelled_order(generated: Generated, order_id: str) -> None:
+    answer = generated.cancel(orderId=order_id, lineItems=[{"lineItemNumber": 0}], ticketId="ZD-1")
+
+    assert answer.status_code == 200
+    assert answer.parsed.outcome is generated.models.Outcome.PARTIALLY_CANCELLED
+    assert isinstance(answer.parsed.alternate_id, str)
+    assert isinstance(answer.parsed.line_items[0].quantity, int)
+    assert answer.parsed.to_dict() == content(answer)
+
+
+def test_it_reads_an_order_of_which_nothing_is_known(generated: Generated, cloud: LocalCloud, order_id: str) -> None:
+    cloud.fault(method="GET", status=200, body={"id": order_id, "lineItems": [{}]})
+
+    answer = generated.cancel(orderId=order_id, dryRun=True)
+
+    assert answer.status_code == 200
+    assert answer.parsed.to_dict() == content(answer)
+    nulls = [name for name, value in answer.parsed.to_dict().items() if value is None]
+    assert nulls == ["alternateId", "status", "billingCycle", "currencyCode", "creationDate", "ticketId"]
+
+
+PROBLEMS: dict[str, tuple[Json, Json]] = {
+    "without-an-error-of-partner-center": ({"orderId": "x"}, {}),
+    "with-an-error-of-partner-center": (
+        {"orderId": "test-order-x"},
+        {"method": "PATCH", "status": 400, "body": {"code": "800063", "description": "no"}},
+    ),
+    "with-a-code-alone": ({"orderId": "test-order-x"}, {"method": "PATCH", "status": 400, "body": {"code": "800063"}}),
+}
+
+
+@pytest.mark.parametrize(("members", "fault"), PROBLEMS.values(), ids=PROBLEMS)
+def test_it_reads_a_problem(generated: Generated, cloud: LocalCloud, members: Json, fault: Json) -> None:
+    if fault:
+        cloud.fault(**fault)
+
+    answer = generated.cancel(**members)
+
+    assert answer.status_code >= 400
+    problem = generated.models.Problem.from_dict(content(answer))
+    assert problem.to_dict() == content(answer)
+    assert (problem.partner_center is None) is (not fault)
+
+
+def test_it_reads_the_health_report(generated: Generated) -> None:
+    answer = generated.check_health.sync_detailed(client=generated.client)
+
+    assert answer.status_code in {200, 503}
+    assert answer.parsed.to_dict() == content(answer)
+
+
+def test_a_member_that_may_be_null_is_no_class_of_its_own(generated: Generated) -> None:
+    """A generator that makes classes for them shows it in their number."""
+    models = {name for name in vars(generated.models)["__all__"] if not name.startswith("Problem")}
+
+    assert models == {
+        *("AccountHealth", "CancelRequest", "CancelResult", "Credential", "FieldError", "Health", "HealthAccounts"),
+        *("LineItem", "LineItemRef", "Mode", "Outcome", "PartnerCenterError"),
+    }
