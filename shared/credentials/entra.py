@@ -37,7 +37,7 @@ TRANSIENT_CODES = frozenset(
 )
 # The same, where a refusal has no code of Entra ID's own: OAuth's names for it.
 _TRANSIENT_ERROR = re.compile(r'"error"\s*:\s*"(temporarily_unavailable|server_error)"')
-_CODE = re.compile(r'AADSTS(\d+)|"error_codes"\s*:\s*\[\s*"?(\d+)')
+_CODE = re.compile(r'AADSTS(\d{1,9})|"error_codes"\s*:\s*\[\s*"?(\d{1,9})')
 
 _CONSENT = "The operator must consent again, with MFA (python -m infra.consent)."
 _CURE = ". The operator must correct the app registration, or its secret in Key Vault."
