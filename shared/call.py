@@ -13,8 +13,8 @@ from shared.contract import CancelRequest
 from shared.errors import CancelError, OurFault, OutcomeUnknown, Unavailable
 
 UNKNOWN = (
-    "The request may have reached Partner Center, and no answer shows what happened to the order. Send the same"
-    " request again: a repeat is safe, and it finds out."
+    "The order may be cancelled: no answer of Partner Center shows what happened to it. Send the same request again:"
+    " a repeat is safe, and its answer says what happened."
 )
 
 
@@ -88,6 +88,5 @@ class Call:
                 "partner_center_unavailable", "The call was interrupted. Nothing was changed; send the request again."
             )
         return OurFault(
-            "internal_error",
-            "A fault of this function. Nothing was changed. Report the correlationId.",
+            "internal_error", "The function has a fault; nothing was changed. Give the operator the correlationId."
         )

@@ -131,7 +131,8 @@ class OutcomeUnknown(CancelError):
 def credentials_unavailable(service: str) -> Unavailable:
     """Return the error for a *service* (Key Vault, Entra ID, the managed identity) that gave no usable answer."""
     return Unavailable(
-        "credentials_unavailable", f"{service} gave no usable answer in time. Nothing was changed; ask again."
+        "credentials_unavailable",
+        f"{service} gave no usable answer in time. Nothing was changed; send the request again.",
     )
 
 

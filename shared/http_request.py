@@ -25,8 +25,8 @@ _JSON_TYPE = re.compile(r"application/(json|[\w.-]+\+json)", re.IGNORECASE)
 _CURES = (
     # Faults that people paste: Microsoft's own samples, a script's literals, a template that was
     # not filled in. Each pattern is matched from the position of the fault.
-    (re.compile(r"[“”„‟‘’]"), "Replace curly quotes by straight ones."),
-    (re.compile(r"'"), "JSON takes double quotes, not single ones."),
+    (re.compile(r"[“”„‟‘’]"), "Replace curly quotes by straight quotes."),
+    (re.compile(r"'"), "JSON has double quotes, not single quotes."),
     (re.compile(r"[{%$<]"), "A placeholder was not filled in; check the template."),
     (re.compile(r"True|False|None|undefined"), "JSON writes true, false and null."),
 )
@@ -35,7 +35,9 @@ _CURES = (
 def check_size(body: bytes) -> None:
     """Raise InvalidRequest if *body* is larger than 64 KiB."""
     if len(body) > BODY_LIMIT_BYTES:
-        raise InvalidRequest("body_too_large", f"The body is larger than {BODY_LIMIT_BYTES} bytes; send less.")
+        raise InvalidRequest(
+            "body_too_large", f"The body is larger than {BODY_LIMIT_BYTES} bytes; nothing was changed. Send less."
+        )
 
 
 def parse_request[Model: BaseModel](model: type[Model], body: bytes, headers: Mapping[str, str]) -> Model:
@@ -53,7 +55,7 @@ def parse_request[Model: BaseModel](model: type[Model], body: bytes, headers: Ma
         faults = error.errors(include_url=False, include_input=False, include_context=False)
         raise InvalidRequest(
             "invalid_request",
-            "The request has faults; errors lists them. Nothing was changed.",
+            "The request has mistakes; nothing was changed. errors lists each mistake.",
             errors=[_field_error(fault) for fault in faults[:ERRORS_SHOWN]],
         ) from None
 
@@ -79,7 +81,7 @@ def _check_media_type(headers: Mapping[str, str]) -> None:
     ):
         raise InvalidRequest(
             "unsupported_media_type",
-            "Send the body as Content-Type: application/json, in UTF-8 and not compressed.",
+            "Nothing was changed. Send the body as Content-Type: application/json, in UTF-8 and not compressed.",
         )
 
 
@@ -119,7 +121,7 @@ def _cure(error: json.JSONDecodeError) -> str:
 
 
 def _invalid(code: str, detail: str, message: str) -> NoReturn:
-    raise InvalidRequest(code, detail, errors=[FieldError("", message)])
+    raise InvalidRequest(code, f"{detail} Nothing was changed.", errors=[FieldError("", message)])
 
 
 def _field_error(fault: ErrorDetails) -> FieldError:

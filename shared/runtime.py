@@ -114,9 +114,10 @@ class Runtime:
         if name not in accounts:
             raise InvalidRequest(
                 "unknown_account",
-                "No account with this name is set up. Ask the operator for the names."
+                "The function has no account of this name; nothing was changed. Ask the operator for the names."
                 if request.account
-                else "Several accounts are set up and none is named default. Send the name of one in account.",
+                else "The function has several accounts and none is named default; nothing was changed. Name an account"
+                " in the member account.",
             )
         return name, accounts[name]
 

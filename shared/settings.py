@@ -278,4 +278,6 @@ class Settings(BaseModel):
                 f"{'.'.join(str(part) for part in fault['loc'])}: {_message(fault)}"
                 for fault in error.errors(include_url=False, include_input=False, include_context=False)
             )
-            raise OurFault("misconfigured", f"The operator must correct these settings. {'; '.join(faults)}.") from None
+            raise OurFault(
+                "misconfigured", f"Nothing was changed. The operator must correct these settings: {'; '.join(faults)}."
+            ) from None

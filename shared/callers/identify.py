@@ -42,15 +42,15 @@ def _check_secrets(caller: SigningCaller, secrets: Mapping[str, str]) -> None:
         if name in secrets and not signing_key(caller.proof, secrets[name]):
             raise OurFault(
                 "misconfigured",
-                f"The secret {name} in Key Vault cannot be a signing secret. For zendesk store the webhook's own"
-                " secret, not the one that Zendesk publishes for tests; for standard-webhooks store whsec_ and at"
-                f" least {SECRET_BYTES} bytes in base64.",
+                f"The secret {name} in Key Vault cannot be a signing secret; nothing was changed. The operator must"
+                " store another: for zendesk the webhook's own secret, not the secret that Zendesk publishes for tests;"
+                f" for standard-webhooks whsec_ and at least {SECRET_BYTES} bytes in base64.",
             )
 
 
 def _advice(callers: Mapping[str, AnyCaller], proofs: Proofs) -> Iterator[str]:
     """Yield sentences for the person who sets the webhook up. None of them helps to guess a secret."""
-    yield "The request carries no valid proof of who sends it."
+    yield "The request carries no valid proof of who sends it; nothing was changed."
     kinds = {caller.proof for caller in callers.values()}
     for proof, header, header_shown in (
         ("zendesk", "x-zendesk-webhook-signature", "X-Zendesk-Webhook-Signature"),

@@ -127,7 +127,8 @@ def _app_credential(settings: Settings, name: str, secrets: Mapping[str, Secret]
             raise OurFault(
                 "misconfigured",
                 f"The secret that account {name} names in certificate is not a certificate with its RSA key, in PEM or"
-                " as PFX in base64 without a password. The operator must store it as Key Vault exports it.",
+                " as PFX in base64 without a password; nothing was changed. The operator must store it as Key Vault"
+                " exports it.",
             ) from None
     return ClientSecretCredential(*ids, secrets["clientSecret"].value, **options)
 
@@ -169,7 +170,8 @@ def _assertion(settings: Settings, name: str) -> str:
     raise OurFault(
         "misconfigured",
         f"The function's managed identity, which account {name} uses in place of a secret, gives no token for"
-        " Entra ID. The operator must check that the identity exists and that AZURE_CLIENT_ID is its client id.",
+        " Entra ID; nothing was changed. The operator must check that the identity exists and that AZURE_CLIENT_ID is"
+        " its client id.",
     )
 
 
@@ -211,8 +213,9 @@ def _refusal(name: str, last_status: LastStatus, message: str) -> CancelError:
     if not last_status.is_refusal or number in TRANSIENT_CODES:
         return credentials_unavailable("Entra ID")
     reason = _REASONS.get(number, "its credential was not accepted")
-    cure = "" if _CONSENT in reason else ". The operator must correct the app registration, or its secret in Key Vault."
+    advice = "" if _CONSENT in reason else ". The operator must correct the app, or its secret in Key Vault."
     return BadGateway(
         "credentials_rejected",
-        f"Entra ID refused the app of account {name}{number and f' (AADSTS{number})'}: {reason}{cure}",
+        f"Entra ID refused the app of account {name}{number and f' (AADSTS{number})'}, so nothing was changed. The"
+        f" reason: {reason}{advice}",
     )

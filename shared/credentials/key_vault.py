@@ -121,6 +121,7 @@ def _secret(name: str, found: "KeyVaultSecret") -> Secret:
 def _unreadable(named_by: str) -> OurFault:
     return OurFault(
         "misconfigured",
-        f"The secret that {named_by} could not be read from Key Vault. The operator must check that it exists, is"
-        " enabled and not empty, and that the function's identity has the role Key Vault Secrets User.",
+        f"The secret that {named_by} could not be read from Key Vault; nothing was changed. The operator must check"
+        " that it exists, is enabled and not empty, and that the function's identity has the role Key Vault Secrets"
+        " User.",
     )

@@ -14,6 +14,7 @@ from infra.openapi_words import CODES, TextMissing
 from shared.contract import CancelRequest, CancelResult, LineItem, Outcome
 from shared.credentials.health import Health
 from shared.errors import CancelRefused, all_codes, problem_body
+from shared.partner_center.refusals import CLASSES
 from shared.settings import Account, AnyCaller, Caller, EntraCaller, KeyCaller, Mode, Settings, SigningCaller
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -158,6 +159,7 @@ def test_the_examples_of_the_interface_are_true() -> None:
         name: type(value) for name, value in made.items() if name != "partnerCenter"
     }
     assert (problem["status"], problem["title"]) == (made["status"], made["title"])
+    assert problem["detail"] == CLASSES[problem["code"]].detail
     assert Health.model_validate(health).model_dump(by_alias=True) == health
 
 
