@@ -71,7 +71,7 @@ def account() -> Iterator[str]:
 
 
 def callers() -> Iterator[str]:
-    """Yield the table of a caller's members: those that every caller has, then those of each proof."""
+    """Yield the table of a caller's members: the members of every caller, then the members of each proof."""
     yield "| member | of | if left out | meaning |"
     yield "|---|---|---|---|"
     everyone = [KeyCaller.model_fields["proof"], *_described(Caller)]

@@ -69,7 +69,7 @@ class Runtime:
         return applied_s, applied_s
 
     async def cancel(self, body: bytes, call: Call) -> CancelResult:
-        """Cancel what *body* names, if its caller may. Raises CancelError for every other end."""
+        """Cancel the order that *body* names, if its caller is allowed to. Raises CancelError if that fails."""
         check_size(body)
         call.caller = await self._identify_caller(body, call)
         request = parse_request(CancelRequest, body, call.headers)

@@ -1,7 +1,7 @@
 """Finds out who is calling, from the proofs in a request (proofs.py) and the setting CALLERS.
 
-No I/O, clock or randomness. The function key, which the host checks, is the first door; this is the second.
-The second door is open only if CALLERS is not set.
+No I/O, clock or randomness. The host has checked the function key before; this is the second check. Without
+CALLERS there is no second check, and the function key is enough.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What a caller may do: its accounts, its customers, dry runs only; and what the account itself allows.
+"""Decides what a caller may do: its accounts, its customers, dry runs only; and what the account itself allows.
 
 No I/O, clock or randomness.
 """

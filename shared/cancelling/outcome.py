@@ -1,6 +1,6 @@
-"""Decides what a caller is told: from how the PATCH ended, and from what the order shows.
+"""Decides the answer to the caller, from the end of the PATCH and from the order as it is now.
 
-No I/O: the truth as functions of their arguments, in tests/unit/test_outcome.py as tables.
+No I/O: each decision is a function of its arguments, so tests/unit/test_outcome.py states them as tables.
 
 The promise: a cancellation that happened is never reported as failed for good, one that did not happen
 is never reported as done, and `outcome_unknown` is reported if nobody can know.
@@ -32,7 +32,7 @@ def is_look_needed(
     *,
     is_patch_unaccounted: bool,
 ) -> bool:
-    """True if the order must be read before the caller can be told what happened.
+    """True if the order must be read before the caller can get an answer.
 
     *failure* is None if the PATCH was accepted; *order* is then what its answer shows.
     """
@@ -49,9 +49,9 @@ def decide_outcome(
     *,
     is_patch_unaccounted: bool,
 ) -> Outcome | CancelError:
-    """Return what to tell the caller.
+    """Return the answer to the caller: an outcome, or the error to raise.
 
-    *failure* is None if the PATCH was accepted. *order* is the newest look at the order, None if there was none.
+    *failure* is None if the PATCH was accepted. *order* is the order as it was last read, None if it was not read.
 
     No refusal is final while an attempt is unaccounted for: the change may still be on its way. A refusal
     that may mean "cancelled already" is not final if nobody could look at the order.

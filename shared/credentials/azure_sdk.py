@@ -27,7 +27,7 @@ READ_TIMEOUT_S = 5
 class LastStatus:
     """Holds the HTTP status of the last answer to an SDK call in this thread, None if there was no answer.
 
-    The SDKs raise one exception for every failure. The status alone decides what a caller must hear: that the
+    The SDKs raise one exception for every failure. The status alone decides what the caller is told: that the
     operator must act, or that the request can be sent again.
     """
 

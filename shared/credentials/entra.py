@@ -81,7 +81,7 @@ class Grant:
     refresh_token: str | None = field(repr=False, default=None)
 
     def __post_init__(self) -> None:
-        # In a header it would fail on its way to Partner Center, and look like a fault of Partner Center or of ours.
+        # An invalid token would fail in the header of a request, and look like a fault of Partner Center or of ours.
         if not (isinstance(self.bearer, str) and _TOKEN.fullmatch(self.bearer)):
             raise credentials_unavailable("Entra ID")
 

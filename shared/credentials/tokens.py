@@ -20,7 +20,7 @@ from shared.settings import Settings
 
 FLIGHT_LIMIT_S = 8.0
 RENEW_AT = 0.8  # of a token's life
-RENEW_AGAIN_S = 10.0  # after a renewal that failed while the old token still serves
+RENEW_AGAIN_S = 10.0  # after a renewal that failed while the old token is still valid
 REJECTION_KEPT_S = 30.0
 THREADS = 32  # a flight that hangs keeps its thread until the SDKs' own timeouts end
 

@@ -89,7 +89,7 @@ class Connections:
                 await transport.aclose()
 
     async def _take(self, origin: str) -> _SingleConnection | None:
-        """Return the most recently used idle connection. Close those that are too old or closed by the other end."""
+        """Return the most recently used idle connection. Close old ones, and connections that the other end closed."""
         idle = self._idle[origin]
         while len(idle) > 1 and idle[0].connection.has_expired():  # kept since a burst of requests
             await idle.popleft().aclose()

@@ -1,4 +1,4 @@
-"""What Partner Center's answers mean, in two tables: classes of answers, and its codes with their class.
+"""Gives Partner Center's answers a meaning, in two tables: classes of answers, and its codes with their class.
 
 No I/O, clock or randomness. The code decides first, then the status: a code's status has changed
 before (800082: 400, later 409), and one status stands for many codes. A new code is one row of `CODES`.

@@ -1,8 +1,8 @@
-"""What a 429 does: it closes a gate for all calls of this worker to one API root and partner tenant.
+"""Closes a gate after a 429, for all calls of this worker to one API root and partner tenant.
 
 Requests that are too early count against the limit as well, so no request is sent while the gate is
-closed. When the time is over one request, the probe, is sent first. The others follow, spread over a
-second, once the probe was not answered 429.
+closed. When the time is over, one request (the probe) is sent first. The others are sent, spread over a
+second, once the probe has an answer other than 429.
 
 Source: Partner Center's "api-throttling-guidance" (read 2026-11-21): the limit is per partner
 tenant, or per partner and customer, and dynamic.
@@ -34,7 +34,7 @@ class Gate:
     """Open until a 429 arrives, then closed for as long as Partner Center asked."""
 
     def __init__(self) -> None:
-        self._is_shut = False
+        self._is_closed = False
         self._opens_at = 0.0
         self._probe_done: asyncio.Event | None = None  # exists while a probe is in flight
 
@@ -52,7 +52,7 @@ class Gate:
 
     async def _wait(self, deadline: float) -> bool:
         """Wait until a request may be sent and return whether it is the probe."""
-        while self._is_shut:
+        while self._is_closed:
             now = time.monotonic()
             if now < self._opens_at:
                 if self._opens_at > deadline:
@@ -67,7 +67,7 @@ class Gate:
                         await self._probe_done.wait()
                 except TimeoutError:
                     raise _throttled(SPREAD_S) from None
-                if not self._is_shut:
+                if not self._is_closed:
                     spread_s = min(SPREAD_S, (deadline - time.monotonic()) / 2)
                     # Spreads requests over time. Guessing it helps no attacker.
                     await asyncio.sleep(random.random() * max(0.0, spread_s))  # noqa: S311
@@ -78,9 +78,9 @@ class Gate:
         if reply and reply.status == 429:
             closed_s = THROTTLED_S if reply.retry_after_s is None else reply.retry_after_s
             self._opens_at = max(self._opens_at, time.monotonic() + min(closed_s, CLOSED_AT_MOST_S))
-            self._is_shut = True
+            self._is_closed = True
         elif reply and admission.is_probe:
-            self._is_shut = False
+            self._is_closed = False
         if admission.is_probe and self._probe_done:
             self._probe_done.set()
             self._probe_done = None

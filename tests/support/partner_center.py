@@ -1,4 +1,4 @@
-"""Scenery for the tests of the Partner Center stand-in: ids, tokens, and the requests that the tests repeat."""
+"""Ids, tokens and requests for the tests of the Partner Center stand-in."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A bulk run on a bad day: many tickets, each delivered ten times, over a network that keeps failing.
+"""A storm: many tickets, each delivered ten times, while the services behind the function fail again and again.
 
 Callers repeat for as long as the answer says so, as a webhook does. One in five of the requests to the
 services behind the function fails, by a script drawn from a fixed seed: one script for each order and
@@ -28,7 +28,7 @@ SCRIPTED = 100  # requests of one kind; more are not made
 LIMIT_S = 300.0
 PAUSE_S = 0.2  # at most, between repeats; Retry-After may say 59
 REQUESTS_PER_MINUTE = 20  # of each account, while Partner Center throttles
-THROTTLING_LIMIT_S = 60.0  # in which the first caller must be told so
+THROTTLING_LIMIT_S = 60.0  # in which the first caller must get a 429
 LINES = 3
 PREFERENCES: tuple[dict[str, str], ...] = ({}, {"prefer": "wait=1"}, {"prefer": "wait=2"}, {"prefer": "wait=20"})
 
@@ -84,7 +84,7 @@ class Variant(NamedTuple):
 
 
 class Size(NamedTuple):
-    """How many tickets a storm has, and for how long Partner Center goes on throttling once a caller was told so."""
+    """The number of tickets of a storm, and the seconds for which Partner Center throttles after the first 429."""
 
     tickets: int
     throttled_s: float
@@ -162,7 +162,7 @@ def run_storm(variant: Variant, directory: Path, size: Size) -> Storm:
 def _deliver_all(cloud: LocalCloud, tickets: list[Ticket], throttled_s: float) -> list[Call]:
     """Deliver each ticket several times, in random order.
 
-    Partner Center throttles for *throttled_s* more after a caller was told so: a slow machine needs long to get there.
+    Partner Center throttles for *throttled_s* more after a caller got a 429: a slow machine needs long to get there.
     """
     deliveries = [(ticket, number) for ticket in tickets for number in range(DELIVERIES)]
     random.Random(SEED).shuffle(deliveries)  # noqa: S311  (nothing is secret here)
@@ -229,7 +229,7 @@ def _script(chance: random.Random, faults: Mapping[str, Fault], *, with_refused_
 
 
 def _ask_for_script(cloud: LocalCloud, script: Iterator[Json], common: Json, **requests: str) -> None:
-    """Ask for the faults of *script*, those that are alike and follow each other in one go."""
+    """Ask for the faults of *script*, with one request for equal faults that follow each other."""
     for _, alike in itertools.groupby(script, key=json.dumps):
         faults = list(alike)
         cloud.fault(**requests, **common | faults[0], times=len(faults))

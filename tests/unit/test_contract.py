@@ -1,4 +1,4 @@
-"""What a request may hold, and how each fault in it is reported."""
+"""The members and values of a request, and the report of each mistake in it."""
 
 from typing import Any
 

@@ -23,7 +23,7 @@ DRY_RUN_RESULT: Json = openapi_words.RESULT_EXAMPLES["oneLine"] | {"outcome": "d
 ID = "655890ba-4d2b-4d09-a95f-4ea1348686a5"
 APPROVE, REJECT = (SUCCEEDED, {"body": {"outcome": "Approve"}}), (SUCCEEDED, {"body": {"outcome": "Reject"}})
 
-# How an action ended and its outputs: what the engine keeps of an answer.
+# The status of an action and its outputs, as the engine keeps them.
 type ActionResult = tuple[str, Json | None]
 
 

@@ -1,4 +1,4 @@
-"""How strictly a request is read: its JSON, media type, size and the header Prefer."""
+"""The strict reading of a request: its JSON, media type, size and the header Prefer."""
 
 import pytest
 

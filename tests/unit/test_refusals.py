@@ -1,4 +1,4 @@
-"""What each of Partner Center's answers means: the protocol's error table, from its documentation."""
+"""The meaning of each of Partner Center's answers: the protocol's error table, from its documentation."""
 
 import pytest
 

@@ -58,7 +58,7 @@ RECORD = {
     "u_cancel_order": "whole_order",
 }
 
-# What a person who knows the template may write into a field of a ticket.
+# Texts in a ticket's field, written by a person who knows the template.
 HOSTILE = {
     "quotes and line breaks": 'Customer said: "cancel it"\r\nthen\thung up \\ left',
     "placeholders": "{{ticket.id}} {{issue.key}} <<ticket^id>> ${number} {% raw %} <%= x %>",
@@ -267,7 +267,7 @@ def test_servicenow_sends_nothing_while_no_choice_is_made() -> None:
     assert run_business_rule(SCRIPT, RECORD | {"u_cancel_order": ""}, {"status": 200})["body"] is None
 
 
-# What a system does after an answer.
+# The reaction of a system to an answer.
 
 
 def repeats(system: str, status: int, retry_after_s: int | None) -> bool:

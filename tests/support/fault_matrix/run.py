@@ -1,4 +1,4 @@
-"""The clouds that run the cells, side by side, and what they leave behind for the tests to look at."""
+"""Runs the cells in several clouds, side by side, and keeps the calls and logs for the tests."""
 
 import json
 import re
@@ -138,7 +138,7 @@ def _cloud_with(directory: Path, order_ids: Iterable[str], **environment: str) -
 
 
 def _run_cells(cloud: LocalCloud, cells: Iterable[Cell], accounts: Sequence[str]) -> list[Run]:
-    """Run *cells* side by side; those that need an account of their own wait for a free one of *accounts*."""
+    """Run *cells* side by side. A cell that needs an account of its own waits for a free account of *accounts*."""
     free = SimpleQueue[str]()
     for account in accounts:
         free.put(account)
@@ -161,7 +161,7 @@ def _run_cells(cloud: LocalCloud, cells: Iterable[Cell], accounts: Sequence[str]
 
 
 def _rank(cell: Cell) -> tuple[bool, bool, int]:
-    """Sort cells that leave their account unusable to the end, and those that take long to the start."""
+    """Sort cells that leave their account unusable to the end, and cells that take long to the start."""
     return cell.spoils_account, cell.fault not in {"429", "timeout"}, -cell.failures
 
 

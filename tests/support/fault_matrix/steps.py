@@ -1,4 +1,4 @@
-"""How a call is brought to a step, which requests are of the step, and how the fault is asked for."""
+"""Brings a call to a step, finds the requests of the step, and asks for the fault."""
 
 import json
 import ssl

@@ -1,4 +1,4 @@
-"""Whole requests: any, and those that would cancel an order if they had not one fault."""
+"""Whole requests: requests of any kind, and requests that have one mistake and would else cancel an order."""
 
 import json
 from collections.abc import Iterator
