@@ -99,7 +99,7 @@ async def test_each_fault_on_the_way_to_a_token_has_its_code(
 async def test_after_a_fault_has_passed_the_next_call_gets_a_token(
     credentials: Credentials, cloud: LocalCloud, name: str
 ) -> None:
-    """MSAL keeps a failure of the identity endpoint for a minute, long after it is mended."""
+    """MSAL keeps a failure of the identity endpoint for a minute, long after the fault is over."""
     cloud.fault(**FAULTS[name].fault)
     with pytest.raises(CancelError):
         await credentials.bearer("default", LONG_S)

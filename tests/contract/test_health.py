@@ -206,7 +206,7 @@ async def test_a_refresh_token_that_nobody_uses_is_kept_alive(settings: Settings
     assert newest not in {user["refreshToken"], piped}
 
 
-# Faults that an operator must mend
+# Faults that an operator must correct
 
 
 def with_a_password(pem: str) -> str:

@@ -226,7 +226,7 @@ def test_links_lead_somewhere(page: str) -> None:
         if not there.exists() or (anchor and anchor not in anchors(there)):
             lost.append(f"{target}#{anchor}" if anchor else target)
 
-    assert lost == [], f"{page} has links to files or headings that do not exist: mend the links"
+    assert lost == [], f"{page} has links to files or headings that do not exist: correct the links"
 
 
 @EACH_PAGE

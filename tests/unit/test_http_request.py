@@ -33,7 +33,7 @@ DOCUMENTED_CURLY_QUOTES = '{\n    “id”: “2y6dF_rVgDAXMxypQPPnTquuXhKVK_3N1
         pytest.param(b"{} {}", "line 1, column 4", id="two-documents"),
     ],
 )
-def test_a_fault_in_the_json_says_where_it_is_and_how_to_correct_it(body: bytes, text: str) -> None:
+def test_a_mistake_in_the_json_says_where_it_is_and_how_to_correct_it(body: bytes, text: str) -> None:
     error = refused(body)
 
     assert (error.code, error.status) == ("invalid_json", 400)
