@@ -7,7 +7,7 @@ BIN := .venv/bin
 .PHONY: help install demo serve check test lint format docs scan soak bench package audit clean
 
 help: ## list these commands
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name words; do printf '  make %-9s %s\n' "$$name" "$$words"; done
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
 
 install: .venv/installed ## make .venv and install everything pinned; the other commands do this first
 

@@ -14,7 +14,7 @@ from textwrap import wrap
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from infra.openapi_words import TextMissing, meaning_of
+from infra.openapi_texts import TextMissing, meaning_of
 from shared.errors import RETRYABLE_STATUSES, all_codes
 from shared.partner_center import refusals as refusals_of_partner_center
 from shared.settings import Account, Caller, EntraCaller, KeyCaller, Settings, SigningCaller

@@ -26,7 +26,7 @@ class Case(NamedTuple):
 
 def token_error(status: int, number: int) -> Json:
     """Return a fault: Entra rejects the token request with the error AADSTS*number*."""
-    body = {"error": "x", "error_description": f"AADSTS{number}: words.", "error_codes": [number]}
+    body = {"error": "x", "error_description": f"AADSTS{number}: a text.", "error_codes": [number]}
     return {"service": "entra", "method": "POST", "status": status, "body": body}
 
 

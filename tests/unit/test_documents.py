@@ -10,7 +10,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from infra import documents
-from infra.openapi_words import CODES, TextMissing
+from infra.openapi_texts import CODES, TextMissing
 from shared.contract import CancelRequest, CancelResult, LineItem, Outcome
 from shared.credentials.health import Health
 from shared.errors import CancelRefused, all_codes, problem_body
@@ -62,14 +62,14 @@ def test_the_interface_page_explains_each_outcome(outcome: Outcome) -> None:
 
 @pytest.mark.parametrize("code", [code for code, _ in all_codes()])
 def test_each_problem_code_has_a_meaning(code: str) -> None:
-    assert code in CODES, f"CODES in infra/openapi_words.py lacks `{code}`: say what it means, then run `make docs`"
+    assert code in CODES, f"CODES in infra/openapi_texts.py lacks `{code}`: say what it means, then run `make docs`"
     assert f"`{code}`" in INTERFACE, f"docs/interface.md lacks `{code}`: run `make docs`"
 
 
 @pytest.mark.parametrize("code", CODES)
 def test_each_meaning_has_a_problem_code(code: str) -> None:
     assert code in dict(all_codes()), (
-        f"CODES in infra/openapi_words.py has `{code}`, shared/errors.py has not: remove it"
+        f"CODES in infra/openapi_texts.py has `{code}`, shared/errors.py has not: remove it"
     )
 
 

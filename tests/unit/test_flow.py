@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from infra import openapi_words
+from infra import openapi_texts
 from shared.contract import CancelRequest, Outcome
 from shared.errors import OutcomeUnknown, all_codes, problem_body
 from shared.http_request import parse_request
@@ -18,8 +18,8 @@ PAGE = (FOLDER / "readme.md").read_text()
 FLOW: Json = json.loads((FOLDER / "cancel-order-flow.json").read_text())
 ACTIONS = all_actions(FLOW["actions"])
 PARAMETERS = {name: parameter["defaultValue"] for name, parameter in FLOW["parameters"].items()}
-REQUEST: Json = {**openapi_words.REQUEST_EXAMPLES["wholeOrder"], "ticketId": "ZD-48151"}
-DRY_RUN_RESULT: Json = openapi_words.RESULT_EXAMPLES["oneLine"] | {"outcome": "dry_run", "dryRun": True}
+REQUEST: Json = {**openapi_texts.REQUEST_EXAMPLES["wholeOrder"], "ticketId": "ZD-48151"}
+DRY_RUN_RESULT: Json = openapi_texts.RESULT_EXAMPLES["oneLine"] | {"outcome": "dry_run", "dryRun": True}
 ID = "655890ba-4d2b-4d09-a95f-4ea1348686a5"
 APPROVE, REJECT = (SUCCEEDED, {"body": {"outcome": "Approve"}}), (SUCCEEDED, {"body": {"outcome": "Reject"}})
 
@@ -95,7 +95,7 @@ def test_the_trigger_takes_the_members_of_a_cancel_request() -> None:
     assert members.keys() == {field.alias for field in CancelRequest.model_fields.values()}
 
 
-@pytest.mark.parametrize("cancel_request", [REQUEST, openapi_words.REQUEST_EXAMPLES["oneLine"]], ids=["whole", "line"])
+@pytest.mark.parametrize("cancel_request", [REQUEST, openapi_texts.REQUEST_EXAMPLES["oneLine"]], ids=["whole", "line"])
 def test_it_sends_requests_that_the_function_accepts(cancel_request: Json) -> None:
     """First a dry run of the ticket's request, then, after the approval, exactly that request."""
     sent = run_flow({"Cancel": result()}, cancel_request).sent

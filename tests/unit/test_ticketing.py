@@ -103,7 +103,7 @@ def line_numbers(request: CancelRequest) -> list[int]:
 
 
 def missing_parts(system: str) -> Iterator[str]:
-    """Yield, in words, what *system* still needs and in which file."""
+    """Yield a sentence for each thing that *system* still needs, with the file for it."""
     folder = f"infra/ticketing/{system}"
     for name in PASTED_FILES.get(system, ORDER_AND_LINES):
         if not (TEMPLATES / system / name).exists():
@@ -390,8 +390,8 @@ def test_a_page_says_which_keys_to_send_and_how_to_try_it(system: str) -> None:
     where, text = name_of(page(system)), page(system).read_text()
     proof = "signing secret" if system == "zendesk" else "X-Caller-Key"
 
-    for words in ("x-functions-key", proof, f"infra.local send {system} "):
-        assert words in text, f"{where}: it does not mention {words}"
+    for part in ("x-functions-key", proof, f"infra.local send {system} "):
+        assert part in text, f"{where}: it does not mention {part}"
 
 
 # Zendesk's JSON, as its API takes it.

@@ -157,7 +157,7 @@ class TextMissing(Exception):
 def meaning_of(code: str) -> str:
     """Return what a problem code means. Raises TextMissing."""
     if code not in CODES:
-        raise TextMissing(f"CODES in infra/openapi_words.py has no meaning for the problem code {code}.")
+        raise TextMissing(f"CODES in infra/openapi_texts.py has no meaning for the problem code {code}.")
     return CODES[code]
 
 
