@@ -20,6 +20,7 @@ from pydantic_core import SchemaValidator
 from pydantic_core.core_schema import BeforeValidatorFunctionSchema, WithDefaultSchema
 
 from infra import openapi_texts
+from infra.openapi_texts import Json
 from shared.contract import CancelRequest, CancelResult
 from shared.credentials.health import Health
 from shared.errors import (
@@ -35,8 +36,6 @@ from shared.http_request import BODY_LIMIT_BYTES
 FILE = Path(__file__).with_name("openapi.json")
 PATH = "/api/cancel_order"
 REFERENCE = "#/components/schemas/{model}"
-
-type Json = dict[str, Any]
 
 
 class _Schema(GenerateJsonSchema):

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives import serialization
 
 from shared.runtime import Runtime
 from shared.settings import Account, Mode, Settings
-from tests.support.in_process import Answer, App, get
+from tests.support.answers import Answer
+from tests.support.in_process import App, get
 from tests.support.local_cloud import LocalCloud
 
 pytestmark = pytest.mark.anyio

@@ -17,7 +17,7 @@ from infra.local.senders import send
 from infra.local.senders.deliveries import SENDERS, Delivery, headers_of
 from infra.local.senders.templates import SYSTEMS, Ticket, render
 from tests.conftest import CUSTOMER
-from tests.support.local_cloud import ROOT, Json, LocalCloud, running, software_order
+from tests.support.local_cloud import ROOT, Json, LocalCloud, running, software_order, write_orders
 
 ORDERS = 80
 BUSY = "refused-with-800060-".ljust(32, "0") + "1"  # an id that Partner Center answers with "order in progress"
@@ -28,10 +28,8 @@ FREE_TEXT = 'Said: "cancel"\r\n\tback\\slash {{ticket.id}} {{issue.key}} <<ticke
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     """A local cloud whose callers must prove themselves, with orders of two lines."""
     directory = tmp_path_factory.mktemp("ticketing")
-    for number in range(ORDERS):
-        order = software_order(f"ticketed-order-{number:02}", CUSTOMER, lines=2)
-        (directory / f"{order['id']}.json").write_text(json.dumps(order))
-    with running(directory, "--callers", "--orders", str(directory)) as cloud:
+    orders = (software_order(f"ticketed-order-{number:02}", CUSTOMER, lines=2) for number in range(ORDERS))
+    with running(directory, "--callers", "--orders", write_orders(directory / "orders", orders)) as cloud:
         yield cloud
 
 

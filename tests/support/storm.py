@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from tests.conftest import CUSTOMER
 from tests.support.answers import Answer
-from tests.support.local_cloud import Json, LocalCloud, running, software_order
+from tests.support.local_cloud import Json, LocalCloud, running, software_order, write_orders
 
 SEED = 20_261_121
 DELIVERIES = 10  # of each ticket
@@ -32,7 +32,7 @@ THROTTLING_LIMIT_S = 60.0  # in which the first caller must get a 429
 LINES = 3
 PREFERENCES: tuple[dict[str, str], ...] = ({}, {"prefer": "wait=1"}, {"prefer": "wait=2"}, {"prefer": "wait=20"})
 
-# Each account has a gate of its own for 429. The last two are mended before the storm.
+# Each account has a gate of its own for 429. The last two are set up to fail; the storm repairs them first.
 ACCOUNTS = ("default", "production", "expired", "no-secret")
 LINES_TO_CANCEL = (None, (1,), (0, 2))  # None: the whole order
 
@@ -143,16 +143,13 @@ def run_storm(variant: Variant, directory: Path, size: Size) -> Storm:
         )
         for number in range(size.tickets)
     ]
-    orders = directory / "orders"
-    orders.mkdir(parents=True)
-    for ticket in tickets:
-        order = software_order(ticket.order_id, CUSTOMER, lines=LINES)
-        (orders / f"{ticket.order_id}.json").write_text(json.dumps(order))
+    orders = (software_order(ticket.order_id, CUSTOMER, lines=LINES) for ticket in tickets)
 
     limit = REQUESTS_PER_MINUTE if variant.throttles else 0
-    options = ["--orders", str(orders), "--requests-per-minute", str(limit)]
+    options = ["--orders", write_orders(directory / "orders", orders), "--requests-per-minute", str(limit)]
     with running(directory, *options, *([] if variant.replays else ["--no-replay"])) as cloud:
-        _mend_accounts(cloud)
+        for account in ("expired", "no-secret"):
+            cloud.repair(account)
         _ask_for_faults(cloud, tickets, throttles=variant.throttles)
         calls = _deliver_all(cloud, tickets, size.throttled_s if variant.throttles else 0.0)
         orders_after = {ticket.order_id: cloud.order(ticket.order_id) for ticket in tickets}
@@ -190,14 +187,6 @@ def _deliver(cloud: LocalCloud, ticket: Ticket, number: int, throttled: threadin
         if answer.retry_after:
             time.sleep(min(float(answer.retry_after), PAUSE_S))
     return calls
-
-
-def _mend_accounts(cloud: LocalCloud) -> None:
-    """Make the accounts work that the local cloud sets up to fail."""
-    for account in ("expired", "no-secret"):
-        known = cloud.description["accounts"][account]
-        cloud.put(f"clients/{known['clientId']}", {"secret": known["clientSecret"]})
-        cloud.put(f"secrets/{known['secretName']}", {"value": known["clientSecret"]})
 
 
 def _ask_for_faults(cloud: LocalCloud, tickets: list[Ticket], *, throttles: bool) -> None:

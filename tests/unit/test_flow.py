@@ -11,7 +11,8 @@ from infra import openapi_texts
 from shared.contract import CancelRequest, Outcome
 from shared.errors import OutcomeUnknown, all_codes, problem_body
 from shared.http_request import parse_request
-from tests.support.workflow import FAILED, SUCCEEDED, TIMED_OUT, Json, Run, all_actions, references
+from tests.support.local_cloud import Json
+from tests.support.workflow import FAILED, SUCCEEDED, TIMED_OUT, Run, all_actions, references
 
 FOLDER = Path(__file__).resolve().parents[2] / "infra/power-automate"
 PAGE = (FOLDER / "readme.md").read_text()

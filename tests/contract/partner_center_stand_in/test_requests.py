@@ -6,13 +6,13 @@ import httpx
 import pytest
 
 from infra.local.partner_center.server import SHOWS_LATER_S, PartnerCenter
+from tests.support.built_in_orders import built_in
+from tests.support.clock import Clock
 from tests.support.partner_center import (
     PRODUCTION,
     SANDBOX,
     TWO_LINES,
-    Clock,
     bearer,
-    built_in_id,
     cancel,
     path_of,
     status_and_code,
@@ -53,7 +53,7 @@ def test_a_repeated_request_id_gets_the_same_answer(http: httpx.Client, partner_
 def test_a_refusal_is_repeated_for_its_request_id_even_when_it_no_longer_holds(
     http: httpx.Client, partner_center: PartnerCenter, clock: Clock
 ) -> None:
-    order_id, request_id = built_in_id("shows-later"), str(uuid4())
+    order_id, request_id = built_in("shows-later"), str(uuid4())
     cancel(http, order_id)
     assert status_and_code(cancel(http, order_id, request_id=request_id)) == (409, "800060")
     clock.now += SHOWS_LATER_S

@@ -18,7 +18,8 @@ import httpx
 import pytest
 
 from tests.support.local_cloud import ROOT, START_LIMIT_S, STOP_LIMIT_S, LocalCloud
-from tests.support.stand_in_clients import LIMIT_S, LONG_S, methods_and_statuses, request_for, wait_until
+from tests.support.stand_in_clients import LIMIT_S, LONG_S, methods_and_statuses, request_for
+from tests.support.waiting import wait_until
 
 TWO_LINES = request_for("2y6dF_rVgDAXMxypQPPnTquuXhKVK_3N1", "45411344-b09d-47e7-9653-542006bf9766")
 
@@ -78,7 +79,7 @@ def end_with_a_call_under_way(directory: Path, end: Callable[[subprocess.Popen[b
         assert [file.name for file in directory.iterdir()] == ["cloud.json"]
         cloud.fault(delay_s=LONG_S)
         call = background.submit(cloud.post, TWO_LINES, prefer="wait=100")
-        wait_until(lambda: ("PATCH", None) in methods_and_statuses(cloud))
+        wait_until(lambda: ("PATCH", None) in methods_and_statuses(cloud), "no PATCH arrived")
 
         end(process)
         output, _ = process.communicate(timeout=STOP_LIMIT_S)  # ends when all processes that have the pipe have ended

@@ -28,13 +28,6 @@ def dry_run(cloud: LocalCloud, account: str) -> Answer:
     return Answer.of(cloud.post(body, prefer=f"wait={PREPARING_WAIT_S}"))
 
 
-def mend(cloud: LocalCloud, account: str) -> None:
-    """Make an account work that the local cloud sets up to fail."""
-    known = cloud.description["accounts"][account]
-    cloud.put(f"clients/{known['clientId']}", {"secret": known["clientSecret"]})
-    cloud.put(f"secrets/{known['secretName']}", {"value": known["clientSecret"]})
-
-
 def prepare(cloud: LocalCloud, cell: Cell, account: str) -> None:
     """Bring the function and the order to where the next call takes the step."""
     path = f"/{cell.order_id}$"
