@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CUSTOMER
-from tests.support.function import another_function
+from tests.support.another_function import another_function
 from tests.support.local_cloud import LocalCloud
 
 

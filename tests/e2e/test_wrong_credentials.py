@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.support.function import another_function
+from tests.support.another_function import another_function
 from tests.support.load import read_order
 from tests.support.local_cloud import Json, LocalCloud, running
 
