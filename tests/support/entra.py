@@ -1,4 +1,4 @@
-"""Clients of the Entra stand-in that nobody here wrote: azure-identity and msal, and plain requests for the rest.
+"""Clients of the Entra stand-in that others wrote: azure-identity and msal, and plain requests for the rest.
 
 Each `token_by_…` returns an access token for Partner Center, or raises as its library does.
 """

@@ -70,7 +70,7 @@ PATCH_FAULTS = NETWORK_FAULTS | {
 CREDENTIAL_FAULTS = {
     name: NETWORK_FAULTS[name] for name in ("hang-up (not done)", "hang-up (done)", "half a body", "500", "late")
 }
-REFUSED_TOKEN: Json = {"status": 401}  # once for each order and method: two in one call would be for good
+REFUSED_TOKEN: Json = {"status": 401}  # once for each order and method: after two in one call the answer is final
 
 
 class Variant(NamedTuple):

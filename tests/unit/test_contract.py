@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.requests import CUSTOMER, WHOLE, parse, refused
+from tests.support.cancel_request import CUSTOMER, WHOLE, parse, refused
 
 
 def test_a_request_without_options_cancels_the_whole_order() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from shared.errors import InvalidRequest
 from shared.http_request import BODY_LIMIT_BYTES, check_size, preferred_wait_s
-from tests.support.requests import WHOLE, parse, refused
+from tests.support.cancel_request import WHOLE, parse, refused
 
 DOCUMENTED_TRAILING_COMMA = b'{\n    "id": "UKXASSO1dezh3HdxClHxSp5UEFXGbAnt1",\n    "status": "cancelled",\n}'
 DOCUMENTED_CURLY_QUOTES = '{\n    “id”: “2y6dF_rVgDAXMxypQPPnTquuXhKVK_3N1",\n    status": "cancelled"\n}'.encode()
