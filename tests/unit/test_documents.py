@@ -184,11 +184,37 @@ def test_the_operators_page_shows_each_kind_of_credential() -> None:
 
 
 def test_the_account_to_deploy_with_is_one() -> None:
-    [shown] = re.findall(r"PARTNER_CENTER_ACCOUNTS '(.+)'", (ROOT / "docs/deploy.md").read_text())
+    [accounts] = examples((ROOT / "docs/deploy.md").read_text())
+    [account] = accounts.values()
     guid = "00000000-0000-0000-0000-000000000000"
-    [account] = json.loads(shown.replace("TENANT-ID", guid).replace("APP-ID", guid)).values()
 
-    assert Account.model_validate(account).mode is Mode.DRY_RUN
+    assert Account.model_validate(account | {"tenantId": guid, "clientId": guid}).mode is Mode.DRY_RUN
+
+
+def test_the_operators_own_caller_may_only_look() -> None:
+    [shown] = re.findall(r"azd env set CALLERS '(.+)'", (ROOT / "docs/deploy.md").read_text())
+    [caller] = json.loads(shown).values()
+
+    assert KeyCaller.model_validate(caller | {"sha256": "0" * 64}).dry_run_only
+
+
+def test_the_commands_for_an_alert_cancel_no_more_than_the_ticket_named() -> None:
+    """The operator pastes them at night; without `lineItems` a request cancels the whole order."""
+    stand_for = {
+        "GUID": "00000000-0000-0000-0000-000000000000",
+        "ORDER": "2y6dF_rVgDAXMxypQPPnTquuXhKVK_3N1",
+        "LINE": "0",
+    }
+    page = (ROOT / "docs/operate.md").read_text()
+    section = page.partition("### sending-without-decided\n")[2].partition("\n### ")[0]
+    bodies = re.findall(r" -d '(.+?)'", section, re.DOTALL)
+    look, cancel = (
+        CancelRequest.model_validate_json(re.sub(r"\b(GUID|ORDER|LINE)\b", lambda name: stand_for[name[0]], body))
+        for body in bodies
+    )
+
+    assert (look.dry_run, cancel.dry_run) == (True, False)
+    assert look.line_items == cancel.line_items is not None
 
 
 def test_the_example_settings_are_settings() -> None:
