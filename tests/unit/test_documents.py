@@ -232,7 +232,10 @@ def anchors(page: Path) -> set[str]:
 
 
 def test_every_page_is_among_those_that_are_checked(tracked: frozenset[str]) -> None:
-    assert {name for name in tracked if name.endswith(".md")} == set(PAGES), "add the new folder to PAGES"
+    pages = {name for name in tracked if name.endswith(".md")}
+
+    assert set(PAGES) - pages == set(), "git does not know these pages yet: run `git add` on them"
+    assert pages - set(PAGES) == set(), "no pattern of PAGES in this file covers these pages: add one for their folder"
 
 
 @EACH_PAGE

@@ -21,8 +21,8 @@ STEPS = {
     Step.PATCH: "The function asks Partner Center to cancel a whole order.",
     Step.PATCH_OF_CANCELLED: (
         "The function asks Partner Center to cancel an order that is cancelled already. If the answer to the first"
-        " PATCH is lost or proves nothing, as 408 and 5xx, the function cannot know whether this PATCH or an earlier call"
-        " cancelled the order. It then answers `cancelled`, not `already_cancelled`."
+        " PATCH is lost or proves nothing, as 408 and 5xx, the function cannot know whether this PATCH or an earlier"
+        " call cancelled the order. It then answers `cancelled`, not `already_cancelled`."
     ),
     Step.GET_BEFORE_LINES: "The caller wants one line cancelled. The function reads the order before it changes it.",
     Step.GET_AFTER_REFUSAL: (
