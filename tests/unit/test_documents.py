@@ -272,6 +272,14 @@ def test_the_operator_finds_every_alert() -> None:
     assert set(headings) == alerts, "docs/operate.md has a heading for each alert, named like its file"
 
 
+def test_every_page_of_the_documents_is_in_their_list() -> None:
+    folder = ROOT / "docs"
+    listed = re.findall(r"\]\(([\w./-]+\.md)\)", (folder / "README.md").read_text())
+    pages = {page for page in folder.glob("*.md") if page.name != "README.md"}
+
+    assert pages - {folder / name for name in listed} == set(), "docs/README.md lacks these pages: add a row for each"
+
+
 def test_every_decision_is_in_the_list() -> None:
     folder = ROOT / "docs/decisions"
     listed = re.findall(
