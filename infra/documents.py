@@ -2,6 +2,9 @@
 
 A table stands between `<!-- NAME: written by `make docs` -->` and `<!-- end -->`.
 tests/unit/test_documents.py compares each page with what this module makes.
+
+`make docs` also runs tests/support/fault_matrix, which writes docs/when-things-break.md from what the tests expect,
+and infra/openapi.py.
 """
 
 import re

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
+from infra.local.callers import KEY_SYSTEMS, SIGNING_SECRET_NAMES
 from infra.local.senders.deliveries import Delivery, headers_of
 from shared.callers.proofs import ZENDESK_TEST_SECRET
 from tests.conftest import CUSTOMER
@@ -90,12 +91,11 @@ def forged_principal_beside_a_token(cloud: LocalCloud, body: bytes) -> Headers:
 
 
 PROVEN: dict[str, Proof] = {
-    "zendesk": system("zendesk"),
-    "standard-webhooks": system("standard-webhooks"),
+    **{name: system(name) for name in SIGNING_SECRET_NAMES},
     "zendesk-4-minutes-ago": zendesk(age=timedelta(minutes=4)),
     "app-with-role": token(entra_tokens.app_token_with_role),
     "user-with-role": token(entra_tokens.user_token),
-    **{name: key(name) for name in ("jira", "servicenow", "freshservice", "freshdesk", "halo")},
+    **{name: key(name) for name in KEY_SYSTEMS},
 }
 UNPROVEN: dict[str, Proof] = {
     "function-key-only": lambda _cloud, _body: {},

@@ -85,7 +85,7 @@ def test_a_ticket_cancels_its_order_and_its_text_arrives_unharmed(
     assert (guarded.order(order_id)["status"] == "cancelled") is not bool(lines)
     record = audit_record(guarded, first)
     assert record["caller"] == system
-    assert record["reason"] == (FREE_TEXT if system in {"jira", "servicenow", "halo"} else ticket.reason)
+    assert record["reason"] == (FREE_TEXT if SYSTEMS[system].sends_subject else ticket.reason)
     assert record["ticketId"] == first["ticketId"] in {ticket.key, str(ticket.number)}
     if system == "zendesk":
         assert record["deliveryId"] == audit_record(guarded, repeat)["deliveryId"] == delivery.id
@@ -229,6 +229,24 @@ def test_a_local_cloud_that_has_ended_is_explained(
 
     assert status == 1
     assert "Does `make serve` still run?" in errors
+
+
+def test_an_output_that_nobody_reads_to_its_end_is_no_fault(guarded: LocalCloud, order_id: str) -> None:
+    """As in `send … | head`."""
+    arguments = ["send", "jira", "--order", order_id, "--dry-run", "--cloud", str(description_file(guarded))]
+
+    with subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", "infra.local", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as command:
+        assert command.stdout
+        command.stdout.close()
+        _, errors = command.communicate(timeout=60)
+
+    assert errors == ""
 
 
 def test_arguments_that_do_not_fit_are_explained(play: Play) -> None:

@@ -25,11 +25,11 @@ TWO_LINES = request_for("2y6dF_rVgDAXMxypQPPnTquuXhKVK_3N1", "45411344-b09d-47e7
 
 
 @contextmanager
-def started(directory: Path) -> Iterator[tuple[subprocess.Popen[bytes], LocalCloud]]:
+def started(directory: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], LocalCloud]]:
     """Start a local cloud and yield it with its process. The process's output ends when all its processes have."""
     file = directory / "cloud.json"
     process = subprocess.Popen(  # noqa: S603  (our own module)
-        [sys.executable, "-m", "infra.local", "--port", "0", "--describe", str(file)],
+        [sys.executable, "-m", "infra.local", "--port", "0", "--describe", str(file), *options],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -107,6 +107,24 @@ def endings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Futu
 def test_a_signal_ends_everything(endings: dict[str, Future[None]], end: str) -> None:
     """Also while a call is under way."""
     endings[end].result()
+
+
+def test_the_description_goes_with_the_local_cloud_if_wanted(tmp_path: Path) -> None:
+    """It names addresses that answer no longer, and `send` would try them."""
+    with started(tmp_path, "--remove-description") as (process, _):
+        terminate(process)
+        process.communicate(timeout=STOP_LIMIT_S)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_description_of_another_local_cloud_stays(tmp_path: Path) -> None:
+    with started(tmp_path, "--remove-description") as (process, _):
+        (tmp_path / "cloud.json").write_text("{}")
+        terminate(process)
+        process.communicate(timeout=STOP_LIMIT_S)
+
+    assert (tmp_path / "cloud.json").read_text() == "{}"
 
 
 def test_the_function_ends_when_the_local_cloud_is_killed(tmp_path: Path) -> None:
