@@ -7,7 +7,7 @@ BIN := .venv/bin
 .PHONY: help install demo serve check test lint format docs scan soak bench package audit clean
 
 help: ## list these commands
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name words; do printf '  make %-9s %s\n' "$$name" "$$words"; done
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
 
 install: .venv/installed ## make .venv and install everything pinned; the other commands do this first
 
@@ -27,7 +27,7 @@ demo: install ## start the local cloud, cancel sample orders, show what happened
 	@$(BIN)/python -m infra.local demo
 
 serve: install ## keep the local cloud running for curl, Postman, a flow (PORT=7071)
-	@$(BIN)/python -m infra.local --callers --describe .local-cloud.json --port $(or $(PORT),7071)
+	@$(BIN)/python -m infra.local --callers --describe .local-cloud.json --remove-description --port $(or $(PORT),7071)
 
 check: lint ## before each commit: lint, then the fast tests (half a minute)
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/unit
@@ -73,5 +73,5 @@ audit: install ## look for known vulnerabilities in everything pinned
 	@.venv-audit/bin/pip-audit --strict --progress-spinner off --disable-pip --no-deps -r requirements-dev.txt
 
 clean: ## remove .venv, dist and every cache
-	@rm -rf .venv .venv-audit .venv-scan dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-audit .venv-scan dist .local-cloud.json .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -prune -exec rm -rf {} +

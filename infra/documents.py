@@ -2,6 +2,9 @@
 
 A table stands between `<!-- NAME: written by `make docs` -->` and `<!-- end -->`.
 tests/unit/test_documents.py compares each page with what this module makes.
+
+`make docs` also runs tests/support/fault_matrix, which writes docs/when-things-break.md from what the tests expect,
+and infra/openapi.py.
 """
 
 import re
@@ -14,7 +17,7 @@ from textwrap import wrap
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from infra.openapi_words import TextMissing, meaning_of
+from infra.openapi_texts import TextMissing, meaning_of
 from shared.errors import RETRYABLE_STATUSES, all_codes
 from shared.partner_center import refusals as refusals_of_partner_center
 from shared.settings import Account, Caller, EntraCaller, KeyCaller, Settings, SigningCaller
@@ -71,7 +74,7 @@ def account() -> Iterator[str]:
 
 
 def callers() -> Iterator[str]:
-    """Yield the table of a caller's members: those that every caller has, then those of each proof."""
+    """Yield the table of a caller's members: the members of every caller, then the members of each proof."""
     yield "| member | of | if left out | meaning |"
     yield "|---|---|---|---|"
     everyone = [KeyCaller.model_fields["proof"], *_described(Caller)]

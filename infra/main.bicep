@@ -186,7 +186,7 @@ var tags = {
 var usingRefreshTokens = filter(items(accounts), entry => !empty(entry.value.?refreshToken))
 var refreshTokenSecrets = union(map(usingRefreshTokens, entry => entry.value.?refreshToken ?? ''), [])
 
-// The setting is left out, not left blank: the function reports a blank CALLERS as a fault, so that it never comes to
+// The setting is left out, not left blank: the function reports a blank CALLERS as an error, so that it never comes to
 // mean "open to everyone".
 var callersSetting = callers == null ? {} : {
   CALLERS: string(callers)

@@ -19,7 +19,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from pydantic_core import SchemaValidator
 from pydantic_core.core_schema import BeforeValidatorFunctionSchema, NullableSchema, WithDefaultSchema
 
-from infra import openapi_words
+from infra import openapi_texts
+from infra.openapi_texts import Json
 from shared.contract import CancelRequest, CancelResult
 from shared.credentials.health import Health
 from shared.errors import (
@@ -35,8 +36,6 @@ from shared.http_request import BODY_LIMIT_BYTES
 FILE = Path(__file__).with_name("openapi.json")
 PATH = "/api/cancel_order"
 REFERENCE = "#/components/schemas/{model}"
-
-type Json = dict[str, Any]
 
 
 class _Schema(GenerateJsonSchema):
@@ -90,16 +89,16 @@ def document() -> Json:
     """Return the whole OpenAPI document."""
     return {
         "openapi": "3.1.1",
-        "info": {"title": openapi_words.TITLE, "version": "1.0.0", "description": openapi_words.DESCRIPTION},
+        "info": {"title": openapi_texts.TITLE, "version": "1.0.0", "description": openapi_texts.DESCRIPTION},
         "servers": [{"url": "https://{host}", "variables": {"host": {"default": "FUNCTION.azurewebsites.net"}}}],
         "paths": {PATH: {"post": _cancel(), "get": _health()}},
         "components": {
             "schemas": _schemas(),
             "parameters": {
                 name: {"name": name, "in": "header", "description": text, "schema": schema}
-                for name, (text, schema) in openapi_words.HEADERS.items()
+                for name, (text, schema) in openapi_texts.HEADERS.items()
             },
-            "securitySchemes": openapi_words.SECURITY_SCHEMES,
+            "securitySchemes": openapi_texts.SECURITY_SCHEMES,
         },
     }
 
@@ -107,19 +106,19 @@ def document() -> Json:
 def _cancel() -> Json:
     return {
         "operationId": "cancelOrder",
-        "summary": openapi_words.CANCEL_SUMMARY,
-        "description": openapi_words.CANCEL_DESCRIPTION.format(limit=BODY_LIMIT_BYTES),
-        "security": [{"functionKey": []}, *({"functionKey": [], **proof} for proof in openapi_words.PROOFS)],
-        "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in openapi_words.HEADERS],
+        "summary": openapi_texts.CANCEL_SUMMARY,
+        "description": openapi_texts.CANCEL_DESCRIPTION.format(limit=BODY_LIMIT_BYTES),
+        "security": [{"functionKey": []}, *({"functionKey": [], **proof} for proof in openapi_texts.PROOFS)],
+        "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in openapi_texts.HEADERS],
         "requestBody": {
             "required": True,
-            "content": {"application/json": _content("CancelRequest", openapi_words.REQUEST_EXAMPLES)},
+            "content": {"application/json": _content("CancelRequest", openapi_texts.REQUEST_EXAMPLES)},
         },
         "responses": {
             "200": {
-                "description": openapi_words.CANCELLED,
+                "description": openapi_texts.CANCELLED,
                 "headers": _ANSWER_HEADERS,
-                "content": {"application/json": _content("CancelResult", openapi_words.RESULT_EXAMPLES)},
+                "content": {"application/json": _content("CancelResult", openapi_texts.RESULT_EXAMPLES)},
             },
             **{str(status): _problem(status, codes) for status, codes in _codes().items()},
         },
@@ -131,22 +130,22 @@ def _health() -> Json:
     report = {"headers": no_store, "content": {"application/json": {"schema": _reference("Health")}}}
     return {
         "operationId": "checkHealth",
-        "summary": openapi_words.HEALTH_SUMMARY,
-        "description": openapi_words.HEALTH_DESCRIPTION,
+        "summary": openapi_texts.HEALTH_SUMMARY,
+        "description": openapi_texts.HEALTH_DESCRIPTION,
         "security": [{"functionKey": []}],
         "responses": {
-            "200": {"description": openapi_words.HEALTHY, **report},
-            "401": {"description": openapi_words.HOST_ANSWERS[401]},
-            "429": {"description": openapi_words.HOST_ANSWERS[429]},
+            "200": {"description": openapi_texts.HEALTHY, **report},
+            "401": {"description": openapi_texts.HOST_ANSWERS[401]},
+            "429": {"description": openapi_texts.HOST_ANSWERS[429]},
             "500": _problem(500, OurFault.codes),
-            "503": {"description": openapi_words.UNHEALTHY, **report},
+            "503": {"description": openapi_texts.UNHEALTHY, **report},
         },
     }
 
 
 def _problem(status: int, codes: Iterable[str]) -> Json:
-    host = openapi_words.HOST_ANSWERS.get(status)
-    listed = "\n".join(f"- `{code}`: {openapi_words.meaning_of(code)}" for code in codes)
+    host = openapi_texts.HOST_ANSWERS.get(status)
+    listed = "\n".join(f"- `{code}`: {openapi_texts.meaning_of(code)}" for code in codes)
     schema = {"schema": _reference(f"Problem{status}")}
     return {
         "description": f"{listed}\n\n{host}" if host else listed,
@@ -185,12 +184,12 @@ def _content(model: str, examples: Json) -> Json:
 
 
 _ANSWER_HEADERS: Json = {
-    "Preference-Applied": {"description": openapi_words.PREFERENCE_APPLIED, "schema": {"type": "string"}},
+    "Preference-Applied": {"description": openapi_texts.PREFERENCE_APPLIED, "schema": {"type": "string"}},
     "Cache-Control": {"description": "Answers must not be cached.", "schema": {"const": "no-store"}},
 }
 _RETRY_AFTER: Json = {
     "Retry-After": {
-        "description": openapi_words.RETRY_AFTER,
+        "description": openapi_texts.RETRY_AFTER,
         "schema": {"type": "integer", "minimum": 1, "maximum": RETRY_AFTER_MAX_S},
     }
 }
@@ -209,10 +208,10 @@ def _schemas() -> Json:
     _, generated = TypeAdapter.json_schemas(inputs, ref_template=REFERENCE, schema_generator=_Schema)
     schemas: Json = generated["$defs"] | {"Problem": _problem_schema()}
     for name, schema in schemas.items():
-        schema["description"] = openapi_words.SCHEMAS[name]
+        schema["description"] = openapi_texts.SCHEMAS[name]
         if "properties" in schema:
             schema["additionalProperties"] = False
-            for member, text in openapi_words.MEMBERS[name].items():
+            for member, text in openapi_texts.MEMBERS[name].items():
                 schema["properties"][member]["description"] = text
     schemas |= {f"Problem{status}": _problem_of(status, codes) for status, codes in _codes().items()}
     return dict(sorted(schemas.items()))

@@ -1,7 +1,7 @@
 """`python -m infra.package`: build `dist/`, the folder that azd uploads unchanged.
 
 By default azd builds Python apps in Azure (`remoteBuild`), without byte code. The deployed folder is read-only, so each
-cold start would compile every module again. Therefore the package is built here: wheels for the machines of Flex
+cold start would compile every module again. Therefore this command builds the package: wheels for the machines of Flex
 Consumption, our code, and byte code that Python does not compare with its source (`unchecked-hash`), because unpacking
 an archive changes the times of files.
 

@@ -1,13 +1,17 @@
 """The product behind the functions. Imports go down this list, never up.
 
-runtime          puts the parts together for one worker
-cancelling       which requests a cancellation takes, and what to tell the caller
-partner_center   the requests of one call, how an order reads, what a refusal means
-callers          who is calling, how they prove it, what they may do
-credentials      tokens for the accounts: Key Vault, Entra ID
-call, audit      what is known of one call; its record
-http_request     strict reading of any request
-contract         the models of request and answer
-settings         the operator's settings; clouds has Microsoft's clouds
-errors           the error tree
+runtime           puts the parts together for one worker
+cancelling        the requests that a cancellation takes, and the answer to the caller
+partner_center    the requests of one call, the form of orders, the meaning of refusals
+callers           the caller of a request, its proof, its permissions
+credentials       tokens for the accounts: Key Vault, Entra ID
+audit             the audit record of a call
+call              the facts of one call: its ids, its deadline, its PATCH requests
+settings, clouds  the operator's settings; Microsoft's clouds
+contract          the models of request and answer
+http_request      strict reading of any request
+tls               the TLS context
+strict_json       JSON without repeated names
+rfc3339           dates as text
+errors            the error tree
 """

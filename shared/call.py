@@ -1,4 +1,4 @@
-"""What is known of one call while it runs: its ids, its deadline, and whether a PATCH may have arrived.
+"""Holds the facts of one call while it runs: its ids, its deadline, and whether a PATCH may have arrived.
 
 The entry makes one `Call` for each request and passes it down. It is the only mutable state of a request;
 the audit record is written from it.
@@ -13,20 +13,20 @@ from shared.contract import CancelRequest
 from shared.errors import CancelError, OurFault, OutcomeUnknown, Unavailable
 
 UNKNOWN = (
-    "The request may have reached Partner Center, and no answer shows what happened to the order. Send the same"
-    " request again: a repeat is safe, and it finds out."
+    "The order may be cancelled: no answer of Partner Center shows what happened to it. Send the same request again:"
+    " a repeat is safe, and its answer says what happened."
 )
 
 
 @dataclass(frozen=True)
 class Target:
-    """What a call acts on: the order named by the request, and the account through which it is reached.
+    """The order that a call is about, and the account through which it is reached.
 
     Attributes:
         account: the account's name in the settings.
         tenant_id: the partner's tenant.
         api_root: the URL of Partner Center's API, without the version.
-        request: what the caller sent.
+        request: the caller's request.
         dry_run: nothing may be changed, because the caller or the account's mode says so.
     """
 
@@ -88,6 +88,5 @@ class Call:
                 "partner_center_unavailable", "The call was interrupted. Nothing was changed; send the request again."
             )
         return OurFault(
-            "internal_error",
-            "A fault of this function. Nothing was changed. Report the correlationId.",
+            "internal_error", "The function has a fault; nothing was changed. Give the operator the correlationId."
         )

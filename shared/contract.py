@@ -59,7 +59,7 @@ class CancelRequest(_Strict):
 
 
 class Outcome(StrEnum):
-    """What happened to the order. Callers branch on it."""
+    """The result of a successful call. Callers branch on it."""
 
     CANCELLED = "cancelled"
     PARTIALLY_CANCELLED = "partially_cancelled"

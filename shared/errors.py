@@ -31,7 +31,7 @@ RETRY_AFTER_DEFAULT_S = 5
 
 @dataclass(frozen=True)
 class FieldError:
-    """One fault in the request: *pointer* is its JSON Pointer (RFC 6901), "" the whole body."""
+    """One mistake in the request: *pointer* is its JSON Pointer (RFC 6901), "" the whole body."""
 
     pointer: str
     message: str
@@ -46,7 +46,7 @@ class PartnerCenterError:
 
 
 class CancelError(Exception):
-    """An end of a call that is not an answer 200.
+    """Ends a call without an answer 200.
 
     *detail* reaches the caller: it says what failed and what to do. It holds no secret and nothing from the request.
     """
@@ -157,7 +157,7 @@ def problem_body(error: CancelError, request_id: str, correlation_id: str) -> di
         "instance": f"urn:uuid:{request_id}",
         "code": error.code,
         "retryable": error.retryable,
-        "errors": [asdict(fault) for fault in error.errors],
+        "errors": [asdict(mistake) for mistake in error.errors],
         "partnerCenter": error.partner_center and asdict(error.partner_center),
         "requestId": request_id,
         "correlationId": correlation_id,

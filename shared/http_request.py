@@ -1,7 +1,7 @@
 """Strict reading of a request: its size, media type, JSON, members, and the header Prefer.
 
-No I/O. Cancelling a whole order when only a line was meant loses money, so nothing is guessed here:
-every fault of the body is refused, all of them in one answer.
+No I/O. Cancelling a whole order when only a line was meant loses money, so nothing is guessed here: a
+body with a mistake is refused, and one answer lists all mistakes.
 
 Source: RFC 8259 (JSON), RFC 6901 (JSON Pointer), RFC 7240 (Prefer).
 """
@@ -22,11 +22,11 @@ ERRORS_SHOWN = 50
 POINTER_SHOWN = 200  # characters: a name can be as long as the body
 
 _JSON_TYPE = re.compile(r"application/(json|[\w.-]+\+json)", re.IGNORECASE)
-_CURES = (
-    # Faults that people paste: Microsoft's own samples, a script's literals, a template that was
-    # not filled in. Each pattern is matched from the position of the fault.
-    (re.compile(r"[“”„‟‘’]"), "Replace curly quotes by straight ones."),
-    (re.compile(r"'"), "JSON takes double quotes, not single ones."),
+_ADVICE = (
+    # Mistakes that people paste: Microsoft's own samples, a script's literals, a template that was
+    # not filled in. Each pattern is matched from the position of the mistake.
+    (re.compile(r"[“”„‟‘’]"), "Replace curly quotes by straight quotes."),
+    (re.compile(r"'"), "JSON has double quotes, not single quotes."),
     (re.compile(r"[{%$<]"), "A placeholder was not filled in; check the template."),
     (re.compile(r"True|False|None|undefined"), "JSON writes true, false and null."),
 )
@@ -35,11 +35,13 @@ _CURES = (
 def check_size(body: bytes) -> None:
     """Raise InvalidRequest if *body* is larger than 64 KiB."""
     if len(body) > BODY_LIMIT_BYTES:
-        raise InvalidRequest("body_too_large", f"The body is larger than {BODY_LIMIT_BYTES} bytes; send less.")
+        raise InvalidRequest(
+            "body_too_large", f"The body is larger than {BODY_LIMIT_BYTES} bytes; nothing was changed. Send less."
+        )
 
 
 def parse_request[Model: BaseModel](model: type[Model], body: bytes, headers: Mapping[str, str]) -> Model:
-    """Return the request in *body*, or raise InvalidRequest with every fault in it.
+    """Return the request in *body*, or raise InvalidRequest with every mistake in it.
 
     *headers* have lower-case names. The body's size is checked before, by `check_size`.
     """
@@ -50,11 +52,11 @@ def parse_request[Model: BaseModel](model: type[Model], body: bytes, headers: Ma
     try:
         return model.model_validate(parsed)
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_input=False, include_context=False)
+        mistakes = error.errors(include_url=False, include_input=False, include_context=False)
         raise InvalidRequest(
             "invalid_request",
-            "The request has faults; errors lists them. Nothing was changed.",
-            errors=[_field_error(fault) for fault in faults[:ERRORS_SHOWN]],
+            "The request has mistakes; nothing was changed. errors lists each mistake.",
+            errors=[_field_error(mistake) for mistake in mistakes[:ERRORS_SHOWN]],
         ) from None
 
 
@@ -76,7 +78,7 @@ def _check_media_type(headers: Mapping[str, str]) -> None:
     if not types or not all(map(_is_json, types)) or {encoding.lower() for encoding in encodings} != {"identity"}:
         raise InvalidRequest(
             "unsupported_media_type",
-            "Send the body as Content-Type: application/json, in UTF-8 and not compressed.",
+            "Nothing was changed. Send the body as Content-Type: application/json, in UTF-8 and not compressed.",
         )
 
 
@@ -107,7 +109,7 @@ def _parse_json(body: bytes) -> Any:  # noqa: ANN401  (JSON enters here)
         return strict_json.loads(text)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        _invalid("invalid_json", f"The body is not JSON: {error.msg}, {where}. {_cure(error)}".strip(), where)
+        _invalid("invalid_json", f"The body is not JSON: {error.msg}, {where}. {_advice(error)}".strip(), where)
     except strict_json.RepeatedNameError:
         _invalid("invalid_json", "One object has a name twice; send each name once.", "a name is repeated")
     except strict_json.NotANumberError:
@@ -118,24 +120,24 @@ def _parse_json(body: bytes) -> Any:  # noqa: ANN401  (JSON enters here)
         _invalid("invalid_json", "A number in the body is too long.", "has a number that is too long")
 
 
-def _cure(error: json.JSONDecodeError) -> str:
+def _advice(error: json.JSONDecodeError) -> str:
     if "trailing comma" in error.msg:
         return "Remove the comma before the closing bracket."
     if "control character" in error.msg:
         return "Escape line breaks and tabs inside texts; most ticketing systems have a JSON filter for it."
     rest = error.doc[error.pos :]
-    return next((cure for pattern, cure in _CURES if pattern.match(rest)), "")
+    return next((advice for pattern, advice in _ADVICE if pattern.match(rest)), "")
 
 
 def _invalid(code: str, detail: str, message: str) -> NoReturn:
-    raise InvalidRequest(code, detail, errors=[FieldError("", message)])
+    raise InvalidRequest(code, f"{detail} Nothing was changed.", errors=[FieldError("", message)])
 
 
-def _field_error(fault: ErrorDetails) -> FieldError:
-    pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in fault["loc"])
+def _field_error(mistake: ErrorDetails) -> FieldError:
+    pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in mistake["loc"])
     message = {
         "extra_forbidden": "is not a known field",
         "missing": "is required",
         "string_unicode": "holds half of a surrogate pair, which is no character",
-    }.get(fault["type"], fault["msg"].removeprefix("Value error, "))
+    }.get(mistake["type"], mistake["msg"].removeprefix("Value error, "))
     return FieldError(pointer[:POINTER_SHOWN], message)

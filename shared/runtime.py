@@ -73,7 +73,7 @@ class Runtime:
         return applied_s, applied_s
 
     async def cancel(self, body: bytes, call: Call) -> CancelResult:
-        """Cancel what *body* names, if its caller may. Raises CancelError for every other end."""
+        """Cancel the order that *body* names, if its caller is allowed to. Raises CancelError if that fails."""
         check_size(body)
         call.caller = await self._identify_caller(body, call)
         request = parse_request(CancelRequest, body, call.headers)
@@ -118,9 +118,10 @@ class Runtime:
         if name not in accounts:
             raise InvalidRequest(
                 "unknown_account",
-                "No account with this name is set up. Ask the operator for the names."
+                "The function has no account of this name; nothing was changed. Ask the operator for the names."
                 if request.account
-                else "Several accounts are set up and none is named default. Send the name of one in account.",
+                else "The function has several accounts and none is named default; nothing was changed. Name an account"
+                " in the member account.",
             )
         return name, accounts[name]
 

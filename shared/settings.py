@@ -1,7 +1,7 @@
 """The operator's settings: accounts at Partner Center, callers, limits.
 
-They are read once, from a mapping that is passed in, into a frozen model. Every fault is named at once, and
-none with its value. No setting holds a secret: accounts and callers name the Key Vault secrets.
+They are read once, from a mapping that is passed in, into a frozen model. One error names every wrong setting,
+without its value. No setting holds a secret: accounts and callers name the Key Vault secrets.
 
 Source: azure-identity's documentation for the end of Microsoft Cloud Germany (read 2026-11-21).
 """
@@ -37,7 +37,7 @@ type Credential = Literal["clientSecret", "certificate", "refreshToken", "manage
 
 
 class Mode(StrEnum):
-    """How far an account may go."""
+    """An account's mode: it cancels, it only makes dry runs, or it refuses."""
 
     LIVE = "live"
     DRY_RUN = "dry_run"
@@ -72,10 +72,10 @@ type Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 type SecretName = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,127}$")]
 
 
-def _message(fault: ErrorDetails) -> str:
-    if fault["type"] == "union_tag_invalid":  # pydantic's message has the value
+def _message(mistake: ErrorDetails) -> str:
+    if mistake["type"] == "union_tag_invalid":  # pydantic's message has the value
         return "proof must be zendesk, standard-webhooks, entra or key"
-    return fault["msg"].removeprefix("Value error, ")
+    return mistake["msg"].removeprefix("Value error, ")
 
 
 class _Frozen(BaseModel):
@@ -216,7 +216,7 @@ class Settings(BaseModel):
         alias="PARTNER_CENTER_ACCOUNTS", min_length=1, description="The accounts at Partner Center, as JSON."
     )
     callers: Annotated[dict[Name, AnyCaller] | None, BeforeValidator(_from_json)] = Field(
-        None, alias="CALLERS", min_length=1, description="Who may call, as JSON. Left out: the function key is enough."
+        None, alias="CALLERS", min_length=1, description="The callers, as JSON. Left out: the function key is enough."
     )
     deadline_s: float = Field(
         8.0,
@@ -232,7 +232,7 @@ class Settings(BaseModel):
         ge=1,
         le=100,
         allow_inf_nan=False,
-        description="Most seconds that a caller gets with `Prefer: wait`.",
+        description="The longest deadline in seconds, with `Prefer: wait`.",
     )
     secret_ttl_s: float = Field(
         900.0,
@@ -274,8 +274,11 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(given)
         except ValidationError as error:
-            faults = (
-                f"{'.'.join(str(part) for part in fault['loc'])}: {_message(fault)}"
-                for fault in error.errors(include_url=False, include_input=False, include_context=False)
+            mistakes = (
+                f"{'.'.join(str(part) for part in mistake['loc'])}: {_message(mistake)}"
+                for mistake in error.errors(include_url=False, include_input=False, include_context=False)
             )
-            raise OurFault("misconfigured", f"The operator must correct these settings. {'; '.join(faults)}.") from None
+            raise OurFault(
+                "misconfigured",
+                f"Nothing was changed. The operator must correct these settings: {'; '.join(mistakes)}.",
+            ) from None

@@ -1,6 +1,6 @@
-"""JSON as RFC 8259 has it: no name twice in one object, no NaN and no Infinity.
+"""Reads JSON strictly, as RFC 8259 has it: no name twice in one object, no NaN and no Infinity.
 
-Used for what callers send and for settings. Python's json keeps the last of two members with one name,
+Used for requests and for settings. Python's json keeps the last of two members with one name,
 so `{"lineItems": [...], "lineItems": null}` would cancel a whole order.
 """
 

@@ -1,12 +1,11 @@
 """Fixtures for every folder: one local cloud for the whole run, and an order for each test."""
 
-import json
 import subprocess
 from collections.abc import Iterator
 
 import pytest
 
-from tests.support.local_cloud import ROOT, LocalCloud, running, software_order
+from tests.support.local_cloud import ROOT, LocalCloud, running, software_order, write_orders
 
 ORDERS_PER_RUN = 400
 CUSTOMER = "5f1c2a4e-7d0b-4a57-9a1c-3a5b1f0c9e11"
@@ -41,12 +40,8 @@ def tracked() -> frozenset[str]:
 def whole_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     """The local cloud with its function, and enough orders for each test to have its own."""
     directory = tmp_path_factory.mktemp("cloud")
-    orders = directory / "orders"
-    orders.mkdir()
-    for number in range(ORDERS_PER_RUN):
-        order = software_order(f"test-order-{number:04}", CUSTOMER, lines=3)
-        (orders / f"{order['id']}.json").write_text(json.dumps(order))
-    with running(directory, "--orders", str(orders)) as cloud:
+    orders = (software_order(f"test-order-{number:04}", CUSTOMER, lines=3) for number in range(ORDERS_PER_RUN))
+    with running(directory, "--orders", write_orders(directory / "orders", orders)) as cloud:
         yield cloud
 
 

@@ -6,6 +6,8 @@ Without a command, or with `serve`: run the local cloud until Ctrl-C. `demo`: sh
 
 import argparse
 import asyncio
+import contextlib
+import errno
 import json
 import os
 import signal
@@ -36,9 +38,13 @@ def main() -> int:
             from infra.local.demo import run_tour  # noqa: PLC0415  (rich, which `serve` does not need)
 
             return asyncio.run(run_tour(options))
-        return asyncio.run(_serve(options, arguments.describe))
+        return asyncio.run(_serve(options, arguments.describe, remove_description=arguments.remove_description))
     except (OSError, RuntimeError, ValueError) as error:
-        print(f"infra.local: {error}", file=sys.stderr)
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            message = f"port {options.port} is in use. Choose another one: `make serve PORT=N`, or the option --port N."
+        else:
+            message = str(error)
+        print(f"infra.local: {message}", file=sys.stderr)
         return 1
 
 
@@ -74,16 +80,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--describe", type=Path, metavar="FILE", help="write addresses, accounts and orders to FILE once all is up"
     )
+    parser.add_argument(
+        "--remove-description", action="store_true", help="remove the FILE of --describe when the local cloud ends"
+    )
     return parser
 
 
-async def _serve(options: Options, describe: Path | None) -> int:
+async def _serve(options: Options, describe: Path | None, *, remove_description: bool) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with running(options) as (cloud, function):
+    async with running(options) as (cloud, function), contextlib.AsyncExitStack() as at_the_end:
         if describe:
-            _write_private(describe, json.dumps(cloud.describe(), indent=2))
+            description = json.dumps(cloud.describe(), indent=2)
+            _write_private(describe, description)
+            if remove_description:
+                at_the_end.callback(_remove, describe, description)
         print(welcome(cloud), flush=True)
         ended = asyncio.create_task(function.wait())
         stopped = asyncio.create_task(stop.wait())
@@ -102,6 +114,13 @@ def _write_private(path: Path, text: str) -> None:
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
     Path(name).replace(path)
+
+
+def _remove(path: Path, text: str) -> None:
+    """Remove the file at *path*, unless another local cloud has written its own description there."""
+    with contextlib.suppress(FileNotFoundError):
+        if path.read_text() == text:
+            path.unlink()
 
 
 if __name__ == "__main__":

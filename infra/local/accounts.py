@@ -15,9 +15,10 @@ from typing import Any, Literal
 from infra.local.entra.registrations import AppRegistration, FederatedCredential, load_certificates
 from infra.local.entra.signing import KeyPair, new_key_pair
 from infra.local.national_clouds import NationalCloud
+from infra.local.partner_center.catalogue import SOFTWARE_CUSTOMER
 from infra.local.values import Json
 
-LIMITED_CUSTOMER = "45411344-b09d-47e7-9653-542006bf9766"
+LIMITED_CUSTOMER = SOFTWARE_CUSTOMER
 PEM, PFX = "application/x-pem-file", "application/x-pkcs12"
 REFRESH_TOKEN_LIFETIME_S = 90 * 86_400
 CLOUD_LABELS: dict[NationalCloud, str] = {"global": "global cloud", "china": "21Vianet", "usgov": "US Government"}

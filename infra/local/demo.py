@@ -11,10 +11,10 @@ from rich.syntax import Syntax
 from rich.table import Table
 
 from infra.local.cloud import LocalCloud, Options, running
+from infra.local.partner_center.catalogue import SOFTWARE_CUSTOMER
 from infra.local.values import Json
 from infra.local.welcome import ONE_LINE, WHOLE_ORDER, curl_command
 
-SOFTWARE_CUSTOMER = "45411344-b09d-47e7-9653-542006bf9766"
 THREE_LINES = {"customerTenantId": SOFTWARE_CUSTOMER, "orderId": "software-three-lines-000000000001"}
 
 # The tour: a title, the request, and the outcome or code that the answer must have.

@@ -21,7 +21,7 @@ NATIONAL_CLOUDS: tuple[NationalCloud, ...] = get_args(NationalCloud.__value__)
 
 @dataclass(frozen=True)
 class CloudFacts:
-    """How the tokens of one national cloud look.
+    """The form of the tokens of one national cloud.
 
     Attributes:
         audience: of access tokens for Partner Center.

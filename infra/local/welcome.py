@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.cloud import LocalCloud
+from infra.local.partner_center.catalogue import ONE_LINE_CUSTOMER, SOFTWARE_CUSTOMER
 
 WHOLE_ORDER = {
-    "customerTenantId": "bd59b416-37f9-4d8f-8df3-5750111fc615",
+    "customerTenantId": ONE_LINE_CUSTOMER,
     "orderId": "UKXASSO1dezh3HdxClHxSp5UEFXGbAnt1",
 }
 ONE_LINE = {
-    "customerTenantId": "45411344-b09d-47e7-9653-542006bf9766",
+    "customerTenantId": SOFTWARE_CUSTOMER,
     "orderId": "2y6dF_rVgDAXMxypQPPnTquuXhKVK_3N1",
     "lineItems": [{"lineItemNumber": 0}],
 }

@@ -66,7 +66,7 @@ var alerts = [
   {
     name: 'sending-without-decided'
     title: 'A cancellation was sent, but its result was not recorded'
-    firstStep: 'The order may be cancelled. Send the same request again, which is safe, or only look with dryRun true.'
+    firstStep: 'The order may be cancelled. Look with dryRun true, or send the ticket\'s request again with the same lineItems.'
     severity: 1
     query: loadTextContent('alerts/sending-without-decided.kql')
     every: 'PT15M'
@@ -78,7 +78,7 @@ var alerts = [
   {
     name: 'outcome-unknown'
     title: 'It is not known whether an order was cancelled'
-    firstStep: 'The order may be cancelled. Send the same request again, which is safe, or only look with dryRun true.'
+    firstStep: 'The order may be cancelled. Look with dryRun true, or send the ticket\'s request again with the same lineItems.'
     severity: 1
     query: loadTextContent('alerts/outcome-unknown.kql')
     every: 'PT15M'
@@ -90,7 +90,7 @@ var alerts = [
   {
     name: 'pending-not-followed-up'
     title: 'A cancellation was accepted two hours ago and is still not confirmed'
-    firstStep: 'Send the same request with dryRun true. If the order is not cancelled, ask Partner Center\'s support.'
+    firstStep: 'Send the ticket\'s request with dryRun true. If the order is not cancelled, ask Partner Center\'s support.'
     severity: 2
     query: loadTextContent('alerts/pending-not-followed-up.kql')
     every: 'PT15M'

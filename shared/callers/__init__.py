@@ -1,1 +1,1 @@
-"""Who is calling, how they prove it, and what they may cancel."""
+"""Callers: the caller of a request, its proof, and its permissions."""

@@ -1,7 +1,7 @@
 """Finds out who is calling, from the proofs in a request (proofs.py) and the setting CALLERS.
 
-No I/O, clock or randomness. The function key, which the host checks, is the first door; this is the second.
-The second door is open only if CALLERS is not set.
+No I/O, clock or randomness. The host has checked the function key before; this is the second check. Without
+CALLERS there is no second check, and the function key is enough.
 """
 
 from collections.abc import Iterator, Mapping
@@ -42,15 +42,15 @@ def _check_secrets(caller: SigningCaller, secrets: Mapping[str, str]) -> None:
         if name in secrets and not signing_key(caller.proof, secrets[name]):
             raise OurFault(
                 "misconfigured",
-                f"The secret {name} in Key Vault cannot be a signing secret. For zendesk store the webhook's own"
-                " secret, not the one that Zendesk publishes for tests; for standard-webhooks store whsec_ and at"
-                f" least {SECRET_BYTES} bytes in base64.",
+                f"The secret {name} in Key Vault cannot be a signing secret; nothing was changed. The operator must"
+                " store another: for zendesk the webhook's own secret, not the secret that Zendesk publishes for tests;"
+                f" for standard-webhooks whsec_ and at least {SECRET_BYTES} bytes in base64.",
             )
 
 
 def _advice(callers: Mapping[str, AnyCaller], proofs: Proofs) -> Iterator[str]:
     """Yield sentences for the person who sets the webhook up. None of them helps to guess a secret."""
-    yield "The request carries no valid proof of who sends it."
+    yield "The request carries no valid proof of who sends it; nothing was changed."
     kinds = {caller.proof for caller in callers.values()}
     for proof, header, header_shown in (
         ("zendesk", "x-zendesk-webhook-signature", "X-Zendesk-Webhook-Signature"),

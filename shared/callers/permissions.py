@@ -1,4 +1,4 @@
-"""What a caller may do: its accounts, its customers, dry runs only; and what the account itself allows.
+"""Decides what a caller may do: its accounts, its customers, dry runs only; and what the account itself allows.
 
 No I/O, clock or randomness.
 """
@@ -17,16 +17,28 @@ def permit(
     if caller:
         _permit_caller(caller, account_name, customer_tenant_id, dry_run=dry_run)
     if account.mode is Mode.OFF:
-        raise CallerRefused("account_off", "The operator has switched this account off; nothing was changed.")
+        raise CallerRefused(
+            "account_off", "The operator has switched this account off; nothing was changed. Ask the operator."
+        )
     if account.customers is not None and customer_tenant_id not in account.customers:
-        raise CallerRefused("customer_not_allowed", "This account may not cancel orders of this customer.")
+        raise CallerRefused(
+            "customer_not_allowed",
+            "This account may not cancel orders of this customer; nothing was changed. Ask the operator.",
+        )
 
 
 def _permit_caller(caller: Caller, account_name: str, customer_tenant_id: str, *, dry_run: bool) -> None:
     if caller.accounts is not None and account_name not in caller.accounts:
-        raise CallerRefused("caller_not_allowed", "This caller may not use this account.")
+        raise CallerRefused(
+            "caller_not_allowed", "This caller may not use this account; nothing was changed. Ask the operator."
+        )
     if caller.customers is not None and customer_tenant_id not in caller.customers:
-        raise CallerRefused("caller_not_allowed", "This caller may not cancel orders of this customer.")
+        raise CallerRefused(
+            "caller_not_allowed",
+            "This caller may not cancel orders of this customer; nothing was changed. Ask the operator.",
+        )
     if caller.dry_run_only and not dry_run:
         # Refused, not turned into a dry run: the caller must not believe that the order was cancelled.
-        raise CallerRefused("caller_not_allowed", "This caller may only ask for dry runs (dryRun: true).")
+        raise CallerRefused(
+            "caller_not_allowed", "This caller may only ask for dry runs (dryRun: true); nothing was changed."
+        )

@@ -1,1 +1,1 @@
-"""Cancelling: which requests an order takes, and what to tell the caller afterwards."""
+"""Cancelling: the requests that an order takes, and the answer to the caller."""

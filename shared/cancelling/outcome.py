@@ -1,6 +1,6 @@
-"""Decides what a caller is told: from how the PATCH ended, and from what the order shows.
+"""Decides the answer to the caller, from the end of the PATCH and from the order as it is now.
 
-No I/O: the truth as functions of their arguments, in tests/unit/test_outcome.py as tables.
+No I/O: each decision is a function of its arguments, so tests/unit/test_outcome.py states them as tables.
 
 The promise: a cancellation that happened is never reported as failed for good, one that did not happen
 is never reported as done, and `outcome_unknown` is reported if nobody can know.
@@ -92,7 +92,7 @@ def is_look_needed(
     *,
     is_patch_unaccounted: bool,
 ) -> bool:
-    """True if the order must be read before the caller can be told what happened.
+    """True if the order must be read before the caller can get an answer.
 
     *failure* is None if the PATCH was accepted; *proven* is then the order that its answer proves, if any.
     """
@@ -123,7 +123,7 @@ def decide_outcome(
     is_patch_unaccounted: bool,
     was_patch_accepted_before: bool = False,
 ) -> Outcome | CancelError:
-    """Return what to tell the caller.
+    """Return the answer to the caller: an outcome, or the error to raise.
 
     *failure* is None if the PATCH was accepted. *order* is the newest proof of how the order is, None if there is
     none. *was_patch_accepted_before*: Partner Center accepted a PATCH of this order in the last minutes.

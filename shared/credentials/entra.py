@@ -40,7 +40,7 @@ _TRANSIENT_ERROR = re.compile(r'"error"\s*:\s*"(temporarily_unavailable|server_e
 _CODE = re.compile(r'AADSTS(\d{1,9})|"error_codes"\s*:\s*\[\s*"?(\d{1,9})')
 
 _CONSENT = "The operator must consent again, with MFA (python -m infra.consent)."
-_CURE = ". The operator must correct the app registration, or its secret in Key Vault."
+_ADVICE = ". The operator must correct the app, or its secret in Key Vault."
 _TENANT = "The operator must correct tenantId, cloud or authority of the account."
 _NO_TENANT = f"the tenant in tenantId is not known in this cloud. {_TENANT}"
 _OTHER_CLOUD = f"the tenant in tenantId is in another cloud. {_TENANT}"
@@ -94,7 +94,7 @@ class Grant:
     refresh_token: str | None = field(repr=False, default=None)
 
     def __post_init__(self) -> None:
-        # In a header it would fail on its way to Partner Center, and look like a fault of Partner Center or of ours.
+        # An invalid token would fail in the header of a request, and look like a fault of Partner Center or of ours.
         if not (isinstance(self.bearer, str) and _TOKEN.fullmatch(self.bearer)):
             raise credentials_unavailable("Entra ID")
 
@@ -144,7 +144,8 @@ def _app_credential(
             raise OurFault(
                 "misconfigured",
                 f"The secret that account {name} names in certificate is not a certificate with its RSA key, in PEM or"
-                " as PFX in base64 without a password. The operator must store it as Key Vault exports it.",
+                " as PFX in base64 without a password; nothing was changed. The operator must store it as Key Vault"
+                " exports it.",
             ) from None
     return ClientSecretCredential(*ids, secrets["clientSecret"].value, **options)
 
@@ -206,8 +207,9 @@ def _refusal(name: str, call: SdkCall, message: str) -> CancelError:
     # Discovery is before the credential, so that is not to blame.
     unknown = _NO_TENANT if call.is_of("/.well-known/") else "its credential was not accepted"
     reason = _REASONS.get(code, unknown)
-    cure = "." if "The operator must" in reason else _CURE
+    advice = "." if "The operator must" in reason else _ADVICE
     return BadGateway(
         "credentials_rejected",
-        f"Entra ID refused the app of account {name}{code and f' (AADSTS{code})'}: {reason.rstrip('.')}{cure}",
+        f"Entra ID refused the app of account {name}{code and f' (AADSTS{code})'}, so nothing was changed. The"
+        f" reason: {reason.rstrip('.')}{advice}",
     )

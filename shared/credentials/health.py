@@ -26,9 +26,9 @@ class _Answer(BaseModel):
 
 
 class AccountHealth(_Answer):
-    """Whether an account's credential works.
+    """The state of an account's credential.
 
-    *code* and *detail* are those that a cancellation would get, None if the credential works. *expires_on* is
+    *code* and *detail* are those of a cancellation through the account, None if the credential works. *expires_on* is
     the earliest known end of a secret, certificate or refresh token of the account, RFC 3339 in UTC. An account
     that is off is not tried.
     """

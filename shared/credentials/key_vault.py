@@ -20,7 +20,7 @@ from shared.settings import Settings
 if TYPE_CHECKING:
     from azure.keyvault.secrets import KeyVaultSecret, SecretClient
 
-REFRESH_TOKEN_LIFE = timedelta(days=90)  # Entra ID ends a refresh token that was not used for so long
+REFRESH_TOKEN_LIFE = timedelta(days=90)  # Entra ID ends a refresh token that nobody used for this time
 REWRITTEN_AFTER = timedelta(days=1)
 # Inner codes of a 403: the vault's firewall, and a vault without a public address.
 BLOCKED = ("ForbiddenByFirewall", "ForbiddenByConnection")

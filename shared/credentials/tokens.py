@@ -23,7 +23,7 @@ from shared.errors import BadGateway, CancelError, OurFault, credentials_unavail
 from shared.settings import Settings
 
 RENEW_AT = 0.8  # of a token's life
-RENEW_AGAIN_S = 10.0  # after a renewal that failed while the old token still serves
+RENEW_AGAIN_S = 10.0  # after a renewal that failed while the old token is still valid
 REJECTION_KEPT_S = 30.0
 # Threads of each account. A flight keeps its thread until the flight's own limit; only an address or a host name
 # that hangs can keep it longer.

@@ -1,1 +1,1 @@
-"""Partner Center: the requests of one call, how an order reads, what a refusal means."""
+"""Partner Center: the requests of one call, the form of orders, the meaning of refusals."""

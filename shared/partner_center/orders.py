@@ -119,10 +119,10 @@ def lines_to_cancel(order: Order, requested_lines: Sequence[LineItemRef]) -> lis
     return [line for line in found if not line.cancelled]
 
 
-def _refuse_line(requested: LineItemRef, fault: str) -> NoReturn:
+def _refuse_line(requested: LineItemRef, mistake: str) -> NoReturn:
     raise CancelRefused(
         "line_item_mismatch",
-        f"Line {requested.line_item_number} {fault}; nothing was changed. Send the request without lineItems and"
+        f"Line {requested.line_item_number} {mistake}; nothing was changed. Send the request without lineItems and"
         " with dryRun: true to see the order's lines, then send the right lineItemNumber and offerId.",
     )
 

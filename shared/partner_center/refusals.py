@@ -1,4 +1,4 @@
-"""What Partner Center's answers mean, in two tables: classes of answers, and its codes with their class.
+"""Gives Partner Center's answers a meaning, in two tables: classes of answers, and its codes with their class.
 
 No I/O, clock or randomness. The code decides first, then the status: a code's status has changed
 before (800082: 400, later 409), and one status stands for many codes. A new code is one row of `CODES`.
@@ -58,43 +58,44 @@ class AnswerClass:
 ORDER_NOT_FOUND = AnswerClass(
     NotFound,
     "order_not_found",
-    "Partner Center knows no order with this id for this customer. A new order can take 15 minutes to appear;"
-    " upper and lower case matter in an order id.",
+    "Partner Center knows no order with this id for this customer; nothing was changed. Check the order id: upper and"
+    " lower case matter, and a new order can take 15 minutes to appear.",
 )
 CUSTOMER_NOT_FOUND = AnswerClass(
     NotFound,
     "customer_not_found",
-    "Partner Center knows no such customer of this account. The usual causes: the wrong customer, the wrong"
-    " account (sandbox or production), the wrong cloud.",
+    "Partner Center knows no such customer of this account; nothing was changed. Check the customer, the account"
+    " (production or sandbox) and the cloud.",
 )
 # Nobody could confirm what Partner Center answers to a second cancellation. So the order is looked at after
 # every refusal of the order itself, and after an answer whose meaning is not known.
 WINDOW_PASSED = AnswerClass(
     CancelRefused,
     "cancellation_window_passed",
-    "The time in which this order could be cancelled has passed. Ask Microsoft's support, or let the order run out.",
+    "The time in which this order could be cancelled has passed; nothing was changed. Ask Microsoft's support,"
+    " or let the order run out.",
     needs_look=True,
     may_mean_done=True,
 )
 NOT_CANCELLABLE = AnswerClass(
     CancelRefused,
     "not_cancellable",
-    "Partner Center does not cancel this order in its present state. Look at the order in Partner Center, or ask"
-    " Microsoft's support.",
+    "Partner Center does not cancel this order in its present state; nothing was changed. Look at the order in"
+    " Partner Center, or ask Microsoft's support.",
     needs_look=True,
     may_mean_done=True,
 )
 NOT_IN_PRODUCTION = AnswerClass(
     CancelRefused,
     "not_cancellable_in_production",
-    "In production only perpetual software and software subscriptions can be cancelled as orders. Cancel an Azure"
-    " reservation in the Azure portal, and a licence as a subscription in Partner Center.",
+    "In production only perpetual software and software subscriptions can be cancelled as orders; nothing was"
+    " changed. Cancel an Azure reservation in the Azure portal, and a licence as a subscription in Partner Center.",
     needs_look=True,
 )
 USE_SUBSCRIPTION = AnswerClass(
     CancelRefused,
     "use_subscription_cancel",
-    "This product cannot be cancelled as an order. Cancel its subscription in Partner Center.",
+    "This product cannot be cancelled as an order; nothing was changed. Cancel its subscription in Partner Center.",
     needs_look=True,
 )
 LINE_MISMATCH = AnswerClass(
@@ -107,8 +108,8 @@ LINE_MISMATCH = AnswerClass(
 ACCOUNT_BLOCKED = AnswerClass(
     CancelRefused,
     "account_blocked",
-    "Partner Center has blocked the customer or the partner account: a review, a lock, or an agreement that is not"
-    " accepted. Clear that in Partner Center, then send the request again.",
+    "Partner Center has blocked the customer or the partner account (a review, a lock, or an agreement that is not"
+    " accepted); nothing was changed. Remove the block in Partner Center, then send the request again.",
     needs_look=True,
 )
 BUSY = AnswerClass(
@@ -121,14 +122,16 @@ BUSY = AnswerClass(
 THROTTLED = AnswerClass(
     Throttled,
     "throttled",
-    "Partner Center asks us to slow down. Nothing was changed; send the request again after Retry-After.",
+    "Partner Center received too many requests. Nothing was changed; send the request again after the seconds in"
+    " Retry-After.",
     is_repeated=True,
     retry_after_s=THROTTLED_S,
 )
 REJECTED = AnswerClass(
     BadGateway,
     "credentials_rejected",
-    "Partner Center refused our app. The operator must check the app's registration in Partner Center and its rights.",
+    "Partner Center refused the function's app; nothing was changed. The operator must check the app's registration in"
+    " Partner Center and its rights.",
 )
 UNAVAILABLE = AnswerClass(
     Unavailable,
@@ -140,8 +143,8 @@ UNAVAILABLE = AnswerClass(
 UNEXPECTED = AnswerClass(
     BadGateway,
     "unexpected_answer",
-    "Partner Center gave an answer whose meaning is not known; partnerCenter holds its text. As far as is known"
-    " nothing was changed: look at the order in Partner Center, and report the correlationId.",
+    "Partner Center gave an answer that the function does not know (partnerCenter has its text), so the order's state"
+    " is not certain. Look at the order in Partner Center, and give the operator the correlationId.",
     needs_look=True,
     may_mean_done=True,
 )
@@ -192,7 +195,7 @@ CODES = {
     "900278": Code(
         NOT_CANCELLABLE,  # not BUSY: it clears after a day
         "an operation is pending; try again after 24 hours",
-        "An operation on this order is pending. Send the request again after 24 hours.",
+        "An operation on this order is pending; nothing was changed. Send the request again after 24 hours.",
     ),
     "900279": Code(NOT_CANCELLABLE, "no more updates are allowed"),
     "900311": Code(NOT_CANCELLABLE, "updated too often"),
@@ -203,7 +206,7 @@ CODES = {
     "900321": Code(
         NOT_CANCELLABLE,
         "a savings plan is cancelled only in Azure",
-        "A savings plan can be cancelled in the Azure portal only, not here.",
+        "A savings plan cannot be cancelled as an order; nothing was changed. Cancel it in the Azure portal.",
     ),
     "800019": Code(NOT_IN_PRODUCTION, "in production only software subscriptions and perpetual software"),
     "800063": Code(USE_SUBSCRIPTION, "the order cannot be cancelled; suspend the subscription"),
@@ -227,29 +230,32 @@ CODES = {
     "900309": Code(
         REJECTED,
         "Conditional Access blocked the app",
-        "Conditional Access blocked our app. The operator must exempt the app, or meet the policy.",
+        "Conditional Access blocked the function's app; nothing was changed. The operator must exempt the app, or"
+        " meet the policy.",
     ),
     "90000": Code(REJECTED, "an error of Entra ID"),
     "900329": Code(
         REJECTED,
         "app-only credentials are not supported",
-        "Partner Center does not take app-only credentials for this. The operator must use App+User.",
+        "Partner Center does not accept app-only credentials for this; nothing was changed. The operator must use"
+        " App+User.",
     ),
     "900420": Code(
         REJECTED,
         "the token has the old audience",
-        "Partner Center no longer takes tokens with the old audience (graph.windows.net). The operator must remove"
-        " that override from the account.",
+        "Partner Center no longer accepts tokens with the old audience (graph.windows.net); nothing was changed. The"
+        " operator must remove audience from the account's settings.",
     ),
     "900421": Code(
         REJECTED,
         "the token lacks the MFA claim",
-        "The token lacks the claim that the user signed in with MFA. The operator must consent again, with MFA.",
+        "The user signed in without MFA; nothing was changed. The operator must consent again, with MFA.",
     ),
     "10001": Code(
         REJECTED,
         "MFA is required (the old code)",
-        "Partner Center requires a user who signed in with MFA. The operator must consent again, with MFA.",
+        "Partner Center requires a user who signed in with MFA; nothing was changed. The operator must consent again,"
+        " with MFA.",
     ),
     "800001": Code(REJECTED, "the partner's token is missing"),
     "800003": Code(UNAVAILABLE, "unexpected error"),

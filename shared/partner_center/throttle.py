@@ -1,4 +1,4 @@
-"""What a 429 does: it closes a gate for all calls of this worker to one API root and partner tenant.
+"""Closes a gate after a 429, for all calls of this worker to one API root and partner tenant.
 
 Requests that are too early count against the limit as well, so no request is sent while the gate is
 closed. When the time is over one request, the probe, is sent first. The others follow, spread over a
@@ -38,7 +38,7 @@ class Gate:
     """Open until a 429 arrives, then closed for as long as Partner Center asked."""
 
     def __init__(self) -> None:
-        self._is_shut = False
+        self._is_closed = False
         self._opens_at = 0.0
         self._closings = 0  # one after the other, without an opening between them
         self._probe: asyncio.Event | None = None  # of the newest probe in flight; set when that has ended
@@ -58,7 +58,7 @@ class Gate:
 
     async def _wait(self, deadline: float) -> asyncio.Event | None:
         """Wait until a request may be sent. Return its probe's event, None if the request is no probe."""
-        while self._is_shut:
+        while self._is_closed:
             now = time.monotonic()
             if now < self._opens_at:
                 if self._opens_at > deadline:
@@ -75,7 +75,7 @@ class Gate:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(min(deadline, self._probe_due_at) - now):
                         await self._probe.wait()
-                if not self._is_shut:
+                if not self._is_closed:
                     spread_s = min(SPREAD_S, (deadline - time.monotonic()) / 2)
                     # Spreads requests over time. Guessing it helps no attacker.
                     await asyncio.sleep(random.random() * max(0.0, spread_s))  # noqa: S311
@@ -85,7 +85,7 @@ class Gate:
         reply = admission.reply
         is_newest_probe = admission.probe is not None and admission.probe is self._probe
         if reply and is_throttled(reply):
-            if not self._is_shut or is_newest_probe:  # others were sent before the gate closed
+            if not self._is_closed or is_newest_probe:  # others were sent before the gate closed
                 self._closings += 1
             asked_s = pause_s(reply)
             closed_s = min(THROTTLED_S if asked_s is None else asked_s, CLOSED_AT_MOST_S)
@@ -95,9 +95,9 @@ class Gate:
                 growth = 2.0 ** min(self._closings - 1, LONGEST_GROWTH)
                 closed_s = FIRST_DELAY_S * growth * (1 + random.random())  # noqa: S311
             self._opens_at = max(self._opens_at, time.monotonic() + closed_s)
-            self._is_shut = True
+            self._is_closed = True
         elif reply and is_newest_probe:
-            self._is_shut = False
+            self._is_closed = False
             self._closings = 0
         if admission.probe:
             admission.probe.set()

@@ -33,7 +33,7 @@ class Group:
 
 
 def svg(comparisons: Sequence[Comparison]) -> str:
-    """Return the plots of *comparisons*, without those that were not measured."""
+    """Return the plots of *comparisons*, without the comparisons that were not measured."""
     by_key = {comparison.key: comparison for comparison in comparisons}
     shapes: list[str] = []
     top = MARGIN

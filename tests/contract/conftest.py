@@ -52,8 +52,7 @@ def spare_account(cloud: LocalCloud) -> Iterator[str]:
     """The name of an account whose secret and app a test may change; both are put back."""
     name = "limited"
     yield name
-    secret = cloud.description["accounts"][name]["clientSecret"]
-    cloud.set_client_secret(name, at_entra=secret, in_key_vault=secret)
+    cloud.repair(name)
     cloud.change_app(name, tokenLifetime_s=3599)
 
 

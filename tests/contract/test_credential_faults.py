@@ -41,7 +41,7 @@ class Case(NamedTuple):
 
 def token_error(status: int, number: int) -> Json:
     """Return a fault: Entra rejects the token request with the error AADSTS*number*."""
-    body = {"error": "x", "error_description": f"AADSTS{number}: words.", "error_codes": [number]}
+    body = {"error": "x", "error_description": f"AADSTS{number}: a text.", "error_codes": [number]}
     return {"service": "entra", "method": "POST", "status": status, "body": body}
 
 
@@ -126,7 +126,7 @@ async def test_one_transient_fault_fails_no_call(
 async def test_after_a_fault_has_passed_the_next_call_gets_a_token(
     credentials: Credentials, cloud: LocalCloud, clock: Clock, name: str
 ) -> None:
-    """MSAL keeps a failure of the identity endpoint for a minute, long after it is mended."""
+    """MSAL keeps a failure of the identity endpoint for a minute, long after the fault is over."""
     case = FAULTS[name]
     cloud.fault(**case.fault, times=case.attempts)
     with pytest.raises(CancelError):

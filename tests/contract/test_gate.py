@@ -65,7 +65,7 @@ async def test_the_gate_is_closed_for_two_minutes_at_most() -> None:
 async def test_a_late_answer_does_not_shorten_the_time() -> None:
     gate = await closed_gate(40)
     late = Reply(429, b"", 0)
-    gate.__dict__["_is_shut"] = False  # lets a request through that was sent before the gate closed
+    gate.__dict__["_is_closed"] = False  # lets a request through that was sent before the gate closed
     await pass_through(gate, late)
 
     with pytest.raises(Throttled) as caught:

@@ -16,7 +16,8 @@ from shared.credentials.repeats import MAX_ATTEMPTS
 from shared.runtime import Runtime
 from shared.settings import Account, Mode, Settings
 from tests.conftest import CUSTOMER
-from tests.support.in_process import Answer, App, get
+from tests.support.answers import Answer
+from tests.support.in_process import App, get
 from tests.support.local_cloud import LocalCloud
 
 pytestmark = pytest.mark.anyio

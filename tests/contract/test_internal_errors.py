@@ -1,4 +1,4 @@
-"""Our own bugs and bad settings: the answer names the fault and gives nothing away."""
+"""Our own bugs and bad settings: the answer shows nothing of a bug, and no value of a setting."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the long runs measured, printed at the end of `make soak`."""
+"""Prints the measurements of the long runs at the end of `make soak`."""
 
 import pytest
 

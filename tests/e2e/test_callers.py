@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 import pytest
 
+from infra.local.callers import KEY_SYSTEMS, SIGNING_SECRET_NAMES
 from infra.local.senders.deliveries import Delivery, headers_of
 from shared.callers.proofs import ZENDESK_TEST_SECRET
 from tests.conftest import CUSTOMER
 from tests.support import entra_tokens, proofs
-from tests.support.local_cloud import LocalCloud, running, software_order
+from tests.support.local_cloud import LocalCloud, running, software_order, write_orders
 from tests.support.proofs import Headers
 
 TRAINEE_CUSTOMER = "45411344-b09d-47e7-9653-542006bf9766"  # the trainee may act for no other
@@ -27,10 +28,11 @@ type Proof = Callable[[LocalCloud, bytes], Headers]  # the headers that go with 
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     """A local cloud whose callers must prove who they are, with orders of two customers."""
     directory = tmp_path_factory.mktemp("guarded")
-    for number in range(ORDERS):
-        order = software_order(f"guarded-order-{number:03}", CUSTOMER if number % 2 else TRAINEE_CUSTOMER)
-        (directory / f"{order['id']}.json").write_text(json.dumps(order))
-    with running(directory, "--callers", "--orders", str(directory)) as cloud:
+    orders = (
+        software_order(f"guarded-order-{number:03}", CUSTOMER if number % 2 else TRAINEE_CUSTOMER)
+        for number in range(ORDERS)
+    )
+    with running(directory, "--callers", "--orders", write_orders(directory / "orders", orders)) as cloud:
         yield cloud
 
 
@@ -95,13 +97,12 @@ def forged_principal_beside_a_token(cloud: LocalCloud, body: bytes) -> Headers:
 
 
 PROVEN: dict[str, Proof] = {
-    "zendesk": system("zendesk"),
-    "standard-webhooks": system("standard-webhooks"),
+    **{name: system(name) for name in SIGNING_SECRET_NAMES},
     "svix": svix,
     "zendesk-4-minutes-ago": zendesk(age=timedelta(minutes=4)),
     "app-with-role": token(entra_tokens.app_token_with_role),
     "user-with-role": token(entra_tokens.user_token),
-    **{name: key(name) for name in ("jira", "servicenow", "freshservice", "freshdesk", "halo")},
+    **{name: key(name) for name in KEY_SYSTEMS},
 }
 UNPROVEN: dict[str, Proof] = {
     "function-key-only": lambda _cloud, _body: {},

@@ -8,7 +8,7 @@ import pytest
 
 from shared.callers.proofs import ZENDESK_TEST_SECRET
 from tests.support import proofs
-from tests.support.function import another_function
+from tests.support.another_function import another_function
 from tests.support.local_cloud import LocalCloud
 
 CALLERS = {

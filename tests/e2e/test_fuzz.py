@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.hostile_requests.requests import any_requests, listed_faults, random_faults
+from tests.support.hostile_requests.requests import any_requests, listed_mistakes, random_mistakes
 from tests.support.hostile_requests.sending import Sender, send_examples
 from tests.support.local_cloud import LocalCloud
 
-ANY_REQUESTS, RANDOM_FAULTS = 400, 100  # examples in a round
+ANY_REQUESTS, RANDOM_MISTAKES = 400, 100  # examples in a round
 SOAK_ROUNDS = 40
 
 # hypothesis shows the body that fails, however long it is.
@@ -53,11 +53,11 @@ def test_an_answer_claims_each_change_that_was_made(
         sender.check_order(order)
 
 
-def test_a_request_with_a_fault_changes_nothing(sender: Sender, order_id: str, round_number: int) -> None:
+def test_a_request_with_a_mistake_changes_nothing(sender: Sender, order_id: str, round_number: int) -> None:
     order = sender.cloud.order(order_id)
 
-    send_examples(round_number, RANDOM_FAULTS, random_faults(order_id), sender.send_and_expect_refusal)
-    for request in listed_faults(order_id):
+    send_examples(round_number, RANDOM_MISTAKES, random_mistakes(order_id), sender.send_and_expect_refusal)
+    for request in listed_mistakes(order_id):
         sender.send_and_expect_refusal(request)
 
     sender.check_patches()

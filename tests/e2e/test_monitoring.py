@@ -4,18 +4,15 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
 from shared import audit
 from tests.conftest import CUSTOMER
 from tests.support.kql import ALERTS, Traces
-from tests.support.local_cloud import LocalCloud
+from tests.support.local_cloud import Json, LocalCloud
 
 LIMIT_S = 20
-
-type Json = dict[str, Any]
 
 
 class Logged:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from infra import openapi, openapi_words
+from infra import openapi, openapi_texts
 from tests.conftest import CUSTOMER
 from tests.support.local_cloud import Json, LocalCloud
 
@@ -34,7 +34,7 @@ def document_for(cloud: LocalCloud, order_id: str) -> str:
     function would refuse the order before it reaches the change.
     """
     text = openapi.FILE.read_text()
-    example, line = openapi_words.REQUEST_EXAMPLES["oneLine"], cloud.order(order_id)["lineItems"][0]
+    example, line = openapi_texts.REQUEST_EXAMPLES["oneLine"], cloud.order(order_id)["lineItems"][0]
     for in_example, in_cloud in (
         (example["orderId"], order_id),
         (example["customerTenantId"], CUSTOMER),

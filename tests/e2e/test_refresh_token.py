@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.function import another_function
+from tests.support.another_function import another_function
 from tests.support.load import read_order
 from tests.support.local_cloud import Json, LocalCloud, running
 from tests.support.waiting import LIMIT_S, wait_until

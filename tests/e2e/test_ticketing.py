@@ -17,7 +17,7 @@ from infra.local.senders import send
 from infra.local.senders.deliveries import SENDERS, Delivery, headers_of
 from infra.local.senders.templates import SYSTEMS, Ticket, render
 from tests.conftest import CUSTOMER
-from tests.support.local_cloud import ROOT, Json, LocalCloud, running, software_order
+from tests.support.local_cloud import ROOT, Json, LocalCloud, running, software_order, write_orders
 
 ORDERS = 80
 BUSY = "refused-with-800060-".ljust(32, "0") + "1"  # an id that Partner Center answers with "order in progress"
@@ -28,10 +28,8 @@ FREE_TEXT = 'Said: "cancel"\r\n\tback\\slash {{ticket.id}} {{issue.key}} <<ticke
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     """A local cloud whose callers must prove themselves, with orders of two lines."""
     directory = tmp_path_factory.mktemp("ticketing")
-    for number in range(ORDERS):
-        order = software_order(f"ticketed-order-{number:02}", CUSTOMER, lines=2)
-        (directory / f"{order['id']}.json").write_text(json.dumps(order))
-    with running(directory, "--callers", "--orders", str(directory)) as cloud:
+    orders = (software_order(f"ticketed-order-{number:02}", CUSTOMER, lines=2) for number in range(ORDERS))
+    with running(directory, "--callers", "--orders", write_orders(directory / "orders", orders)) as cloud:
         yield cloud
 
 
@@ -87,7 +85,7 @@ def test_a_ticket_cancels_its_order_and_its_text_arrives_unharmed(
     assert (guarded.order(order_id)["status"] == "cancelled") is not bool(lines)
     record = audit_record(guarded, first)
     assert record["caller"] == system
-    assert record["reason"] == (FREE_TEXT if system in {"jira", "servicenow", "halo"} else ticket.reason)
+    assert record["reason"] == (FREE_TEXT if SYSTEMS[system].sends_subject else ticket.reason)
     assert record["ticketId"] == first["ticketId"] in {ticket.key, str(ticket.number)}
     if system == "zendesk":
         assert record["deliveryId"] == audit_record(guarded, repeat)["deliveryId"] == delivery.id
@@ -231,6 +229,24 @@ def test_a_local_cloud_that_has_ended_is_explained(
 
     assert status == 1
     assert "Does `make serve` still run?" in errors
+
+
+def test_an_output_that_nobody_reads_to_its_end_is_no_fault(guarded: LocalCloud, order_id: str) -> None:
+    """As in `send … | head`."""
+    arguments = ["send", "jira", "--order", order_id, "--dry-run", "--cloud", str(description_file(guarded))]
+
+    with subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", "infra.local", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as command:
+        assert command.stdout
+        command.stdout.close()
+        _, errors = command.communicate(timeout=60)
+
+    assert errors == ""
 
 
 def test_arguments_that_do_not_fit_are_explained(play: Play) -> None:

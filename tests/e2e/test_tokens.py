@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shared.credentials.repeats import MAX_ATTEMPTS
-from tests.support.function import another_function
+from tests.support.another_function import another_function
 from tests.support.load import Load, read_order
 from tests.support.local_cloud import Json, LocalCloud
 from tests.support.waiting import wait_until

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.support.function import another_function
+from tests.support.another_function import another_function
 from tests.support.load import read_order
 from tests.support.local_cloud import Json, LocalCloud, running
 
@@ -19,7 +19,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
 
 
 class Wrong(NamedTuple):
-    """A change to the app of *account*, and the parts of the *detail* that name the fault and the cure.
+    """A change to the app of *account*, and the parts of the *detail* that name the reason and the advice.
 
     No account appears twice: the function remembers a rejected credential for half a minute.
     """
@@ -46,7 +46,7 @@ WRONG = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_credential_says_what_the_operator_must_do(cloud: LocalCloud, name: str) -> None:
-    account, change, (fault, cure) = WRONG[name]
+    account, change, (reason, advice) = WRONG[name]
     new = {member: cloud.new_certificate()["pem"] for member, value in change.items() if value == "NEW"}
     cloud.change_app(account, **change | new)
 
@@ -56,8 +56,8 @@ def test_a_wrong_credential_says_what_the_operator_must_do(cloud: LocalCloud, na
     assert response.status_code == 502
     assert problem["code"] == "credentials_rejected"
     assert problem["retryable"] is False
-    assert fault in problem["detail"]
-    assert cure in problem["detail"]
+    assert reason in problem["detail"]
+    assert advice in problem["detail"]
     assert f"account {account}" in problem["detail"]
 
 

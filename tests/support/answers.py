@@ -61,7 +61,7 @@ PARTNER_CENTER_ERROR: Shape = {"code": {TEXT, NULL}, "description": {TEXT, NULL}
 
 
 class Answer(NamedTuple):
-    """One answer to a POST."""
+    """One answer of the function, its JSON decoded."""
 
     status: int
     headers: httpx.Headers

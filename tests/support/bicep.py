@@ -12,6 +12,8 @@ from typing import Any
 
 from pycep import BicepParser
 
+from tests.support.local_cloud import Json
+
 ROOT = Path(__file__).resolve().parents[2]
 INFRA = ROOT / "infra"
 FILES = sorted(INFRA.rglob("*.bicep"))
@@ -23,8 +25,6 @@ KEYWORDS = {
 
 IN_STRING = re.compile(r"\\.|\$\{|.", re.DOTALL)
 IN_CODE = re.compile(r"//[^\n]*|.", re.DOTALL)
-
-type Json = dict[str, Any]
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Clients of the Entra stand-in that nobody here wrote: azure-identity and msal, and plain requests for the rest.
+"""Clients of the Entra stand-in that others wrote: azure-identity and msal, and plain requests for the rest.
 
 Each `token_by_…` returns an access token for Partner Center, or raises as its library does.
 """
@@ -24,14 +24,13 @@ from azure.identity import (
 from infra.local.accounts import LocalAccount
 from infra.local.cloud import LocalCloud
 from infra.local.national_clouds import CLOUD_FACTS, NationalCloud
+from tests.support.local_cloud import Json
 
 CUSTOMER, ORDER = "bd59b416-37f9-4d8f-8df3-5750111fc615", "UKXASSO1dezh3HdxClHxSp5UEFXGbAnt1"
 
 # The kinds of credential, as the names of the accounts have them.
 CREDENTIALS = ("secret", "certificate", "user", "federated")
 APP_CREDENTIALS = ("secret", "certificate", "federated")
-
-type Json = dict[str, Any]
 
 
 def account_with(cloud: LocalCloud, credential: str, national_cloud: NationalCloud) -> LocalAccount:

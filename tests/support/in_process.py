@@ -1,35 +1,17 @@
 """Runs the function in the process of the tests: calls its entry as Azure does, and reads the answer."""
 
 import json
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable
 
 import azure.functions as func
+import httpx
 from azure_functions_runtime_v1.bindings.context import Context
 from azure_functions_runtime_v1.bindings.retrycontext import RetryContext
 from azure_functions_runtime_v1.bindings.tracecontext import TraceContext
 
 from cancel_order import handle
 from shared.runtime import Runtime
-from tests.support.local_cloud import Json
-
-
-class Answer(NamedTuple):
-    """An answer of the function, its JSON decoded."""
-
-    status: int
-    body: Json
-    headers: Mapping[str, str]
-
-    @property
-    def code(self) -> str | None:
-        """The code of a problem; None in a success."""
-        return self.body.get("code")
-
-    @property
-    def outcome(self) -> str | None:
-        """The outcome of a success; None in a problem."""
-        return self.body.get("outcome")
+from tests.support.answers import Answer
 
 
 class App:
@@ -70,4 +52,4 @@ async def respond(
 
 
 def _read(response: func.HttpResponse) -> Answer:
-    return Answer(response.status_code, json.loads(response.get_body()), response.headers)
+    return Answer(response.status_code, httpx.Headers(dict(response.headers)), json.loads(response.get_body()))

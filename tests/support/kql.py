@@ -7,15 +7,14 @@ import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import duckdb_kql
+
+from tests.support.local_cloud import Json
 
 MONITORING = Path(__file__).resolve().parents[2] / "infra/monitoring"
 ALERTS = sorted(path.stem for path in (MONITORING / "alerts").iterdir())
 QUERIES = sorted(path.stem for path in (MONITORING / "queries").iterdir())
-
-type Json = dict[str, Any]
 
 
 def query(name: str) -> str:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,11 @@ class LocalCloud:
         self.change_app(account, secret=at_entra)
         self.store_secret(self.description["accounts"][account]["secretName"], in_key_vault)
 
+    def repair(self, account: str) -> None:
+        """Make *account* work: Entra ID and Key Vault get the client secret of the description."""
+        secret = self.description["accounts"][account]["clientSecret"]
+        self.set_client_secret(account, at_entra=secret, in_key_vault=secret)
+
     def secret_versions(self, name: str) -> list[Json]:
         """Return the versions of a secret in Key Vault, the newest last."""
         found: list[Json] = self.http.get(f"{self.description['controlUrl']}/secrets/{name}").json()
@@ -126,6 +131,14 @@ def software_order(order_id: str, customer: str, lines: int = 1, **more: object)
         "creationDate": "2026-11-19T17:33:56.1306495Z",
         "status": "completed",
     } | more
+
+
+def write_orders(directory: Path, orders: Iterable[Json]) -> str:
+    """Write each of *orders* into a file in *directory*, and return the directory for the option `--orders`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for order in orders:
+        (directory / f"{order['id']}.json").write_text(json.dumps(order))
+    return str(directory)
 
 
 @contextmanager

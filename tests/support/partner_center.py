@@ -1,4 +1,4 @@
-"""Scenery for the tests of the Partner Center stand-in: ids, tokens, and the requests that the tests repeat."""
+"""Ids, tokens and requests for the tests of the Partner Center stand-in."""
 
 import json
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from infra.local.partner_center.catalogue import Entry, load_orders
 from infra.local.partner_center.server import PartnerCenter
-from tests.support.local_cloud import ROOT
+from tests.support.local_cloud import ROOT, Json
 
 SAMPLES = ROOT / "tests/samples"
 SANDBOX, PRODUCTION = "5b0d70a6-0000-4000-8000-000000000001", "5b0d70a6-0000-4000-8000-000000000002"
@@ -29,18 +29,7 @@ FIRST_LINE = {"lineItemNumber": 0, "offerId": SQL}
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
-type Json = dict[str, Any]
 type OpenPartnerCenter = Callable[..., PartnerCenter]
-
-
-class Clock:
-    """The stand-in's time in seconds since 1970; a test moves it."""
-
-    def __init__(self) -> None:
-        self.now = NOW.timestamp()
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def token_for(tenant: str = SANDBOX, *, key: rsa.RSAPrivateKey = KEY, **claims: Any) -> str:
@@ -55,11 +44,6 @@ def bearer(tenant: str = SANDBOX, **headers: str) -> dict[str, str]:
 
 def path_of(order_id: str, customer: str = CUSTOMER) -> str:
     return f"/v1/customers/{customer}/orders/{order_id}"
-
-
-def built_in_id(name: str) -> str:
-    """Return the id of the catalogue's order called *name*."""
-    return f"{name}-".ljust(32, "0") + "1"
 
 
 def cancel(

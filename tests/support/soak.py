@@ -1,12 +1,11 @@
 """Traffic of one worker's life: everything that callers send, and some faults on the way."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.conftest import CUSTOMER
-from tests.support.local_cloud import Json, LocalCloud, running, software_order
+from tests.support.local_cloud import Json, LocalCloud, running, software_order, write_orders
 
 ORDERS = 30
 REQUESTS_PER_FAULT = 25
@@ -27,12 +26,8 @@ FAULTS: dict[str, Json] = {
 @contextmanager
 def new_cloud(directory: Path) -> Iterator[LocalCloud]:
     """Run a local cloud whose function has answered nothing yet."""
-    orders = directory / "orders"
-    orders.mkdir()
-    for number in range(ORDERS):
-        order = software_order(f"soak-{number:04}", CUSTOMER, lines=3)
-        (orders / f"{order['id']}.json").write_text(json.dumps(order))
-    with running(directory, "--orders", str(orders)) as cloud:
+    orders = (software_order(f"soak-{number:04}", CUSTOMER, lines=3) for number in range(ORDERS))
+    with running(directory, "--orders", write_orders(directory / "orders", orders)) as cloud:
         yield cloud
 
 

@@ -1,8 +1,7 @@
 """Clients of a running local cloud's stand-ins, beside the function: Partner Center, Entra, Key Vault."""
 
 import ssl
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -85,10 +84,3 @@ def path_of(order_id: str, customer: str = CUSTOMER) -> str:
 def request_for(order_id: str, customer: str = CUSTOMER, **members: Any) -> Json:
     """Return the body of a request to the function."""
     return {"customerTenantId": customer, "orderId": order_id} | members
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""A bulk run on a bad day: many tickets, each delivered ten times, over a network that keeps failing.
+"""A storm: many tickets, each delivered ten times, while the services behind the function fail again and again.
 
 Callers repeat for as long as the answer says so, as a webhook does. One in five of the requests to the
 services behind the function fails, by a script drawn from a fixed seed: one script for each order and
@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from tests.conftest import CUSTOMER
 from tests.support.answers import Answer
-from tests.support.local_cloud import Json, LocalCloud, running, software_order
+from tests.support.local_cloud import Json, LocalCloud, running, software_order, write_orders
 
 SEED = 20_261_121
 DELIVERIES = 10  # of each ticket
@@ -28,11 +28,11 @@ SCRIPTED = 100  # requests of one kind; more are not made
 LIMIT_S = 300.0
 PAUSE_S = 0.2  # at most, between repeats; Retry-After may say 59
 REQUESTS_PER_MINUTE = 20  # of each account, while Partner Center throttles
-THROTTLING_LIMIT_S = 60.0  # in which the first caller must be told so
+THROTTLING_LIMIT_S = 60.0  # in which the first caller must get a 429
 LINES = 3
 PREFERENCES: tuple[dict[str, str], ...] = ({}, {"prefer": "wait=1"}, {"prefer": "wait=2"}, {"prefer": "wait=20"})
 
-# Each account has a gate of its own for 429. The last two are mended before the storm.
+# Each account has a gate of its own for 429. The last two are set up to fail; the storm repairs them first.
 ACCOUNTS = ("default", "production", "expired", "no-secret")
 LINES_TO_CANCEL = (None, (1,), (0, 2))  # None: the whole order
 
@@ -70,7 +70,7 @@ PATCH_FAULTS = NETWORK_FAULTS | {
 CREDENTIAL_FAULTS = {
     name: NETWORK_FAULTS[name] for name in ("hang-up (not done)", "hang-up (done)", "half a body", "500", "late")
 }
-REFUSED_TOKEN: Json = {"status": 401}  # once for each order and method: two in one call would be for good
+REFUSED_TOKEN: Json = {"status": 401}  # once for each order and method: after two in one call the answer is final
 
 
 class Variant(NamedTuple):
@@ -84,7 +84,7 @@ class Variant(NamedTuple):
 
 
 class Size(NamedTuple):
-    """How many tickets a storm has, and for how long Partner Center goes on throttling once a caller was told so."""
+    """The number of tickets of a storm, and the seconds for which Partner Center throttles after the first 429."""
 
     tickets: int
     throttled_s: float
@@ -143,16 +143,13 @@ def run_storm(variant: Variant, directory: Path, size: Size) -> Storm:
         )
         for number in range(size.tickets)
     ]
-    orders = directory / "orders"
-    orders.mkdir(parents=True)
-    for ticket in tickets:
-        order = software_order(ticket.order_id, CUSTOMER, lines=LINES)
-        (orders / f"{ticket.order_id}.json").write_text(json.dumps(order))
+    orders = (software_order(ticket.order_id, CUSTOMER, lines=LINES) for ticket in tickets)
 
     limit = REQUESTS_PER_MINUTE if variant.throttles else 0
-    options = ["--orders", str(orders), "--requests-per-minute", str(limit)]
+    options = ["--orders", write_orders(directory / "orders", orders), "--requests-per-minute", str(limit)]
     with running(directory, *options, *([] if variant.replays else ["--no-replay"])) as cloud:
-        _mend_accounts(cloud)
+        for account in ("expired", "no-secret"):
+            cloud.repair(account)
         _ask_for_faults(cloud, tickets, throttles=variant.throttles)
         calls = _deliver_all(cloud, tickets, size.throttled_s if variant.throttles else 0.0)
         orders_after = {ticket.order_id: cloud.order(ticket.order_id) for ticket in tickets}
@@ -162,7 +159,7 @@ def run_storm(variant: Variant, directory: Path, size: Size) -> Storm:
 def _deliver_all(cloud: LocalCloud, tickets: list[Ticket], throttled_s: float) -> list[Call]:
     """Deliver each ticket several times, in random order.
 
-    Partner Center throttles for *throttled_s* more after a caller was told so: a slow machine needs long to get there.
+    Partner Center throttles for *throttled_s* more after a caller got a 429: a slow machine needs long to get there.
     """
     deliveries = [(ticket, number) for ticket in tickets for number in range(DELIVERIES)]
     random.Random(SEED).shuffle(deliveries)  # noqa: S311  (nothing is secret here)
@@ -190,14 +187,6 @@ def _deliver(cloud: LocalCloud, ticket: Ticket, number: int, throttled: threadin
         if answer.retry_after:
             time.sleep(min(float(answer.retry_after), PAUSE_S))
     return calls
-
-
-def _mend_accounts(cloud: LocalCloud) -> None:
-    """Make the accounts work that the local cloud sets up to fail."""
-    for account in ("expired", "no-secret"):
-        known = cloud.description["accounts"][account]
-        cloud.put(f"clients/{known['clientId']}", {"secret": known["clientSecret"]})
-        cloud.put(f"secrets/{known['secretName']}", {"value": known["clientSecret"]})
 
 
 def _ask_for_faults(cloud: LocalCloud, tickets: list[Ticket], *, throttles: bool) -> None:
@@ -229,7 +218,7 @@ def _script(chance: random.Random, faults: Mapping[str, Fault], *, with_refused_
 
 
 def _ask_for_script(cloud: LocalCloud, script: Iterator[Json], common: Json, **requests: str) -> None:
-    """Ask for the faults of *script*, those that are alike and follow each other in one go."""
+    """Ask for the faults of *script*, with one request for equal faults that follow each other."""
     for _, alike in itertools.groupby(script, key=json.dumps):
         faults = list(alike)
         cloud.fault(**requests, **common | faults[0], times=len(faults))

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote
 
-type Json = dict[str, Any]
+from tests.support.local_cloud import Json
+
 type Send = Callable[[str, Json], tuple[str, Json | None]]  # action's name and inputs -> its status and outputs
 
 SUCCEEDED, FAILED, SKIPPED, TIMED_OUT = "Succeeded", "Failed", "Skipped", "TimedOut"

@@ -20,7 +20,7 @@ MODULES = {
     for path in sorted((ROOT / package).rglob("*.py"))
 }
 
-# Who may import whom: the rooms from the bottom up. A room is a module of `shared`, or a package in it.
+# The imports that are allowed, by rooms from the bottom up. A room is a module of `shared`, or a package in it.
 # Each room's imports are rooms above it in this table, so the order alone forbids cycles.
 ALLOWED: dict[str, set[str]] = {
     "shared": set(),
@@ -64,7 +64,7 @@ PURE_IMPORTS = {
 CLOCK = {"now", "utcnow", "today"}
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}
 
-# Lines of code; what is over them has more than one subject.
+# Limits in lines of code. A module or package over its limit has more than one subject.
 PACKAGE_LINES = 900
 MODULE_LINES = 250
 FUNCTION_LINES = 60  # with blank lines and comments
@@ -112,13 +112,22 @@ def test_every_module_has_its_place_in_the_order() -> None:
         assert ALLOWED[name] <= set(list(ALLOWED)[:above]), f"{name} imports what comes after it"
 
 
+def test_the_list_in_shared_has_each_room_above_its_imports() -> None:
+    rows = (ast.get_docstring(tree("shared")) or "").splitlines()[2:]
+    listed = [f"shared.{name}" for row in rows for name in re.split("  +", row)[0].split(", ")]
+
+    assert set(listed) == ALLOWED.keys() - {"shared", "cancel_order"}, "list each room in shared/__init__.py"
+    for above, name in enumerate(listed):
+        assert ALLOWED[name] <= set(listed[above:]), f"in shared/__init__.py {name} comes after a room that it imports"
+
+
 @pytest.mark.parametrize("name", ALLOWED)
 def test_imports_point_one_way(name: str) -> None:
     """Equal, not a subset: a table that allows more than is used would soon be of no use to a reader."""
     inside = [module for module in MODULES if room(module) == name]
     ours = {room(own(found)) for module in inside for found in imports(module) if own(found) in MODULES}
 
-    assert ours - {name} == ALLOWED[name]
+    assert ours - {name} == ALLOWED[name], f"write the imports of {name} into ALLOWED, or import less"
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
@@ -193,15 +202,21 @@ def test_modules_and_functions_stay_small(module: str) -> None:
     functions = [node for node in ast.walk(tree(module)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     lengths = {node.name: (node.end_lineno or node.lineno) - node.lineno + 1 for node in functions}
 
-    assert len(code_lines(MODULES[module])) <= MODULE_LINES, f"cut {module} along its subjects into two modules"
-    assert {name: lines for name, lines in lengths.items() if lines > FUNCTION_LINES} == {}, "name a part of it"
+    assert len(code_lines(MODULES[module])) <= MODULE_LINES, (
+        f"{module} has more than {MODULE_LINES} lines of code: cut it along its subjects into two modules"
+    )
+    assert {name: lines for name, lines in lengths.items() if lines > FUNCTION_LINES} == {}, (
+        f"{module} has functions of more than {FUNCTION_LINES} lines: give a part of each a name of its own"
+    )
 
 
 @pytest.mark.parametrize("name", ALLOWED)
 def test_packages_stay_small(name: str) -> None:
     count = sum(len(code_lines(path)) for module, path in MODULES.items() if room(module) == name)
 
-    assert count <= PACKAGE_LINES, f"find the second subject in {name} and give it a package of its own"
+    assert count <= PACKAGE_LINES, (
+        f"{name} has {count} lines of code, more than {PACKAGE_LINES}: give its second subject a package of its own"
+    )
 
 
 def code_lines(path: Path) -> set[int]:

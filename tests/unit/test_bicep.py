@@ -5,20 +5,25 @@ test_bicep_safety.py has the tests of safety.
 """
 
 import json
+import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from shared.http_request import BODY_LIMIT_BYTES
 from shared.settings import Account, EntraCaller, KeyCaller, Settings, SigningCaller
 from tests.support.bicep import FILES, INFRA, ROOT, body, expressions, names, parse, resources, value_at
 
 MAIN = parse(INFRA / "main.bicep")
+DEPLOY_PAGE = (ROOT / "docs/deploy.md").read_text()
 
 SET_BY_AZURE = {"IDENTITY_ENDPOINT", "WEBSITE_AUTH_ENABLED"}
+SET_BY_THE_TEMPLATES = {"AZURE_CLIENT_ID", "KEY_VAULT_URL"}  # from what they deploy, not from a parameter
 READ_BY_AZURE = {  # by the Functions host. Flex Consumption refuses FUNCTIONS_WORKER_RUNTIME and similar settings.
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
     "APPLICATIONINSIGHTS_CONNECTION_STRING",
@@ -150,6 +155,74 @@ def test_every_setting_of_the_function_is_set_and_no_other() -> None:
     expected = (aliases(Settings) - SET_BY_AZURE) | READ_BY_AZURE
 
     assert app_settings() == expected, "infra/main.bicep: the function's app settings differ from shared/settings.py"
+
+
+def parameters_by_variable() -> dict[str, str]:
+    """Return the parameters of main.bicep by the variables of azd's environment that set them."""
+    parameters = json.loads((INFRA / "main.parameters.json").read_text())["parameters"]
+    return {parameter["value"].strip("${}"): name for name, parameter in parameters.items()}
+
+
+def missing_for(setting: str) -> Iterator[str]:
+    """Yield what the deployment lacks for *setting*, with the file."""
+    if setting not in app_settings():
+        yield "infra/main.bicep: a line in the function's app settings, and a parameter for it"
+    if setting not in parameters_by_variable():
+        yield f"infra/main.parameters.json: the parameter with the value ${{{setting}}}"
+    if f"`{setting}`" not in DEPLOY_PAGE:
+        yield "docs/deploy.md: a row in the table of the deployment's settings"
+
+
+@pytest.mark.parametrize("setting", sorted(aliases(Settings) - SET_BY_AZURE - SET_BY_THE_TEMPLATES))
+def test_the_deployment_is_complete_for_each_setting(setting: str) -> None:
+    assert list(missing_for(setting)) == []
+
+
+def test_what_the_deployment_lacks_for_a_new_setting_is_named() -> None:
+    assert [line.partition(":")[0] for line in missing_for("NEW_SETTING")] == [
+        "infra/main.bicep",
+        "infra/main.parameters.json",
+        "docs/deploy.md",
+    ]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [field for field in Settings.model_fields.values() if isinstance(field.default, int | float)],
+    ids=lambda field: str(field.alias),
+)
+def test_a_number_has_the_default_and_the_bounds_of_the_setting(field: FieldInfo) -> None:
+    """Parameters are whole numbers, so the bound "more than 0" is 1."""
+    bounds = {
+        name: getattr(rule, name) for rule in field.metadata for name in ("gt", "ge", "le") if hasattr(rule, name)
+    }
+    least = math.floor(bounds["gt"]) + 1 if "gt" in bounds else math.ceil(bounds["ge"]) if "ge" in bounds else None
+    most = math.floor(bounds["le"]) if "le" in bounds else None
+    parameter = MAIN["parameters"][parameters_by_variable()[str(field.alias)]]
+    decorators = {decorator["type"]: decorator["argument"] for decorator in parameter["decorators"]}
+
+    assert (parameter["default"], decorators.get("min_value"), decorators.get("max_value")) == (
+        field.default,
+        least,
+        most,
+    ), "infra/main.bicep: default, @minValue and @maxValue differ from shared/settings.py"
+
+
+def test_the_page_has_the_defaults_of_the_templates() -> None:
+    """Only numbers and switches: the page describes the other defaults in words."""
+    shown: dict[str, str] = {}
+    for cell, defaults in re.findall(r"^\| ((?:`[A-Z_]+`(?:, )?)+) \| (.+?) \|", DEPLOY_PAGE, re.MULTILINE):
+        variables = re.findall(r"\w+", cell)
+        shown |= dict(zip(variables, defaults.split(", ") if len(variables) > 1 else [defaults], strict=True))
+    declared = {
+        variable: str(MAIN["parameters"][name]["default"]).lower()
+        for variable, name in parameters_by_variable().items()
+        if isinstance(MAIN["parameters"][name]["default"], int)
+    }
+
+    assert {variable: shown.get(variable) for variable in declared} == declared, (
+        "docs/deploy.md: the column of defaults differs from infra/main.bicep"
+    )
 
 
 def test_the_hosts_body_limit_is_above_ours() -> None:

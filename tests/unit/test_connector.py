@@ -12,7 +12,6 @@ import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import openapi_spec_validator
 import pytest
@@ -20,8 +19,7 @@ import pytest
 from infra import openapi
 from shared.contract import CancelRequest, CancelResult
 from shared.errors import RETRYABLE_STATUSES, all_codes
-
-type Json = dict[str, Any]
+from tests.support.local_cloud import Json
 
 FOLDER = Path(__file__).resolve().parents[2] / "infra/power-automate"
 CONNECTOR: Json = json.loads((FOLDER / "apiDefinition.swagger.json").read_text())

@@ -1,10 +1,10 @@
-"""What a request may hold, and how each fault in it is reported."""
+"""The members and values of a request, and the report of each mistake in it."""
 
 from typing import Any
 
 import pytest
 
-from tests.support.requests import CUSTOMER, WHOLE, parse, refused
+from tests.support.cancel_request import CUSTOMER, WHOLE, parse, refused
 
 
 def test_a_request_without_options_cancels_the_whole_order() -> None:
@@ -77,12 +77,12 @@ def test_every_form_of_order_id_is_accepted(order_id: str) -> None:
         pytest.param({"a/b~c": 1}, "/a~1b~0c", id="pointer-escaped"),
     ],
 )
-def test_a_fault_is_refused_with_its_pointer(change: dict[str, Any], pointer: str) -> None:
+def test_a_mistake_is_refused_with_its_pointer(change: dict[str, Any], pointer: str) -> None:
     """If one of these were accepted, more could be cancelled than the caller meant."""
     error = refused(WHOLE | change)
 
     assert (error.code, error.status) == ("invalid_request", 400)
-    assert [fault.pointer for fault in error.errors] == [pointer]
+    assert [mistake.pointer for mistake in error.errors] == [pointer]
     assert error.errors[0].message
 
 
@@ -105,10 +105,10 @@ def test_ticket_and_reason_may_be_null() -> None:
     assert (request.ticket_id, request.reason) == (None, None)
 
 
-def test_all_faults_are_reported_at_once() -> None:
+def test_all_mistakes_are_reported_at_once() -> None:
     error = refused({"orderId": "x", "lineItems": [{"lineItemNumber": "0"}], "dryRun": "yes", "bogus": 1})
 
-    assert {fault.pointer for fault in error.errors} == {
+    assert {mistake.pointer for mistake in error.errors} == {
         "/customerTenantId",
         "/orderId",
         "/lineItems/0/lineItemNumber",
@@ -124,7 +124,7 @@ def test_a_value_from_the_request_is_not_repeated() -> None:
     assert "s3cret" not in repr([error.detail, error.errors, str(error)])
 
 
-def test_at_most_50_faults_are_reported() -> None:
+def test_at_most_50_mistakes_are_reported() -> None:
     error = refused(WHOLE | {f"x{number}": 1 for number in range(5000)})
 
     assert len(error.errors) == 50

@@ -1,4 +1,4 @@
-"""What azd and the Functions host are told: azure.yaml, .funcignore, host.json."""
+"""The settings of azd and of the Functions host: azure.yaml, .funcignore, host.json."""
 
 import json
 import re

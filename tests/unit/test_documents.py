@@ -10,10 +10,12 @@ import pytest
 from pydantic import TypeAdapter
 
 from infra import documents
-from infra.openapi_words import CODES, TextMissing
+from infra.openapi_texts import CODES, TextMissing
 from shared.contract import CancelRequest, CancelResult, LineItem, Outcome
 from shared.credentials.health import Health
-from shared.errors import CancelRefused, all_codes, problem_body
+from shared.errors import all_codes, problem_body
+from shared.partner_center.refusals import error_of
+from shared.partner_center.reply import Reply
 from shared.settings import Account, AnyCaller, Caller, EntraCaller, KeyCaller, Mode, Settings, SigningCaller
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,14 +63,14 @@ def test_the_interface_page_explains_each_outcome(outcome: Outcome) -> None:
 
 @pytest.mark.parametrize("code", [code for code, _ in all_codes()])
 def test_each_problem_code_has_a_meaning(code: str) -> None:
-    assert code in CODES, f"CODES in infra/openapi_words.py lacks `{code}`: say what it means, then run `make docs`"
+    assert code in CODES, f"CODES in infra/openapi_texts.py lacks `{code}`: say what it means, then run `make docs`"
     assert f"`{code}`" in INTERFACE, f"docs/interface.md lacks `{code}`: run `make docs`"
 
 
 @pytest.mark.parametrize("code", CODES)
 def test_each_meaning_has_a_problem_code(code: str) -> None:
     assert code in dict(all_codes()), (
-        f"CODES in infra/openapi_words.py has `{code}`, shared/errors.py has not: remove it"
+        f"CODES in infra/openapi_texts.py has `{code}`, shared/errors.py has not: remove it"
     )
 
 
@@ -153,11 +155,8 @@ def test_the_examples_of_the_interface_are_true() -> None:
     assert CancelResult.model_validate(answer).model_dump(by_alias=True) == answer
     assert list(answer) == aliases(CancelResult)
     assert list(answer["lineItems"][0]) == aliases(LineItem)
-    made = problem_body(CancelRefused(problem["code"], "text"), "id", "id")
-    assert {name: type(value) for name, value in problem.items() if name != "partnerCenter"} == {
-        name: type(value) for name, value in made.items() if name != "partnerCenter"
-    }
-    assert (problem["status"], problem["title"]) == (made["status"], made["title"])
+    refusal = error_of(Reply(400, json.dumps(problem["partnerCenter"]).encode()))
+    assert problem == problem_body(refusal, problem["requestId"], problem["correlationId"])
     assert Health.model_validate(health).model_dump(by_alias=True) == health
 
 
@@ -184,11 +183,37 @@ def test_the_operators_page_shows_each_kind_of_credential() -> None:
 
 
 def test_the_account_to_deploy_with_is_one() -> None:
-    [shown] = re.findall(r"PARTNER_CENTER_ACCOUNTS '(.+)'", (ROOT / "docs/deploy.md").read_text())
+    [accounts] = examples((ROOT / "docs/deploy.md").read_text())
+    [account] = accounts.values()
     guid = "00000000-0000-0000-0000-000000000000"
-    [account] = json.loads(shown.replace("TENANT-ID", guid).replace("APP-ID", guid)).values()
 
-    assert Account.model_validate(account).mode is Mode.DRY_RUN
+    assert Account.model_validate(account | {"tenantId": guid, "clientId": guid}).mode is Mode.DRY_RUN
+
+
+def test_the_operators_own_caller_may_only_look() -> None:
+    [shown] = re.findall(r"azd env set CALLERS '(.+)'", (ROOT / "docs/deploy.md").read_text())
+    [caller] = json.loads(shown).values()
+
+    assert KeyCaller.model_validate(caller | {"sha256": "0" * 64}).dry_run_only
+
+
+def test_the_commands_for_an_alert_cancel_no_more_than_the_ticket_named() -> None:
+    """The operator pastes them at night; without `lineItems` a request cancels the whole order."""
+    stand_for = {
+        "GUID": "00000000-0000-0000-0000-000000000000",
+        "ORDER": "2y6dF_rVgDAXMxypQPPnTquuXhKVK_3N1",
+        "LINE": "0",
+    }
+    page = (ROOT / "docs/operate.md").read_text()
+    section = page.partition("### sending-without-decided\n")[2].partition("\n### ")[0]
+    bodies = re.findall(r" -d '(.+?)'", section, re.DOTALL)
+    look, cancel = (
+        CancelRequest.model_validate_json(re.sub(r"\b(GUID|ORDER|LINE)\b", lambda name: stand_for[name[0]], body))
+        for body in bodies
+    )
+
+    assert (look.dry_run, cancel.dry_run) == (True, False)
+    assert look.line_items == cancel.line_items is not None
 
 
 def test_the_example_settings_are_settings() -> None:
@@ -207,7 +232,10 @@ def anchors(page: Path) -> set[str]:
 
 
 def test_every_page_is_among_those_that_are_checked(tracked: frozenset[str]) -> None:
-    assert {name for name in tracked if name.endswith(".md")} == set(PAGES), "add the new folder to PAGES"
+    pages = {name for name in tracked if name.endswith(".md")}
+
+    assert set(PAGES) - pages == set(), "git does not know these pages yet: run `git add` on them"
+    assert pages - set(PAGES) == set(), "no pattern of PAGES in this file covers these pages: add one for their folder"
 
 
 @EACH_PAGE
@@ -224,7 +252,7 @@ def test_links_lead_somewhere(page: str) -> None:
         if not there.exists() or (anchor and anchor not in anchors(there)):
             lost.append(f"{target}#{anchor}" if anchor else target)
 
-    assert lost == [], f"{page} has links to files or headings that do not exist: mend the links"
+    assert lost == [], f"{page} has links to files or headings that do not exist: correct the links"
 
 
 @EACH_PAGE
@@ -242,6 +270,14 @@ def test_the_operator_finds_every_alert() -> None:
     alerts = {path.stem for path in (ROOT / "infra/monitoring/alerts").iterdir()} | {"unavailable"}
 
     assert set(headings) == alerts, "docs/operate.md has a heading for each alert, named like its file"
+
+
+def test_every_page_of_the_documents_is_in_their_list() -> None:
+    folder = ROOT / "docs"
+    listed = re.findall(r"\]\(([\w./-]+\.md)\)", (folder / "README.md").read_text())
+    pages = {page for page in folder.glob("*.md") if page.name != "README.md"}
+
+    assert pages - {folder / name for name in listed} == set(), "docs/README.md lacks these pages: add a row for each"
 
 
 def test_every_decision_is_in_the_list() -> None:

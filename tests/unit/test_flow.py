@@ -7,23 +7,24 @@ from typing import NamedTuple
 
 import pytest
 
-from infra import openapi_words
+from infra import openapi_texts
 from shared.contract import CancelRequest, Outcome
 from shared.errors import OutcomeUnknown, all_codes, problem_body
 from shared.http_request import parse_request
-from tests.support.workflow import FAILED, SUCCEEDED, TIMED_OUT, Json, Run, all_actions, references
+from tests.support.local_cloud import Json
+from tests.support.workflow import FAILED, SUCCEEDED, TIMED_OUT, Run, all_actions, references
 
 FOLDER = Path(__file__).resolve().parents[2] / "infra/power-automate"
 PAGE = (FOLDER / "readme.md").read_text()
 FLOW: Json = json.loads((FOLDER / "cancel-order-flow.json").read_text())
 ACTIONS = all_actions(FLOW["actions"])
 PARAMETERS = {name: parameter["defaultValue"] for name, parameter in FLOW["parameters"].items()}
-REQUEST: Json = {**openapi_words.REQUEST_EXAMPLES["wholeOrder"], "ticketId": "ZD-48151"}
-DRY_RUN_RESULT: Json = openapi_words.RESULT_EXAMPLES["oneLine"] | {"outcome": "dry_run", "dryRun": True}
+REQUEST: Json = {**openapi_texts.REQUEST_EXAMPLES["wholeOrder"], "ticketId": "ZD-48151"}
+DRY_RUN_RESULT: Json = openapi_texts.RESULT_EXAMPLES["oneLine"] | {"outcome": "dry_run", "dryRun": True}
 ID = "655890ba-4d2b-4d09-a95f-4ea1348686a5"
 APPROVE, REJECT = (SUCCEEDED, {"body": {"outcome": "Approve"}}), (SUCCEEDED, {"body": {"outcome": "Reject"}})
 
-# How an action ended and its outputs: what the engine keeps of an answer.
+# The status of an action and its outputs, as the engine keeps them.
 type ActionResult = tuple[str, Json | None]
 
 
@@ -95,7 +96,7 @@ def test_the_trigger_takes_the_members_of_a_cancel_request() -> None:
     assert members.keys() == {field.alias for field in CancelRequest.model_fields.values()}
 
 
-@pytest.mark.parametrize("cancel_request", [REQUEST, openapi_words.REQUEST_EXAMPLES["oneLine"]], ids=["whole", "line"])
+@pytest.mark.parametrize("cancel_request", [REQUEST, openapi_texts.REQUEST_EXAMPLES["oneLine"]], ids=["whole", "line"])
 def test_it_sends_requests_that_the_function_accepts(cancel_request: Json) -> None:
     """First a dry run of the ticket's request, then, after the approval, exactly that request."""
     sent = run_flow({"Cancel": result()}, cancel_request).sent

@@ -1,10 +1,10 @@
-"""How strictly a request is read: its JSON, media type, size and the header Prefer."""
+"""The strict reading of a request: its JSON, media type, size and the header Prefer."""
 
 import pytest
 
 from shared.errors import InvalidRequest
 from shared.http_request import BODY_LIMIT_BYTES, check_size, preferred_wait_s
-from tests.support.requests import WHOLE, parse, refused
+from tests.support.cancel_request import WHOLE, parse, refused
 
 DOCUMENTED_TRAILING_COMMA = b'{\n    "id": "UKXASSO1dezh3HdxClHxSp5UEFXGbAnt1",\n    "status": "cancelled",\n}'
 DOCUMENTED_CURLY_QUOTES = '{\n    “id”: “2y6dF_rVgDAXMxypQPPnTquuXhKVK_3N1",\n    status": "cancelled"\n}'.encode()
@@ -33,7 +33,7 @@ DOCUMENTED_CURLY_QUOTES = '{\n    “id”: “2y6dF_rVgDAXMxypQPPnTquuXhKVK_3N1
         pytest.param(b"{} {}", "line 1, column 4", id="two-documents"),
     ],
 )
-def test_a_fault_in_the_json_says_where_it_is_and_how_to_correct_it(body: bytes, text: str) -> None:
+def test_a_mistake_in_the_json_says_where_it_is_and_how_to_correct_it(body: bytes, text: str) -> None:
     error = refused(body)
 
     assert (error.code, error.status) == ("invalid_json", 400)

@@ -12,7 +12,7 @@ import pytest
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from infra import openapi, openapi_words
+from infra import openapi, openapi_texts
 from shared.contract import CancelRequest, CancelResult
 from shared.errors import CancelError, FieldError, PartnerCenterError, all_codes, problem_body
 
@@ -21,7 +21,7 @@ SCHEMAS = DOCUMENT["components"]["schemas"]
 CANCEL = DOCUMENT["paths"][openapi.PATH]["post"]
 FUNCTION = json.loads((Path(__file__).resolve().parents[2] / "cancel_order/function.json").read_text())
 ID = "655890ba-4d2b-4d09-a95f-4ea1348686a5"
-REQUEST = openapi_words.REQUEST_EXAMPLES["oneLine"]
+REQUEST = openapi_texts.REQUEST_EXAMPLES["oneLine"]
 
 
 def schema_errors(model: str, value: object) -> list[str]:
@@ -55,11 +55,11 @@ def test_it_has_the_route_and_the_methods_of_the_function() -> None:
 def test_every_schema_member_and_code_has_a_text_and_no_text_is_left_over() -> None:
     models = {name for name in SCHEMAS if not name.removeprefix("Problem").isdecimal()}
     members = {name: set(SCHEMAS[name]["properties"]) for name in models if "properties" in SCHEMAS[name]}
-    edit = "edit the table in infra/openapi_words.py"
+    edit = "edit the table in infra/openapi_texts.py"
 
-    assert openapi_words.SCHEMAS.keys() == models, edit
-    assert {name: set(texts) for name, texts in openapi_words.MEMBERS.items()} == members, edit
-    assert openapi_words.CODES.keys() == dict(all_codes()).keys(), edit
+    assert openapi_texts.SCHEMAS.keys() == models, edit
+    assert {name: set(texts) for name, texts in openapi_texts.MEMBERS.items()} == members, edit
+    assert openapi_texts.CODES.keys() == dict(all_codes()).keys(), edit
 
 
 def parts_of(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -96,10 +96,10 @@ def test_every_enumeration_of_answers_says_that_values_may_be_added() -> None:
         assert "Values may be added" in SCHEMAS[path[0]]["properties"][path[1]]["description"]
 
 
-@pytest.mark.parametrize("code", openapi_words.CODES)
+@pytest.mark.parametrize("code", openapi_texts.CODES)
 def test_a_code_says_in_two_sentences_what_happened_to_the_order(code: str) -> None:
     """A flow maker must learn from it whether the order may be cancelled."""
-    text = openapi_words.CODES[code]
+    text = openapi_texts.CODES[code]
 
     assert text.endswith(".")
     assert len(re.findall(r"\.(?: |$)", text)) <= 2
@@ -133,17 +133,17 @@ def test_a_problem_is_as_described(kind: type[CancelError]) -> None:
         assert ("Retry-After" in headers) is (error.retry_after_s is not None)
 
 
-@pytest.mark.parametrize("name", openapi_words.REQUEST_EXAMPLES)
+@pytest.mark.parametrize("name", openapi_texts.REQUEST_EXAMPLES)
 def test_the_example_requests_are_valid(name: str) -> None:
-    example = openapi_words.REQUEST_EXAMPLES[name]
+    example = openapi_texts.REQUEST_EXAMPLES[name]
 
     assert CancelRequest.model_validate(example)
     assert schema_errors("CancelRequest", example) == []
 
 
-@pytest.mark.parametrize("name", openapi_words.RESULT_EXAMPLES)
+@pytest.mark.parametrize("name", openapi_texts.RESULT_EXAMPLES)
 def test_the_example_answers_are_valid(name: str) -> None:
-    example = openapi_words.RESULT_EXAMPLES[name]
+    example = openapi_texts.RESULT_EXAMPLES[name]
 
     assert CancelResult.model_validate(example).model_dump(by_alias=True) == example
     assert schema_errors("CancelResult", json.loads(json.dumps(example))) == []

@@ -1,4 +1,4 @@
-"""How an order is read from Partner Center's samples, and what is sent to cancel it."""
+"""The reading of orders, from Partner Center's samples, and the request that cancels an order."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a caller is told, from how the PATCH ended and what the order shows: the truth as tables."""
+"""The answer to the caller, from the end of the PATCH and from the order as it is now, as tables."""
 
 from typing import NamedTuple
 
@@ -39,7 +39,7 @@ DOWN, THROTTLED = error_of(Reply(503, b"")), error_of(Reply(429, b"", 57))
 
 
 class Case(NamedTuple):
-    """How the PATCH ended, what the order shows, what was requested, and the outcome or code that is reported."""
+    """The end of the PATCH, the order as it is now, the requested lines, and the outcome or code of the answer."""
 
     failure: CancelError | None
     order: Order | None

@@ -1,4 +1,4 @@
-"""What a caller may do, and what an account allows."""
+"""The permissions of callers and accounts."""
 
 from typing import NamedTuple
 

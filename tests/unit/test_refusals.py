@@ -1,4 +1,4 @@
-"""What each of Partner Center's answers means: the protocol's error table, from its documentation."""
+"""The meaning of each of Partner Center's answers: the protocol's error table, from its documentation."""
 
 import json
 
@@ -152,6 +152,14 @@ def test_every_class_of_answers_is_in_use() -> None:
     slugs = {slug for _, _, slug in TABLE} | {"throttled"}
 
     assert slugs == CLASSES.keys()
+
+
+def test_every_detail_says_what_happened_to_the_order() -> None:
+    """The person at the ticket reads nothing else."""
+    details = [row.detail for row in CLASSES.values()] + [code.detail for code in CODES.values() if code.detail]
+    silent = [detail for detail in details if "othing was changed" not in detail and "is not certain" not in detail]
+
+    assert silent == [], 'shared/partner_center/refusals.py has details that do not say it: add "nothing was changed"'
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""How Partner Center's error bodies are read."""
+"""The reading of Partner Center's error bodies."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""When a request to Partner Center is repeated, and after which pause."""
+"""The repeats of a request to Partner Center, and the pause before each."""
 
 import pytest
 

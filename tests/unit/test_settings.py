@@ -27,7 +27,7 @@ def environ(account: dict[str, Any] | None = None, **more: str) -> dict[str, str
     } | more
 
 
-def fault(settings: dict[str, str]) -> str:
+def detail_of(settings: dict[str, str]) -> str:
     with pytest.raises(OurFault) as caught:
         Settings.from_environ(settings)
     assert caught.value.code == "misconfigured"
@@ -54,7 +54,7 @@ def test_a_blank_setting_counts_as_not_set() -> None:
 
 @pytest.mark.parametrize("callers", ["", "  ", "{}", "null", "[]", "x"], ids=repr)
 def test_blank_callers_never_mean_open(callers: str) -> None:
-    assert "CALLERS" in fault(environ(CALLERS=callers))
+    assert "CALLERS" in detail_of(environ(CALLERS=callers))
 
 
 def test_callers_are_read() -> None:
@@ -88,7 +88,7 @@ def test_callers_are_read() -> None:
     ids=str,
 )
 def test_a_bad_caller_is_named_without_its_value(caller: dict[str, Any]) -> None:
-    message = fault(environ(CALLERS=json.dumps({"helpdesk": caller})))
+    message = detail_of(environ(CALLERS=json.dumps({"helpdesk": caller})))
 
     assert "CALLERS.helpdesk" in message
     assert "whsec_" not in message
@@ -137,13 +137,13 @@ def test_an_account_has_one_kind_of_credential(credential: dict[str, Any], secre
     settings = environ() | {"PARTNER_CENTER_ACCOUNTS": json.dumps({"default": plain | credential})}
 
     if secrets is None:
-        assert "PARTNER_CENTER_ACCOUNTS.default: needs one kind of credential" in fault(settings)
+        assert "PARTNER_CENTER_ACCOUNTS.default: needs one kind of credential" in detail_of(settings)
     else:
         assert Settings.from_environ(settings).accounts["default"].secrets == secrets
 
 
 def test_germany_is_refused_with_the_reason() -> None:
-    assert "closed on 2021-10-29" in fault(environ({"cloud": "germany"}))
+    assert "closed on 2021-10-29" in detail_of(environ({"cloud": "germany"}))
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_germany_is_refused_with_the_reason() -> None:
     ],
 )
 def test_a_bad_account_is_named_without_its_value(change: dict[str, Any], where: str) -> None:
-    message = fault(environ(change))
+    message = detail_of(environ(change))
 
     assert f"PARTNER_CENTER_ACCOUNTS.{where}" in message
     assert "a~real.secret" not in message
@@ -191,22 +191,22 @@ SCOPES_THAT_NAME_NOTHING: dict[str, object] = {
 @pytest.mark.parametrize("kind", [{"proof": "key", "sha256": "ab" * 32}, {"proof": "zendesk", "secrets": ["a"]}])
 def test_a_scope_that_names_nothing_does_not_mean_everything(kind: dict[str, Any], scope: object) -> None:
     """A script writes `null` or an empty list for a value that it did not find; its author meant a limit."""
-    in_account = fault(environ({"customers": scope}))
-    in_callers = {name: fault(environ(CALLERS=json.dumps({"a": kind | {name: scope}}))) for name in SCOPES}
+    in_account = detail_of(environ({"customers": scope}))
+    in_callers = {name: detail_of(environ(CALLERS=json.dumps({"a": kind | {name: scope}}))) for name in SCOPES}
 
     assert "PARTNER_CENTER_ACCOUNTS.default.customers" in in_account
     assert all(f"CALLERS.a.{kind['proof']}.{name}" in message for name, message in in_callers.items())
 
 
 def test_a_scope_that_is_null_is_refused_in_words() -> None:
-    assert "must not be null; leave it out instead" in fault(environ({"customers": None}))
+    assert "must not be null; leave it out instead" in detail_of(environ({"customers": None}))
 
 
 def test_an_account_has_no_default_mode() -> None:
     """Somebody must decide whether real orders are cancelled."""
     accounts = {"default": {name: value for name, value in ACCOUNT.items() if name != "mode"}}
 
-    assert "default.mode" in fault(environ(PARTNER_CENTER_ACCOUNTS=json.dumps(accounts)))
+    assert "default.mode" in detail_of(environ(PARTNER_CENTER_ACCOUNTS=json.dumps(accounts)))
 
 
 @pytest.mark.parametrize(
@@ -228,14 +228,14 @@ def test_an_account_has_no_default_mode() -> None:
     ],
 )
 def test_a_bad_setting_is_named(more: dict[str, str], name: str) -> None:
-    message = fault(environ() | more)
+    message = detail_of(environ() | more)
 
     assert name in message
     assert "s3cret" not in message
 
 
-def test_every_fault_is_named_at_once() -> None:
-    message = fault(environ({"cloud": "moon", "mode": "x"}, KEY_VAULT_URL="", CANCEL_DEADLINE_S="x", CALLERS=""))
+def test_every_bad_setting_is_named_at_once() -> None:
+    message = detail_of(environ({"cloud": "moon", "mode": "x"}, KEY_VAULT_URL="", CANCEL_DEADLINE_S="x", CALLERS=""))
 
     for name in ("KEY_VAULT_URL", "default.cloud", "default.mode", "CANCEL_DEADLINE_S", "CALLERS"):
         assert name in message

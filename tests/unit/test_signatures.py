@@ -206,7 +206,7 @@ def test_a_time_without_a_signature_needs_no_secret() -> None:
 
 
 @pytest.mark.parametrize("secret", ["whsec_!!!", f"whsec_!{'A' * 32}", "short", "whsec_c2hvcnQ=", "whsec_\xfc"])
-def test_an_unusable_secret_is_a_fault_of_the_settings(secret: str) -> None:
+def test_an_unusable_secret_is_misconfigured(secret: str) -> None:
     with pytest.raises(OurFault) as caught:
         caller_of({"w": STANDARD_WEBHOOKS}, standard_webhooks_headers(), secrets={"webhooks": secret})
 

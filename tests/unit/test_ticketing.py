@@ -27,6 +27,7 @@ CUSTOMER, ORDER = "45411344-b09d-47e7-9653-542006bf9766", "2y6dF_rVgDAXMxypQPPnT
 TICKET = Ticket(CUSTOMER, ORDER)
 
 INDEX = TEMPLATES / "README.md"
+LOCAL_README = ROOT / "infra/local/README.md"
 PAGES = sorted(TEMPLATES.rglob("*.md"))
 SYSTEM_PAGES = [path for path in PAGES if path != INDEX]
 FOLDERS = {path.name for path in TEMPLATES.iterdir() if path.is_dir()}
@@ -45,8 +46,7 @@ BODIES = [
     if (TEMPLATES / system / name).exists()
 ]
 
-# Systems whose body has the ticket's subject, which is free text: they can write a value as JSON.
-SENDS_FREE_TEXT = {"jira", "servicenow", "halo"}
+SENDS_SUBJECT = sorted(system for system, template in SYSTEMS.items() if template.sends_subject)
 
 SCRIPT = (TEMPLATES / "servicenow" / "business-rule.js").read_text()
 RECORD = {
@@ -58,7 +58,7 @@ RECORD = {
     "u_cancel_order": "whole_order",
 }
 
-# What a person who knows the template may write into a field of a ticket.
+# Texts in a ticket's field, written by a person who knows the template.
 HOSTILE = {
     "quotes and line breaks": 'Customer said: "cancel it"\r\nthen\thung up \\ left',
     "placeholders": "{{ticket.id}} {{issue.key}} <<ticket^id>> ${number} {% raw %} <%= x %>",
@@ -73,6 +73,29 @@ HOSTILE = {
     "null": "null",
 }
 
+# Whether a system repeats a request by itself, after a status with these seconds in Retry-After.
+REPEATS = [
+    ("zendesk", 200, None, False),
+    ("zendesk", 409, None, True),
+    ("zendesk", 422, None, False),
+    ("zendesk", 429, 59, True),
+    ("zendesk", 503, 60, False),
+    ("zendesk", 503, None, False),
+    ("zendesk", 500, None, False),
+    ("standard-webhooks", 200, None, False),
+    ("standard-webhooks", 400, None, True),
+    ("jira", 503, 10, False),
+    ("servicenow", 503, 10, False),
+    ("freshservice", 503, 10, False),
+    ("freshdesk", 200, None, False),
+    ("freshdesk", 422, None, True),
+    ("halo", 503, 10, False),
+    ("flow", 200, None, False),
+    ("flow", 422, None, False),
+    ("flow", 408, None, True),
+    ("flow", 503, 10, True),
+]
+
 
 def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
@@ -82,9 +105,27 @@ def page(system: str) -> Path:
     return TEMPLATES / system / "README.md"
 
 
+def page_text(system: str) -> str:
+    """Return the text of the page of *system*. Without a page, test_a_system_is_complete is the one that fails."""
+    if not page(system).exists():
+        pytest.skip(f"there is no {name_of(page(system))}")
+    return page(system).read_text()
+
+
+def pasted_texts(system: str) -> dict[str, str]:
+    """Return what an administrator of *system* pastes, by the names of the files."""
+    paths = [TEMPLATES / system / name for name in PASTED_FILES.get(system, ORDER_AND_LINES)]
+    return {path.name: pasted(path) for path in paths if path.exists()}
+
+
+def without_blocks(text: str) -> str:
+    """Return *text* without its code blocks."""
+    return re.sub(r"^( *)```.*?^\1```", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
 def pasted(path: Path) -> str:
     """Return the body in the file *path*, as an administrator pastes it."""
-    if path.suffix == ".txt":
+    if path.suffix != ".json":
         return path.read_text()
     actions = json.loads(path.read_bytes())["trigger"]["actions"]
     [(_, body)] = [action["value"] for action in actions if action["field"] == "notification_webhook"]
@@ -103,7 +144,7 @@ def line_numbers(request: CancelRequest) -> list[int]:
 
 
 def missing_parts(system: str) -> Iterator[str]:
-    """Yield, in words, what *system* still needs and in which file."""
+    """Yield a sentence for each thing that *system* still needs, with the file for it."""
     folder = f"infra/ticketing/{system}"
     for name in PASTED_FILES.get(system, ORDER_AND_LINES):
         if not (TEMPLATES / system / name).exists():
@@ -112,6 +153,8 @@ def missing_parts(system: str) -> Iterator[str]:
         yield f"{folder}/README.md: the page for the administrator, with the headings of the other pages"
     if f"({system}/README.md)" not in INDEX.read_text():
         yield f"infra/ticketing/README.md: a row in the table of systems that links to {system}/README.md"
+    if f"`{system}`" not in INDEX.read_text().partition("\n## Try it ")[2].partition("\n## ")[0]:
+        yield f"infra/ticketing/README.md: `{system}` among the systems to play, in the section on trying it"
     if system not in SYSTEMS:
         yield f'infra/local/senders/templates.py: an entry "{system}" in SYSTEMS, which fills in the body from a ticket'
     if system not in SENDERS:
@@ -121,6 +164,12 @@ def missing_parts(system: str) -> Iterator[str]:
         )
     if system not in LocalCallers().settings():
         yield f'infra/local/callers.py: "{system}" in KEY_SYSTEMS, if a caller key proves its requests'
+    if f"`{system}`" not in LOCAL_README.read_text().partition("\n## Callers\n")[2].partition("\n## ")[0]:
+        yield f"infra/local/README.md: `{system}` in the table of callers"
+    if system not in {row[0] for row in REPEATS}:
+        yield (
+            "tests/unit/test_ticketing.py: rows in REPEATS, which say after which answers the system repeats a request"
+        )
 
 
 @pytest.mark.parametrize("system", sorted(SYSTEMS.keys() | FOLDERS))
@@ -139,9 +188,12 @@ def test_each_missing_part_of_a_new_system_is_reported_with_its_file() -> None:
         "infra/ticketing/new-system/lines.txt",
         "infra/ticketing/new-system/README.md",
         "infra/ticketing/README.md",
+        "infra/ticketing/README.md",
         "infra/local/senders/templates.py",
         "infra/local/senders/deliveries.py",
         "infra/local/callers.py",
+        "infra/local/README.md",
+        "tests/unit/test_ticketing.py",
     ]
 
 
@@ -155,7 +207,11 @@ def test_a_ticket_becomes_a_request_for_its_whole_order(system: str) -> None:
     assert (request.customer_tenant_id, request.order_id, request.line_items) == (CUSTOMER, ORDER, None)
     assert (request.account, request.dry_run) == ("default", False)
     assert request.ticket_id in {str(TICKET.number), TICKET.key}
-    assert request.reason == (TICKET.subject if system in SENDS_FREE_TEXT else TICKET.reason)
+    sends_subject = SYSTEMS[system].sends_subject
+    assert request.reason == (TICKET.subject if sends_subject else TICKET.reason), (
+        f"the body of {system} sends another `reason` than sends_subject={sends_subject} says, in SYSTEMS in"
+        " infra/local/senders/templates.py: True is for the ticket's subject, False for a reason from a list"
+    )
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -200,7 +256,7 @@ def test_an_empty_lines_field_is_refused(path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-@pytest.mark.parametrize("system", sorted(SENDS_FREE_TEXT))
+@pytest.mark.parametrize("system", SENDS_SUBJECT)
 def test_free_text_arrives_as_it_was_written(system: str, text: str) -> None:
     assert parse(render(system, replace(TICKET, subject=text))).reason == text
 
@@ -267,37 +323,14 @@ def test_servicenow_sends_nothing_while_no_choice_is_made() -> None:
     assert run_business_rule(SCRIPT, RECORD | {"u_cancel_order": ""}, {"status": 200})["body"] is None
 
 
-# What a system does after an answer.
+# The reaction of a system to an answer.
 
 
 def repeats(system: str, status: int, retry_after_s: int | None) -> bool:
     return SENDERS[system].react(status, retry_after_s).repeats
 
 
-@pytest.mark.parametrize(
-    ("system", "status", "retry_after_s", "expected"),
-    [
-        ("zendesk", 200, None, False),
-        ("zendesk", 409, None, True),
-        ("zendesk", 422, None, False),
-        ("zendesk", 429, 59, True),
-        ("zendesk", 503, 60, False),
-        ("zendesk", 503, None, False),
-        ("zendesk", 500, None, False),
-        ("standard-webhooks", 200, None, False),
-        ("standard-webhooks", 400, None, True),
-        ("jira", 503, 10, False),
-        ("servicenow", 503, 10, False),
-        ("freshservice", 503, 10, False),
-        ("freshdesk", 200, None, False),
-        ("freshdesk", 422, None, True),
-        ("halo", 503, 10, False),
-        ("flow", 200, None, False),
-        ("flow", 422, None, False),
-        ("flow", 408, None, True),
-        ("flow", 503, 10, True),
-    ],
-)
+@pytest.mark.parametrize(("system", "status", "retry_after_s", "expected"), REPEATS)
 def test_a_system_repeats_a_request_as_documented(
     system: str, status: int, retry_after_s: int | None, expected: bool
 ) -> None:
@@ -358,24 +391,41 @@ def test_links_lead_somewhere(path: Path) -> None:
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_no_line_of_a_page_is_wider_than_a_screen(path: Path) -> None:
     """Blocks to paste are left out: some systems need an expression on one line."""
-    outside_blocks = re.sub(r"^( *)```.*?^\1```", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
-
-    assert [line for line in outside_blocks.splitlines() if len(line) > 120] == []
+    assert [line for line in without_blocks(path.read_text()).splitlines() if len(line) > 120] == []
 
 
 @pytest.mark.parametrize("path", BODIES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_a_page_links_to_the_body_and_explains_each_placeholder(path: Path) -> None:
-    where, text = name_of(page(path.parent.name)), page(path.parent.name).read_text()
+    system = path.parent.name
+    where, text = name_of(page(system)), page_text(system)
+    names = re.findall(SYSTEMS[system].field_name, pasted(path))
 
     assert f"({path.name})" in text, f"{where}: link to {path.name}"
-    for name in re.findall(r"customfield_\d+|ticket_field_\d+|ticket\.(?:cf_)?\w+_\w+|ticket\^\w+", pasted(path)):
-        assert name in text, f"{where}: say which field {name} is, which {path.name} uses"
+    assert names, (
+        f"{path.name} has no field of the ticket's own: make field_name of {system} fit the body, in SYSTEMS in"
+        " infra/local/senders/templates.py"
+    )
+    for name in names:
+        assert name in without_blocks(text), (
+            f"{where}: say which field {name} is, which {path.name} uses; the table of fields is the place"
+        )
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_page_explains_no_placeholder_that_its_bodies_lack(system: str) -> None:
+    """A page that began as a copy of another system's page can keep the placeholders of that system."""
+    text, bodies = without_blocks(page_text(system)), "\n".join(pasted_texts(system).values())
+    shown = {name for template in SYSTEMS.values() for name in re.findall(template.field_name, text)}
+
+    assert sorted(name for name in shown if name not in bodies) == [], (
+        f"{name_of(page(system))}: these placeholders are in no body of {system}; take those of its own bodies"
+    )
 
 
 @pytest.mark.parametrize("system", sorted(set(SYSTEMS) - {"servicenow"}))
 def test_the_text_on_a_page_is_the_body_that_is_sent(system: str) -> None:
-    text = page(system).read_text()
-    bodies = {pasted(path).strip(): path.name for path in BODIES if path.parent.name == system}
+    text = page_text(system)
+    bodies = {body.strip(): name for name, body in pasted_texts(system).items()}
     shown = [dedent(block).strip() for block in re.findall(r"```text\n(.*?)```", text, re.DOTALL)]
 
     for block in shown:
@@ -387,11 +437,11 @@ def test_the_text_on_a_page_is_the_body_that_is_sent(system: str) -> None:
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_a_page_says_which_keys_to_send_and_how_to_try_it(system: str) -> None:
-    where, text = name_of(page(system)), page(system).read_text()
+    where, text = name_of(page(system)), page_text(system)
     proof = "signing secret" if system == "zendesk" else "X-Caller-Key"
 
-    for words in ("x-functions-key", proof, f"infra.local send {system} "):
-        assert words in text, f"{where}: it does not mention {words}"
+    for part in ("x-functions-key", proof, f"infra.local send {system} "):
+        assert part in text, f"{where}: it does not mention {part}"
 
 
 # Zendesk's JSON, as its API takes it.

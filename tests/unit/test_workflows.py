@@ -1,4 +1,4 @@
-"""What runs on GitHub: with no secret, with the least rights, and with commands that exist."""
+"""The workflows on GitHub: they need no secret, have the least rights, and run commands that exist."""
 
 import re
 import shlex
@@ -38,7 +38,7 @@ def test_these_are_the_workflows() -> None:
 
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_no_secret_is_asked_for(name: str) -> None:
-    """Signing in to Azure goes by a federated credential; what has no secret can lose none."""
+    """The deployment signs in to Azure by a federated credential, so no secret can leak."""
     assert "secret" not in re.sub(r"#.*", "", WORKFLOWS[name].read_text()).lower()
 
 
@@ -143,11 +143,15 @@ def test_the_deployment_signs_in_as_who_github_says_it_is() -> None:
 def test_dependabot_renews_packages_and_actions() -> None:
     updates = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text())["updates"]
 
-    assert {(one["package-ecosystem"], one["directory"], one["schedule"]["interval"]) for one in updates} == {
+    assert {
+        (update["package-ecosystem"], update["directory"], update["schedule"]["interval"]) for update in updates
+    } == {
         ("pip", "/", "weekly"),
         ("github-actions", "/", "weekly"),
     }
-    assert [one for one in updates if ["*"] not in [group["patterns"] for group in one["groups"].values()]] == []
+    assert [
+        update for update in updates if ["*"] not in [group["patterns"] for group in update["groups"].values()]
+    ] == []
 
 
 def test_zizmor_finds_nothing() -> None:

@@ -60,7 +60,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Cancellation:
-    """What a PATCH cancels: *lines*, by their numbers, or the whole order if it is None."""
+    """The content of a PATCH: it cancels *lines*, by their numbers, or the whole order if *lines* is None."""
 
     lines: frozenset[int] | None
 

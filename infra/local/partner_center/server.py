@@ -57,7 +57,7 @@ MFA_MISSING = Refusal(401, "900421", "The token has no MFA claim.")
 
 @dataclass(frozen=True)
 class TokenPolicy:
-    """Which tokens are accepted: *public_key* verifies them, and they are for one of *audiences*."""
+    """Accepts the tokens that *public_key* verifies and that are for one of *audiences*."""
 
     public_key: RSAPublicKey
     audiences: frozenset[str]

@@ -4,8 +4,8 @@
 knows its reaction to the answer, and `send` is the command.
 
 Stood in for
-    Zendesk, Jira, ServiceNow, Freshservice, Freshdesk, HaloPSA, a sender of Standard Webhooks, and a Power Automate
-    flow: body, signature or other proof, headers, and whether the system repeats a request after the answer.
+    Each system with a folder in infra/ticketing, a sender of Standard Webhooks, and a Power Automate flow: body,
+    signature or other proof, headers, and whether the system repeats a request after the answer.
 
 Documented behaviour
     Each system's page in infra/ticketing names its sources. The signature of Standard Webhooks is made by their own

@@ -6,10 +6,12 @@ The ticket is made up; the body is the system's template from infra/ticketing.
 
 import argparse
 import json
+import os
 import ssl
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -38,11 +40,12 @@ def main(argv: list[str], *, wait: Callable[[float], None] = time.sleep) -> int:
             print(f"== {SENDERS[arguments.system].name}: {title}\n")
             repeats = arguments.repeat if number == len(requests) else 0
             status = _deliver(arguments.system, body, description, repeats, wait)
+        sys.stdout.flush()
     except CannotSend as error:
         print(f"infra.local send: {error}", file=sys.stderr)
         return 1
-    except (httpx.HTTPError, OSError) as error:  # OSError: the certificate is gone if the local cloud has ended
-        print(f"infra.local send: no answer ({error}). Does `make serve` still run?", file=sys.stderr)
+    except BrokenPipeError:  # the reader of the output has ended, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # otherwise Python complains when it ends
         return 1
     return 0 if status < 300 else 1
 
@@ -126,7 +129,8 @@ def _deliver(system: str, body: bytes, description: Json, repeats: int, wait: Ca
             headers = headers_of(system, body, description, delivery)
             _show_request(description["functionUrl"], headers, "(the same body)" if number else body.decode().strip())
             began = time.monotonic()
-            answer = client.post(description["functionUrl"], content=body, headers=headers)
+            with _answer_expected():
+                answer = client.post(description["functionUrl"], content=body, headers=headers)
             status = answer.status_code
             _show_answer(answer, time.monotonic() - began)
             retry_after = answer.headers.get("retry-after", "")
@@ -151,11 +155,21 @@ def _with_token(description: Json) -> Json:
         "client_secret": app["clientSecret"],
         "scope": app["scope"],
     }
-    authority = ssl.create_default_context(cafile=description["caFile"])
-    answer = httpx.post(app["tokenUrl"], data=form, verify=authority, trust_env=False)
-    answer.raise_for_status()
+    with _answer_expected():
+        authority = ssl.create_default_context(cafile=description["caFile"])
+        answer = httpx.post(app["tokenUrl"], data=form, verify=authority, trust_env=False)
+        answer.raise_for_status()
     flow = app | {"token": answer.json()["access_token"]}
     return description | {"callers": description["callers"] | {"flow": flow}}
+
+
+@contextmanager
+def _answer_expected() -> Iterator[None]:
+    """Explain a request that gets no answer. The certificate too is gone once the local cloud has ended."""
+    try:
+        yield
+    except (httpx.HTTPError, OSError) as error:
+        raise CannotSend(f"no answer ({error}). Does `make serve` still run?") from error
 
 
 def _show_request(url: str, headers: Mapping[str, str], body: str) -> None:

@@ -44,11 +44,16 @@ class Template:
 
     Attributes:
         takes_lines: whether a field of the ticket can hold several line numbers.
+        sends_subject: whether the body has the ticket's subject, which is free text. Only a system that can write a
+            value as JSON may send it.
+        field_name: a regular expression for the names of the ticket's own fields, as they stand in the body.
         text: returns the template for lines (True) or for the whole order (False).
         fill: fills in a template from a ticket.
     """
 
     takes_lines: bool
+    sends_subject: bool
+    field_name: str
     text: Callable[[bool], str]
     fill: Callable[[str, Ticket], str]
 
@@ -179,12 +184,20 @@ def _freshworks(system: str, prefix: str) -> Template:
             f"{prefix}cancel_reason": ticket.reason,
         }
     )
-    return Template(takes_lines=False, text=_from_file(system), fill=fill)
+    return Template(
+        takes_lines=False,
+        sends_subject=False,
+        field_name=rf"\bticket\.{prefix}[a-z]+_[a-z]+\b",
+        text=_from_file(system),
+        fill=fill,
+    )
 
 
 SYSTEMS = {
     "zendesk": Template(
         takes_lines=True,
+        sends_subject=False,
+        field_name=r"\bticket\.ticket_field_\d+",
         text=_from_zendesk_trigger,
         fill=_liquid(
             lambda ticket: {
@@ -196,9 +209,27 @@ SYSTEMS = {
             }
         ),
     ),
-    "jira": Template(takes_lines=True, text=_from_file("jira"), fill=_jira),
-    "servicenow": Template(takes_lines=True, text=_servicenow_script, fill=_servicenow),
+    "jira": Template(
+        takes_lines=True,
+        sends_subject=True,
+        field_name=r"\bcustomfield_\d+",
+        text=_from_file("jira"),
+        fill=_jira,
+    ),
+    "servicenow": Template(
+        takes_lines=True,
+        sends_subject=True,
+        field_name=r"\bu_\w+",
+        text=_servicenow_script,
+        fill=_servicenow,
+    ),
     "freshservice": _freshworks("freshservice", ""),
     "freshdesk": _freshworks("freshdesk", "cf_"),
-    "halo": Template(takes_lines=False, text=_from_file("halo"), fill=_halo),
+    "halo": Template(
+        takes_lines=False,
+        sends_subject=True,
+        field_name=r"\bticket\^CF\w+",
+        text=_from_file("halo"),
+        fill=_halo,
+    ),
 }

@@ -5,7 +5,8 @@ from azure.identity import ClientSecretCredential
 
 from infra.local.cloud import LocalCloud
 from infra.local.national_clouds import CLOUD_FACTS
-from tests.support.entra import Json, claims_of
+from tests.support.entra import claims_of
+from tests.support.local_cloud import Json
 
 
 def claims_for_function(cloud: LocalCloud, flow: Json) -> Json:

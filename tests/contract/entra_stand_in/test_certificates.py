@@ -16,7 +16,6 @@ from infra.local.entra.client_proof import JWT_BEARER
 from infra.local.entra.signing import new_key_pair
 from infra.local.national_clouds import NATIONAL_CLOUDS, NationalCloud
 from tests.support.entra import (
-    Json,
     account_with,
     change_registration,
     control,
@@ -26,6 +25,7 @@ from tests.support.entra import (
     scope_of,
     token_by_certificate,
 )
+from tests.support.local_cloud import Json
 
 
 @pytest.mark.parametrize("at", NATIONAL_CLOUDS)

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from infra.local.cloud import LocalCloud
-from tests.support.entra import Json
+from tests.support.local_cloud import Json
 
 
 @pytest.mark.parametrize(

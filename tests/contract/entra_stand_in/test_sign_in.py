@@ -10,7 +10,6 @@ from infra.local.accounts import LocalAccount
 from infra.local.cloud import LocalCloud
 from infra.local.national_clouds import NATIONAL_CLOUDS, NationalCloud
 from tests.support.entra import (
-    Json,
     account_with,
     change_registration,
     claims_of,
@@ -20,6 +19,7 @@ from tests.support.entra import (
     scope_of,
     use_refresh_token,
 )
+from tests.support.local_cloud import Json
 
 REDIRECT = "http://localhost:53682/"
 

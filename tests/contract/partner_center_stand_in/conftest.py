@@ -16,7 +16,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from infra.local.partner_center.catalogue import Entry, built_in_orders
 from infra.local.partner_center.server import PartnerCenter
 from infra.local.serving import server_for
-from tests.support.partner_center import AUDIENCE, KEY, NOW, PRODUCTION, SANDBOX, Clock, OpenPartnerCenter
+from tests.support.clock import Clock
+from tests.support.partner_center import AUDIENCE, KEY, NOW, PRODUCTION, SANDBOX, OpenPartnerCenter
 
 
 class TlsServer:
@@ -61,7 +62,7 @@ def http(tls_server: TlsServer) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOW.timestamp())
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ import pytest
 
 from infra.local.partner_center.catalogue import Behaviour, ProductKind, built_in_orders
 from infra.local.partner_center.server import PartnerCenter
+from tests.support.built_in_orders import built_in
+from tests.support.local_cloud import Json
 from tests.support.partner_center import (
     AZURE_CUSTOMER,
     CAL,
@@ -20,10 +22,8 @@ from tests.support.partner_center import (
     ONE_LINE_CUSTOMER,
     SQL,
     TWO_LINES,
-    Json,
     OpenPartnerCenter,
     bearer,
-    built_in_id,
     cancel,
     path_of,
     quantities,
@@ -43,7 +43,7 @@ def test_a_whole_order_is_cancelled_and_keeps_its_quantities(http: httpx.Client,
 
 
 def test_an_order_is_cancelled_with_its_last_line(http: httpx.Client, partner_center: PartnerCenter) -> None:
-    order_id = built_in_id("software-three-lines")
+    order_id = built_in("software-three-lines")
     states = []
     for number in (1, 0, 2):
         line = {"lineItemNumber": number}
@@ -58,7 +58,7 @@ def test_an_order_is_cancelled_with_its_last_line(http: httpx.Client, partner_ce
 def test_the_rest_of_an_order_can_be_cancelled_after_its_first_line(
     http: httpx.Client, partner_center: PartnerCenter
 ) -> None:
-    order_id = built_in_id("line-0-cancelled-already")
+    order_id = built_in("line-0-cancelled-already")
 
     answer = cancel(http, order_id)
 
@@ -70,7 +70,7 @@ def test_an_order_that_is_already_cancelled_is_refused(http: httpx.Client) -> No
     cancel(http, TWO_LINES)
 
     assert status_and_code(cancel(http, TWO_LINES)) == (400, "800061")
-    assert status_and_code(cancel(http, built_in_id("cancelled-already"))) == (400, "800061")
+    assert status_and_code(cancel(http, built_in("cancelled-already"))) == (400, "800061")
 
 
 @pytest.mark.usefixtures("partner_center")
@@ -86,7 +86,7 @@ def test_an_order_that_is_already_cancelled_is_refused(http: httpx.Client) -> No
         pytest.param("x" * 33, CUSTOMER, (404, "20000"), id="unknown order"),
         pytest.param(TWO_LINES, str(uuid4()), (403, "20002"), id="unknown customer"),
         pytest.param(
-            built_in_id("stranger"), "4d3cf487-70f4-4e1e-9ff1-b2bfce8d9f04", (403, "20002"), id="no relationship"
+            built_in("stranger"), "4d3cf487-70f4-4e1e-9ff1-b2bfce8d9f04", (403, "20002"), id="no relationship"
         ),
         pytest.param(TWO_LINES, "contoso", (400, "800002"), id="customer not a GUID"),
     ],

@@ -9,6 +9,7 @@ import pytest
 
 from infra.local.partner_center.catalogue import built_in_orders
 from infra.local.partner_center.refusals import ODD_REFUSALS, REFUSALS
+from tests.support.built_in_orders import built_in
 from tests.support.partner_center import (
     LEGACY,
     NOW,
@@ -18,7 +19,6 @@ from tests.support.partner_center import (
     TWO_LINES,
     OpenPartnerCenter,
     bearer,
-    built_in_id,
     cancel,
     path_of,
     status_and_code,
@@ -28,32 +28,32 @@ from tests.support.partner_center import (
 ANSWERS = {
     ONE_LINE: [(200, None), (200, None)],
     TWO_LINES: [(200, None), (200, None)],
-    built_in_id("software-three-lines"): [(200, None), (200, None)],
-    built_in_id("software-subscription"): [(200, None), (200, None)],
-    built_in_id("cancelled-already"): [(400, "800061"), (400, "800061")],
-    built_in_id("line-0-cancelled-already"): [(200, None), (200, None)],
-    built_in_id("software-40-days-old"): [(200, None), (400, "900117")],
-    built_in_id("software-70-days-old"): [(400, "900117"), (400, "900117")],
-    built_in_id("subscription-10-days-old"): [(200, None), (400, "900117")],
-    built_in_id("reservation"): [(200, None), (403, "800019")],
-    built_in_id("savings-plan"): [(403, "900321"), (403, "900321")],
+    built_in("software-three-lines"): [(200, None), (200, None)],
+    built_in("software-subscription"): [(200, None), (200, None)],
+    built_in("cancelled-already"): [(400, "800061"), (400, "800061")],
+    built_in("line-0-cancelled-already"): [(200, None), (200, None)],
+    built_in("software-40-days-old"): [(200, None), (400, "900117")],
+    built_in("software-70-days-old"): [(400, "900117"), (400, "900117")],
+    built_in("subscription-10-days-old"): [(200, None), (400, "900117")],
+    built_in("reservation"): [(200, None), (403, "800019")],
+    built_in("savings-plan"): [(403, "900321"), (403, "900321")],
     "a68736758d9c": [(400, "800063"), (400, "800063")],
     "5cf72f146967": [(400, "800063"), (400, "800063")],
     LEGACY: [(400, "800063"), (400, "800063")],
-    built_in_id("saas"): [(403, "800077"), (403, "800077")],
-    built_in_id("saas-2021"): [(200, None), (403, "800019")],
-    built_in_id("no-status-no-lines"): [(200, None), (200, None)],
-    built_in_id("pascal-case"): [(200, None), (200, None)],
-    built_in_id("begins-with-a-bom"): [(200, None), (200, None)],
-    built_in_id("shows-later"): [(200, None), (200, None)],
-    built_in_id("never-changes"): [(200, None), (200, None)],
-    built_in_id("stranger"): [(403, "20002"), (403, "20002")],
+    built_in("saas"): [(403, "800077"), (403, "800077")],
+    built_in("saas-2021"): [(200, None), (403, "800019")],
+    built_in("no-status-no-lines"): [(200, None), (200, None)],
+    built_in("pascal-case"): [(200, None), (200, None)],
+    built_in("begins-with-a-bom"): [(200, None), (200, None)],
+    built_in("shows-later"): [(200, None), (200, None)],
+    built_in("never-changes"): [(200, None), (200, None)],
+    built_in("stranger"): [(403, "20002"), (403, "20002")],
 }
 
 
 def test_every_built_in_order_has_its_answer(http: httpx.Client, open_partner_center: OpenPartnerCenter) -> None:
     entries = {entry.order.get("id") or entry.order["Id"]: entry for entry in built_in_orders(NOW) if not entry.refusal}
-    del entries[built_in_id("accepted")]  # answers without a body; test_unusual_orders has it
+    del entries[built_in("accepted")]  # answers without a body; test_unusual_orders has it
     answers: dict[str, list[tuple[int, Any]]] = {order_id: [] for order_id in entries}
     for tenant in (SANDBOX, PRODUCTION):
         open_partner_center()
@@ -66,7 +66,7 @@ def test_every_built_in_order_has_its_answer(http: httpx.Client, open_partner_ce
 @pytest.mark.usefixtures("partner_center")
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.code)
 def test_every_refusal_of_microsofts_table_has_its_order(http: httpx.Client, refusal: Any) -> None:
-    order_id = built_in_id(f"refused-with-{refusal.code}")
+    order_id = built_in(f"refused-with-{refusal.code}")
 
     answer = cancel(http, order_id)
 
@@ -94,7 +94,7 @@ def test_every_refusal_of_microsofts_table_has_its_order(http: httpx.Client, ref
 def test_a_refusal_can_have_another_form(
     http: httpx.Client, name: str, status: int, content_type: str, body: bytes
 ) -> None:
-    answer = cancel(http, built_in_id(f"refused-with-{name}"))
+    answer = cancel(http, built_in(f"refused-with-{name}"))
 
     assert answer.status_code == status
     assert answer.headers.get("content-type", "").partition(";")[0] == content_type

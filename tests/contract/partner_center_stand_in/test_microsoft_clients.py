@@ -1,4 +1,4 @@
-"""Clients that nobody here wrote.
+"""Clients that others wrote.
 
 They are `partnercenterservices`, generated from Microsoft's own description of the API, and requests recorded from
 Microsoft's .NET and Java SDKs.

@@ -1,4 +1,4 @@
-"""Which orders can be cancelled in the sandbox and in production, and until when."""
+"""The orders that can be cancelled in the sandbox and in production, and their time limits."""
 
 from datetime import timedelta
 from typing import Any

@@ -6,14 +6,14 @@ import httpx
 import pytest
 
 from infra.local.partner_center.server import SHOWS_LATER_S, PartnerCenter
+from tests.support.built_in_orders import built_in
+from tests.support.clock import Clock
 from tests.support.partner_center import (
     FIRST_LINE,
     PRODUCTION,
     SANDBOX,
     TWO_LINES,
-    Clock,
     bearer,
-    built_in_id,
     cancel,
     path_of,
     quantities,
@@ -76,7 +76,7 @@ def test_a_read_with_the_id_of_a_patch_gets_the_old_answer(
     http: httpx.Client, partner_center: PartnerCenter, clock: Clock
 ) -> None:
     """A client that gives its read the id of its PATCH must not find out what happened."""
-    order_id, request_id = built_in_id("shows-later"), str(uuid4())
+    order_id, request_id = built_in("shows-later"), str(uuid4())
     old = cancel(http, order_id, request_id=request_id).json()
     clock.now += SHOWS_LATER_S
 
@@ -87,7 +87,7 @@ def test_a_read_with_the_id_of_a_patch_gets_the_old_answer(
 def test_a_refusal_is_repeated_for_its_request_id_even_when_it_no_longer_holds(
     http: httpx.Client, partner_center: PartnerCenter, clock: Clock
 ) -> None:
-    order_id, request_id = built_in_id("shows-later"), str(uuid4())
+    order_id, request_id = built_in("shows-later"), str(uuid4())
     first_line = {"id": order_id, "status": "cancelled", "lineItems": [FIRST_LINE]}
     cancel(http, order_id, body=first_line)
     assert status_and_code(cancel(http, order_id, request_id=request_id)) == (400, "800061")

@@ -1,4 +1,4 @@
-"""Which tokens Partner Center accepts."""
+"""The tokens that Partner Center accepts."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -7,14 +7,14 @@ import pytest
 
 from infra.local.partner_center.catalogue import Entry, ProductKind
 from infra.local.partner_center.server import SHOWS_LATER_S, PartnerCenter
+from tests.support.built_in_orders import built_in
+from tests.support.clock import Clock
+from tests.support.local_cloud import Json
 from tests.support.partner_center import (
     CUSTOMER,
     FIRST_LINE,
-    Clock,
-    Json,
     OpenPartnerCenter,
     bearer,
-    built_in_id,
     cancel,
     path_of,
     quantities,
@@ -25,7 +25,7 @@ from tests.support.partner_center import (
 def test_an_order_keeps_the_upper_and_lower_case_of_its_names(
     http: httpx.Client, partner_center: PartnerCenter
 ) -> None:
-    order_id = built_in_id("pascal-case")
+    order_id = built_in("pascal-case")
     before = partner_center.order(order_id)
     assert before
 
@@ -48,7 +48,7 @@ def test_an_order_without_a_status_gets_one(
 
 @pytest.mark.usefixtures("partner_center")
 def test_answers_of_one_order_begin_with_a_bom(http: httpx.Client) -> None:
-    order_id = built_in_id("begins-with-a-bom")
+    order_id = built_in("begins-with-a-bom")
 
     answers = [http.get(path_of(order_id), headers=bearer()), cancel(http, order_id)]
 
@@ -64,7 +64,7 @@ def test_a_change_may_show_later(
     http: httpx.Client, partner_center: PartnerCenter, clock: Clock, name: str, status: int, second: tuple[int, str]
 ) -> None:
     """Until then a second PATCH is refused, and the order looks as if nothing had happened."""
-    order_id = built_in_id(name)
+    order_id = built_in(name)
     before = partner_center.order(order_id)
 
     answer = cancel(http, order_id, body={"id": order_id, "status": "cancelled", "lineItems": [FIRST_LINE]})
@@ -80,7 +80,7 @@ def test_a_change_may_show_later(
 
 
 def test_an_order_may_never_change(http: httpx.Client, partner_center: PartnerCenter, clock: Clock) -> None:
-    order_id = built_in_id("never-changes")
+    order_id = built_in("never-changes")
     before = partner_center.order(order_id)
 
     assert cancel(http, order_id).status_code == 200

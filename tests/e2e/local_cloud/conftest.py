@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.support.local_cloud import Json, LocalCloud, running, software_order
+from tests.support.local_cloud import Json, LocalCloud, running, software_order, write_orders
 from tests.support.stand_in_clients import partner_center_client
 
 CALLER_KEY = "a-caller-s-own-key-of-32-characters"
@@ -42,7 +42,7 @@ def configured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]
     """A local cloud with most options away from their defaults, and with settings in its environment."""
     directory = tmp_path_factory.mktemp("configured")
     orders = directory / "orders"
-    orders.mkdir()
+    write_orders(orders, (software_order(order_id, CONFIGURED_CUSTOMER) for order_id in CONFIGURED_ORDERS))
     replacement = {
         "Id": LICENCE,
         "ReferenceCustomerId": CONFIGURED_CUSTOMER,
@@ -51,8 +51,6 @@ def configured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]
         "Status": "completed",
     }
     (orders / "replacement.json").write_text(json.dumps(replacement))
-    for order_id in CONFIGURED_ORDERS:
-        (orders / f"{order_id}.json").write_text(json.dumps(software_order(order_id, CONFIGURED_CUSTOMER)))
     (orders / "notes.txt").write_text("no order")
     callers = {"helpdesk": {"proof": "key", "sha256": hashlib.sha256(CALLER_KEY.encode()).hexdigest()}}
     environment = {

@@ -18,17 +18,18 @@ import httpx
 import pytest
 
 from tests.support.local_cloud import ROOT, START_LIMIT_S, STOP_LIMIT_S, LocalCloud
-from tests.support.stand_in_clients import LIMIT_S, LONG_S, methods_and_statuses, request_for, wait_until
+from tests.support.stand_in_clients import LIMIT_S, LONG_S, methods_and_statuses, request_for
+from tests.support.waiting import wait_until
 
 TWO_LINES = request_for("2y6dF_rVgDAXMxypQPPnTquuXhKVK_3N1", "45411344-b09d-47e7-9653-542006bf9766")
 
 
 @contextmanager
-def started(directory: Path) -> Iterator[tuple[subprocess.Popen[bytes], LocalCloud]]:
+def started(directory: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], LocalCloud]]:
     """Start a local cloud and yield it with its process. The process's output ends when all its processes have."""
     file = directory / "cloud.json"
     process = subprocess.Popen(  # noqa: S603  (our own module)
-        [sys.executable, "-m", "infra.local", "--port", "0", "--describe", str(file)],
+        [sys.executable, "-m", "infra.local", "--port", "0", "--describe", str(file), *options],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -78,7 +79,7 @@ def end_with_a_call_under_way(directory: Path, end: Callable[[subprocess.Popen[b
         assert [file.name for file in directory.iterdir()] == ["cloud.json"]
         cloud.fault(delay_s=LONG_S)
         call = background.submit(cloud.post, TWO_LINES, prefer="wait=100")
-        wait_until(lambda: ("PATCH", None) in methods_and_statuses(cloud))
+        wait_until(lambda: ("PATCH", None) in methods_and_statuses(cloud), "no PATCH arrived")
 
         end(process)
         output, _ = process.communicate(timeout=STOP_LIMIT_S)  # ends when all processes that have the pipe have ended
@@ -106,6 +107,24 @@ def endings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Futu
 def test_a_signal_ends_everything(endings: dict[str, Future[None]], end: str) -> None:
     """Also while a call is under way."""
     endings[end].result()
+
+
+def test_the_description_goes_with_the_local_cloud_if_wanted(tmp_path: Path) -> None:
+    """It names addresses that answer no longer, and `send` would try them."""
+    with started(tmp_path, "--remove-description") as (process, _):
+        terminate(process)
+        process.communicate(timeout=STOP_LIMIT_S)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_description_of_another_local_cloud_stays(tmp_path: Path) -> None:
+    with started(tmp_path, "--remove-description") as (process, _):
+        (tmp_path / "cloud.json").write_text("{}")
+        terminate(process)
+        process.communicate(timeout=STOP_LIMIT_S)
+
+    assert (tmp_path / "cloud.json").read_text() == "{}"
 
 
 def test_the_function_ends_when_the_local_cloud_is_killed(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from tests.support.stand_in_clients import (
     path_of,
     send_control,
     tls_context,
-    wait_until,
 )
+from tests.support.waiting import wait_until
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_removing_the_faults_releases_waiting_requests(
 ) -> None:
     cloud.fault(delay_s=LONG_S, **fault)
     waiting: Future[httpx.Response] = background.submit(client.patch, path_of(order_id), json=CANCEL)
-    wait_until(lambda: methods_and_statuses(cloud) == [("PATCH", None)])
+    wait_until(lambda: methods_and_statuses(cloud) == [("PATCH", None)], "no PATCH arrived")
     assert cloud.order(order_id)["status"] == "completed"
 
     send_control(cloud, "DELETE", "faults")

@@ -149,6 +149,7 @@ def test_a_start_that_cannot_succeed_says_why_and_ends(tmp_path: Path) -> None:
     assert [process.returncode for process in processes] == [1, 1, 1]
     assert "no such folder" in no_folder
     assert "broken.json: not JSON" in no_json
-    assert "in use" in port_taken
+    assert f"port {port} is in use" in port_taken
+    assert "PORT=" in port_taken
     assert "Traceback" not in no_folder + no_json + port_taken
     assert not (tmp_path / "cloud").exists()

@@ -19,8 +19,8 @@ from tests.support.stand_in_clients import (
     request_for,
     request_token,
     send_control,
-    wait_until,
 )
+from tests.support.waiting import wait_until
 
 
 def test_requests_are_listed_in_order_of_arrival_while_they_still_wait(
@@ -28,7 +28,7 @@ def test_requests_are_listed_in_order_of_arrival_while_they_still_wait(
 ) -> None:
     cloud.fault(delay_s=LONG_S)
     waiting = background.submit(client.patch, path_of(order_id), json=CANCEL)
-    wait_until(lambda: methods_and_statuses(cloud) == [("PATCH", None)])
+    wait_until(lambda: methods_and_statuses(cloud) == [("PATCH", None)], "no PATCH arrived")
 
     client.get(path_of(order_id))
 

@@ -15,8 +15,8 @@ from tests.support.stand_in_clients import (
     request_for,
     request_token,
     send_control,
-    wait_until,
 )
+from tests.support.waiting import wait_until
 
 
 def test_the_vault_gives_the_newest_version_of_a_secret(cloud: LocalCloud) -> None:
@@ -63,7 +63,7 @@ def test_a_token_is_accepted_for_the_lifetime_that_was_set(cloud: LocalCloud, or
         expires_at = jwt.decode(token, options={"verify_signature": False})["exp"]
         first_status = client.get(path_of(order_id)).status_code
         was_valid = time.time() < expires_at
-        wait_until(lambda: client.get(path_of(order_id)).status_code == 401)
+        wait_until(lambda: client.get(path_of(order_id)).status_code == 401, "the token is still accepted")
         refused_at = time.time()
 
     assert expires_at >= requested_at + 1

@@ -3,7 +3,7 @@
 faults.py    the steps and the faults, by name
 expected.py  the answers, by step and fault
 cells.py     the cells: one fault at one step, for the first request or the first two
-steps.py     how a call is brought to a step, and which requests are of the step
+steps.py     brings a call to a step, and finds the requests of the step
 run.py       the clouds that run the cells
 document.py  the tables of docs/when-things-break.md
 __main__.py  writes them

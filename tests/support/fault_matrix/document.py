@@ -9,7 +9,8 @@ from tests.support.local_cloud import ROOT
 
 PAGE = ROOT / "docs/when-things-break.md"
 COMMAND = "make docs"
-BEGIN, END = f"<!-- tables: written by {COMMAND} -->\n", "<!-- end of the tables -->\n"
+SOURCE = "tests/support/fault_matrix/expected.py"
+BEGIN, END = f"<!-- tables: written by `{COMMAND}` from {SOURCE} -->\n", "<!-- end of the tables -->\n"
 COLUMNS = 120
 
 STEPS = {
@@ -18,7 +19,11 @@ STEPS = {
     Step.DISCOVERY: "The function asks Entra ID where it gives out tokens.",
     Step.TOKEN: "The function asks Entra ID for a token for Partner Center.",
     Step.PATCH: "The function asks Partner Center to cancel a whole order.",
-    Step.PATCH_OF_CANCELLED: "The function asks Partner Center to cancel an order that is cancelled already.",
+    Step.PATCH_OF_CANCELLED: (
+        "The function asks Partner Center to cancel an order that is cancelled already. If the answer to the first"
+        " PATCH is lost or proves nothing, as 408 and 5xx, the function cannot know whether this PATCH or an earlier"
+        " call cancelled the order. It then answers `cancelled`, not `already_cancelled`."
+    ),
     Step.GET_BEFORE_LINES: "The caller wants one line cancelled. The function reads the order before it changes it.",
     Step.GET_AFTER_REFUSAL: (
         "Partner Center refused the PATCH of an order that is cancelled already."
@@ -38,7 +43,10 @@ CHAPTERS = (
         "Faults while the function gets a token",
         (
             "In these tests the function held no token and needed each of these requests. While it holds a token, which"
-            " is valid for about an hour, it sends none of them, and such a fault changes no answer."
+            " is valid for about an hour, it sends none of them, and such a fault changes no answer. A refused"
+            " connection, an unknown host and a false certificate are in one table only, that of the first request to"
+            " Entra ID: the function never comes to the token request then. For the managed identity and Key Vault,"
+            " which all accounts share, these tests do not cause them."
         ),
         [step for step in Step if step in CREDENTIAL_STEPS],
     ),

@@ -29,7 +29,7 @@ CREDENTIAL_STEPS = frozenset({Step.IDENTITY, Step.KEY_VAULT, Step.DISCOVERY, Ste
 
 
 class Fault(NamedTuple):
-    """A fault of one request: its effect in the document's words, and the body of `POST /faults`."""
+    """A fault of one request: its effect, as the document describes it, and the body of `POST /faults`."""
 
     effect: str
     control: Json

@@ -1,6 +1,5 @@
-"""The clouds that run the cells, side by side, and what they leave behind for the tests to look at."""
+"""Runs the cells in several clouds, side by side, and keeps the calls and logs for the tests."""
 
-import json
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,9 +15,9 @@ from tests.support.answers import Answer
 from tests.support.fault_matrix.cells import DEFAULT, Cell
 from tests.support.fault_matrix.expected import TO_REPEAT
 from tests.support.fault_matrix.faults import CREDENTIAL_STEPS, HUGE, RUNS_INTO_THE_DEADLINE, Step
-from tests.support.fault_matrix.steps import ask_for_fault, dry_run, mend, prepare, requests_of, spare_order_id
+from tests.support.fault_matrix.steps import ask_for_fault, dry_run, prepare, requests_of, spare_order_id
 from tests.support.function_process import FunctionProcess
-from tests.support.local_cloud import Json, LocalCloud, running, software_order
+from tests.support.local_cloud import Json, LocalCloud, running, software_order, write_orders
 
 CALLERS = 12
 SHORT_WAIT_S = 2  # the deadline of calls that are to run into it
@@ -111,7 +110,7 @@ def _run_cloud(root: Path, name: str, cells: Sequence[Cell], findings: Findings)
     orders = [*map(spare_order_id, accounts), *(cell.order_id for cell in cells)]
     with _cloud_with(root / name, orders, SECRET_TTL_S=str(plan.secret_ttl_s)) as cloud:
         for account in accounts.intersection(SET_UP_TO_FAIL):
-            mend(cloud, account)
+            cloud.repair(account)
         for account in accounts:
             dry_run(cloud, account)
         process = FunctionProcess(cloud.log.parent)
@@ -130,11 +129,8 @@ def _run_cloud(root: Path, name: str, cells: Sequence[Cell], findings: Findings)
 
 @contextmanager
 def _cloud_with(directory: Path, order_ids: Iterable[str], **environment: str) -> Iterator[LocalCloud]:
-    orders = directory / "orders"
-    orders.mkdir(parents=True)
-    for order_id in order_ids:
-        (orders / f"{order_id}.json").write_text(json.dumps(software_order(order_id, CUSTOMER, lines=3)))
-    with running(directory, "--orders", str(orders), **environment) as cloud:
+    orders = (software_order(order_id, CUSTOMER, lines=3) for order_id in order_ids)
+    with running(directory, "--orders", write_orders(directory / "orders", orders), **environment) as cloud:
         yield cloud
 
 
@@ -165,7 +161,7 @@ def _run_cells(cloud: LocalCloud, cells: Iterable[Cell], plan: Plan) -> list[Run
 
 
 def _rank(cell: Cell) -> tuple[bool, bool, int]:
-    """Sort cells that leave their account unusable to the end, and those that take long to the start."""
+    """Sort cells that leave their account unusable to the end, and cells that take long to the start."""
     return cell.spoils_account, cell.fault not in {"429", "timeout"}, -cell.failures
 
 

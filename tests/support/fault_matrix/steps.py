@@ -1,4 +1,4 @@
-"""How a call is brought to a step, which requests are of the step, and how the fault is asked for."""
+"""Brings a call to a step, finds the requests of the step, and asks for the fault."""
 
 import json
 import ssl
@@ -26,13 +26,6 @@ def dry_run(cloud: LocalCloud, account: str) -> Answer:
     """Let the function get a token for *account* and read an order with it."""
     body = {"customerTenantId": CUSTOMER, "orderId": spare_order_id(account), "account": account, "dryRun": True}
     return Answer.of(cloud.post(body, prefer=f"wait={PREPARING_WAIT_S}"))
-
-
-def mend(cloud: LocalCloud, account: str) -> None:
-    """Make an account work that the local cloud sets up to fail."""
-    known = cloud.description["accounts"][account]
-    cloud.put(f"clients/{known['clientId']}", {"secret": known["clientSecret"]})
-    cloud.put(f"secrets/{known['secretName']}", {"value": known["clientSecret"]})
 
 
 def prepare(cloud: LocalCloud, cell: Cell, account: str) -> None:

@@ -18,7 +18,7 @@ _NAMES = (
 _names = st.sampled_from(_NAMES) | st.text(st.characters(), max_size=30) | st.just("x" * 5_000)
 
 _ACCOUNTS = ("default", "default", "default", "rehearsal", "production", "closed", "limited", "nobody", "Default")
-_OTHER_ORDERS = (  # customers and orders, besides those that a round has for itself
+_OTHER_ORDERS = (  # customers and orders, besides a round's own orders
     ("f81d98dd-c2f4-499e-a194-5619e260344e", "5cf72f146967"),  # a licence, which the function refuses
     ("45411344-b09d-47e7-9653-542006bf9766", "refused-with-800061-0000000000001"),  # Partner Center refuses it
     ("4d3cf487-70f4-4e1e-9ff1-b2bfce8d9f04", "stranger-000000000000000000000001"),

@@ -1,4 +1,4 @@
-"""Whole requests: any, and those that would cancel an order if they had not one fault."""
+"""Whole requests: requests of any kind, and requests that have one mistake and would else cancel an order."""
 
 import json
 from collections.abc import Iterator
@@ -49,8 +49,8 @@ def any_requests(order_ids: tuple[str, ...]) -> st.SearchStrategy[HostileRequest
     return st.builds(HostileRequest, bodies(order_ids), headers, weighted((19, st.just(False)), (1, st.just(True))))
 
 
-def listed_faults(order_id: str) -> Iterator[HostileRequest]:
-    """Yield requests without dryRun for an order that could be cancelled, each with one fault."""
+def listed_mistakes(order_id: str) -> Iterator[HostileRequest]:
+    """Yield requests without dryRun for an order that could be cancelled, each with one mistake."""
     valid = write(_required(order_id))
     for name, texts in _BAD_VALUES:
         for text in texts.split():
@@ -73,15 +73,15 @@ def listed_faults(order_id: str) -> Iterator[HostileRequest]:
     yield HostileRequest(valid, JSON_HEADERS, is_chunked=True)
 
 
-def random_faults(order_id: str) -> st.SearchStrategy[HostileRequest]:
+def random_mistakes(order_id: str) -> st.SearchStrategy[HostileRequest]:
     """Return such requests with a member that does not exist, or with their end missing."""
     unknown = st.tuples(st.text(st.characters(), max_size=20).map("{}?".format), values)
     valid = write(_required(order_id))
-    faulty = weighted(
+    mistaken = weighted(
         (4, unknown.map(lambda member: write([*_required(order_id), member]))),
         (1, st.integers(0, len(valid) - 1).map(lambda end: valid[:end])),
     )
-    return st.builds(HostileRequest, faulty, st.just(JSON_HEADERS))
+    return st.builds(HostileRequest, mistaken, st.just(JSON_HEADERS))
 
 
 def _required(order_id: str) -> Members:

@@ -59,7 +59,7 @@ class Sender:
         self.answers.append(answer)
 
     def send_and_expect_refusal(self, request: HostileRequest) -> None:
-        """Send *request*, which has a fault, and check that the answer says so."""
+        """Send *request*, which has a mistake, and check that the answer says so."""
         self.send(request)
         assert self.answers[-1].status in {400, 413, 415}, request
 

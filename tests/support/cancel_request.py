@@ -1,4 +1,4 @@
-"""A cancel request as a caller sends it, and how it is read."""
+"""A cancel request as a caller sends it, and the function's reading of it."""
 
 import json
 from typing import Any

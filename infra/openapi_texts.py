@@ -161,7 +161,7 @@ class TextMissing(Exception):
 def meaning_of(code: str) -> str:
     """Return what a problem code means. Raises TextMissing."""
     if code not in CODES:
-        raise TextMissing(f"CODES in infra/openapi_words.py has no meaning for the problem code {code}.")
+        raise TextMissing(f"CODES in infra/openapi_texts.py has no meaning for the problem code {code}.")
     return CODES[code]
 
 
@@ -199,7 +199,8 @@ MEMBERS: dict[str, dict[str, str]] = {
         " `default`.",
         "ticketId": "The ticket's id. It is written to the audit record and returned in the answer.",
         "reason": "The reason for the cancellation. It is written to the audit record.",
-        "dryRun": "True: read the order, say what would be cancelled, and change nothing.",
+        "dryRun": "True: only read the order. The answer names the lines that the request would act on; Partner Center"
+        " may still refuse them. Nothing is changed.",
     },
     "LineItemRef": {
         "lineItemNumber": "The line's number in the order; the first line is 0.",
@@ -216,7 +217,8 @@ MEMBERS: dict[str, dict[str, str]] = {
         "currencyCode": "The order's currency.",
         "creationDate": "The time at which the order was created, in UTC (RFC 3339).",
         "dryRun": "True if nothing was changed because the request or the account's mode asks for a dry run.",
-        "cancelledLineItems": "The numbers of all cancelled lines. In a dry run: of the lines that would be cancelled.",
+        "cancelledLineItems": "The numbers of all cancelled lines. In a dry run: of the lines that the"
+        " request would act on.",
         "lineItems": "All lines of the order.",
         "account": "The name of the account that was used.",
         "ticketId": "The ticket's id from the request.",
