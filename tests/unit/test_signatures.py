@@ -198,11 +198,12 @@ def test_a_secret_that_is_missing_is_not_the_empty_key(sign: Any, stored: dict[s
         assert caller_of(CALLERS, sign(secret=""), secrets=stored) is None
 
 
-def test_a_time_without_a_signature_needs_no_secret() -> None:
+def test_a_signature_that_lacks_a_header_needs_no_secret() -> None:
     """Anybody could make the function read Key Vault."""
     for headers in (zendesk_headers(), standard_webhooks_headers(), svix_headers()):
-        unsigned = {name: value for name, value in headers.items() if not name.endswith("-signature")}
-        assert secrets_needed(CALLERS, Proofs(unsigned, BODY, NOW, is_entra_checked=False)) == set()
+        for left_out in headers:
+            rest = {name: value for name, value in headers.items() if name != left_out}
+            assert secrets_needed(CALLERS, Proofs(rest, BODY, NOW, is_entra_checked=False)) == set(), left_out
 
 
 @pytest.mark.parametrize("secret", ["whsec_!!!", f"whsec_!{'A' * 32}", "short", "whsec_c2hvcnQ=", "whsec_\xfc"])
