@@ -10,7 +10,8 @@ call              the facts of one call: its ids, its deadline, its PATCH reques
 settings, clouds  the operator's settings; Microsoft's clouds
 contract          the models of request and answer
 http_request      strict reading of any request
-tls               the TLS context
+tls, host_names   the TLS context; look-ups of host names
+outside_text      cleans and cuts texts from outside
 strict_json       JSON without repeated names
 rfc3339           dates as text
 errors            the error tree

@@ -19,9 +19,9 @@ from shared.cancelling.outcome import (
 )
 from shared.contract import CancelResult, LineItem, Outcome
 from shared.errors import CancelError
+from shared.partner_center.answers import error_of
 from shared.partner_center.client import OrderClient
 from shared.partner_center.orders import Order, cancel_body, lines_to_cancel, read_order
-from shared.partner_center.refusals import error_of
 
 SECOND_LOOK_AFTER_S = 1.0  # for reads that lag behind writes
 SECOND_LOOK_TAKES_S = SECOND_LOOK_AFTER_S + 0.25

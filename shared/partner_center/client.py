@@ -20,15 +20,10 @@ from shared import audit
 from shared.call import Call, Target
 from shared.credentials.tokens import Credentials
 from shared.errors import BadGateway, CancelError, Unavailable
+from shared.partner_center.answers import accounts_for_change, error_of, is_throttled
 from shared.partner_center.connections import ConnectionFailed, Connections, Response
 from shared.partner_center.orders import Order, order_url, read_order, request_headers
-from shared.partner_center.refusals import (
-    UNAVAILABLE,
-    UNEXPECTED,
-    accounts_for_change,
-    error_of,
-    is_throttled,
-)
+from shared.partner_center.refusals import UNAVAILABLE, UNEXPECTED
 from shared.partner_center.reply import Reply
 from shared.partner_center.retry import retry_delay_s
 from shared.partner_center.throttle import Gate

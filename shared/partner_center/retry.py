@@ -3,7 +3,8 @@
 No I/O, clock or randomness. Source: Partner Center's "api-throttling-guidance" (read 2026-11-21).
 """
 
-from shared.partner_center.refusals import THROTTLED_S, class_of, is_throttled, pause_s
+from shared.partner_center.answers import class_of, is_throttled, pause_s
+from shared.partner_center.refusals import THROTTLED_S
 from shared.partner_center.reply import Reply
 
 MAX_ATTEMPTS = 4

@@ -16,7 +16,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from shared.errors import Throttled
-from shared.partner_center.refusals import THROTTLED, THROTTLED_S, is_throttled, pause_s
+from shared.partner_center.answers import is_throttled, pause_s
+from shared.partner_center.refusals import THROTTLED, THROTTLED_S
 from shared.partner_center.reply import Reply
 from shared.partner_center.retry import FIRST_DELAY_S
 

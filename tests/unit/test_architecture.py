@@ -29,6 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "shared.strict_json": set(),
     "shared.outside_text": set(),
     "shared.tls": {"shared.errors"},
+    "shared.host_names": set(),
     "shared.http_request": {"shared.errors", "shared.strict_json"},
     "shared.contract": set(),
     "shared.clouds": set(),
@@ -39,7 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     "shared.callers": {"shared.credentials", "shared.errors", "shared.settings"},
     "shared.partner_center": {
         *("shared.audit", "shared.call", "shared.contract", "shared.credentials", "shared.errors"),
-        *("shared.outside_text", "shared.rfc3339", "shared.tls"),
+        *("shared.host_names", "shared.outside_text", "shared.rfc3339", "shared.tls"),
     },
     "shared.cancelling": {"shared.call", "shared.contract", "shared.errors", "shared.partner_center"},
     "shared.runtime": {
@@ -51,7 +52,8 @@ ALLOWED: dict[str, set[str]] = {
 PURE = (
     *("errors", "rfc3339", "strict_json", "outside_text", "http_request", "contract", "clouds", "settings"),
     *("callers.identify", "callers.proofs", "callers.permissions"),
-    *("partner_center.orders", "partner_center.reply", "partner_center.refusals", "partner_center.retry"),
+    *("partner_center.orders", "partner_center.reply", "partner_center.refusals", "partner_center.answers"),
+    "partner_center.retry",
     "cancelling.outcome",
 )
 

@@ -15,8 +15,8 @@ from shared.cancelling.outcome import (
 )
 from shared.contract import LineItemRef, Outcome
 from shared.errors import CancelError
+from shared.partner_center.answers import error_of
 from shared.partner_center.orders import Order
-from shared.partner_center.refusals import error_of
 from shared.partner_center.reply import Reply
 from tests.support.orders import line, line_ref, order
 

@@ -5,15 +5,8 @@ import json
 import pytest
 
 from shared.errors import CancelError
-from shared.partner_center.refusals import (
-    CLASSES,
-    CODES,
-    accounts_for_change,
-    class_of,
-    error_of,
-    is_throttled,
-    pause_s,
-)
+from shared.partner_center.answers import accounts_for_change, class_of, error_of, is_throttled, pause_s
+from shared.partner_center.refusals import CLASSES, CODES
 from shared.partner_center.reply import Reply
 from shared.partner_center.retry import retry_delay_s
 from tests.support.replies import reply

@@ -360,7 +360,7 @@ def test_a_refusal_says_what_was_wrong(headers: Headers, text: str) -> None:
         assert secret not in caught.value.detail
 
 
-INTRODUCTION = "The request carries no valid proof of who sends it."
+INTRODUCTION = "The request carries no valid proof of who sends it; nothing was changed."
 NO_KEY, WRONG_KEY = "Send the caller's own key in X-Caller-Key.", "X-Caller-Key is not the key of a known caller."
 NO_ROLE = "The app or user does not have the app role that is required."
 ENTRA_OFF = "Entra identities are not accepted: App Service Authentication is off."

@@ -1,0 +1,73 @@
+"""Decides what one answer of Partner Center means, by the tables in refusals.py.
+
+No I/O, clock or randomness. The code decides first, then the status: a code's status has changed
+before (800082: 400, later 409), and one status stands for many codes.
+
+Source: Partner Center's "error-codes" and "api-throttling-guidance" pages; Azure API Management's policies
+"quota" and "rate-limit" for the texts of its answers.
+"""
+
+import re
+
+from shared.errors import CancelError
+from shared.partner_center.refusals import CODES, REJECTED, THROTTLED, UNAVAILABLE, UNEXPECTED, AnswerClass
+from shared.partner_center.reply import Reply, read_error
+
+_QUOTA = re.compile(r"out of (call volume|bandwidth) quota|rate limit is exceeded|quota exceeded", re.IGNORECASE)
+# "Quota will be replenished in 00:00:12.", with days "6.23:59:59"
+_PERIOD = re.compile(r"\bin (?:(\d{1,4})\.)?(\d{1,3}):(\d\d):(\d\d)")
+_SECONDS = re.compile(r"\bin (\d{1,5}) seconds?", re.IGNORECASE)  # "Try again in 57 seconds."
+
+
+def class_of(reply: Reply) -> AnswerClass:
+    """Return the class of a *reply* without success."""
+    code = CODES.get(read_error(reply.body).code or "")
+    if code:
+        return code.answer_class
+    if is_throttled(reply):
+        return THROTTLED
+    if reply.status == 401:
+        return REJECTED
+    return UNAVAILABLE if _is_server_failure(reply) else UNEXPECTED
+
+
+def is_throttled(reply: Reply) -> bool:
+    """True for a 429, and for the 403 with which API Management answers a call beyond its quota."""
+    if reply.status != 403:
+        return reply.status == 429
+    error = read_error(reply.body)
+    return error.code not in CODES and _QUOTA.search(error.description or "") is not None
+
+
+def pause_s(reply: Reply) -> float | None:
+    """Return the seconds that Partner Center asks us to wait, from its Retry-After or its text; None if in neither."""
+    if reply.retry_after_s is not None or not is_throttled(reply):
+        return reply.retry_after_s
+    text = read_error(reply.body).description or ""
+    if found := _PERIOD.search(text):
+        days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+        return 86_400.0 * days + 3600 * hours + 60 * minutes + seconds
+    return float(found[1]) if (found := _SECONDS.search(text)) else None
+
+
+def accounts_for_change(reply: Reply) -> bool:
+    """True if *reply* shows whether the request changed the order: it was accepted, or it changed nothing."""
+    # A 408 or 5xx proves nothing, even if its body has the code of a refusal.
+    return reply.is_success or (class_of(reply).accounts_for_change and not _is_server_failure(reply))
+
+
+def error_of(reply: Reply) -> CancelError:
+    """Return the error that ends a call whose last *reply* is without success."""
+    answer_class = class_of(reply)
+    partner_center_error = read_error(reply.body)
+    code = CODES.get(partner_center_error.code or "")
+    return answer_class.error(
+        answer_class.code,
+        (code and code.detail) or answer_class.detail,
+        retry_after_s=answer_class.retry_after_s if (asked_s := pause_s(reply)) is None else asked_s,
+        partner_center=partner_center_error if partner_center_error.code or partner_center_error.description else None,
+    )
+
+
+def _is_server_failure(reply: Reply) -> bool:
+    return reply.status == 408 or 500 <= reply.status <= 599
