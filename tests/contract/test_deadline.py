@@ -62,7 +62,7 @@ async def test_no_patch_leaves_if_the_gate_takes_the_time(
     gate, connections = Gate(), Connections()
     await credentials.bearer("default", 30)
     call = Call(correlation_id=str(uuid4()), headers={}, allowed_s=0.5)
-    gate.__dict__.update(_is_shut=True, _opens_at=call.started_at + call.allowed_s - 0.02)
+    gate.__dict__.update(_is_closed=True, _opens_at=call.started_at + call.allowed_s - 0.02)
     request = CancelRequest.model_validate({"customerTenantId": CUSTOMER, "orderId": order_id})
     account = settings.accounts["default"]
     target = Target("default", account.tenant_id, account.endpoints.api_root, request, dry_run=False)

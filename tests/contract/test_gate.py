@@ -182,7 +182,7 @@ async def test_a_late_answer_to_an_older_probe_does_not_open_the_gate(newer_has_
                 await newer.aclose()
             older_probe.reply = Reply(200, b"")
 
-        assert gate.__dict__["_is_shut"]
+        assert gate.__dict__["_is_closed"]
 
 
 @pytest.mark.usefixtures("short_probes")

@@ -59,7 +59,11 @@ def key_vault_client(cloud: LocalCloud) -> httpx.Client:
     url = cloud.description["keyVaultUrl"]
     token = httpx.get(
         environment["IDENTITY_ENDPOINT"],
-        params={"resource": url.replace("//127.", "//"), "api-version": "2019-08-01"},
+        params={
+            "resource": url.replace("//127.", "//"),
+            "api-version": "2019-08-01",
+            "client_id": environment["AZURE_CLIENT_ID"],
+        },
         headers={"X-IDENTITY-HEADER": environment["IDENTITY_HEADER"]},
         trust_env=False,
     ).json()["access_token"]
