@@ -30,7 +30,7 @@ serve: install ## keep the local cloud running for curl, Postman, a flow (PORT=7
 	@$(BIN)/python -m infra.local --callers --describe .local-cloud.json --remove-description --port $(or $(PORT),7071)
 
 check: lint ## before each commit: lint, then the fast tests (half a minute)
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/unit
+	@$(BIN)/python -m pytest -q -n 3 --dist loadfile tests/unit
 
 test: install ## all tests; some of them: make test ARGS="-k throttle"
 	@$(BIN)/python -m pytest -q $(if $(ARGS),$(ARGS),-n 2 --dist loadfile)

@@ -102,7 +102,7 @@ var alerts = [
   {
     name: 'credentials-rejected'
     title: 'The credential of an account is refused'
-    firstStep: 'No order of this account can be cancelled. GET /api/cancel_order gives the cause in detail.'
+    firstStep: 'Cancellations of this account fail. GET /api/cancel_order gives the cause in detail.'
     severity: 1
     query: loadTextContent('alerts/credentials-rejected.kql')
     every: 'PT5M'
@@ -150,7 +150,7 @@ var alerts = [
   {
     name: 'throttled'
     title: 'Partner Center has throttled calls for 15 minutes'
-    firstStep: 'Callers are asked to wait; no request is lost. Find the busy sender in the workbook and slow it down.'
+    firstStep: 'Callers are asked to send again later. Find the busy sender in the workbook and slow it down.'
     severity: 3
     query: loadTextContent('alerts/throttled.kql')
     every: 'PT5M'

@@ -20,15 +20,21 @@ _SECONDS = re.compile(r"\bin (\d{1,5}) seconds?", re.IGNORECASE)  # "Try again i
 
 
 def class_of(reply: Reply) -> AnswerClass:
-    """Return the class of a *reply* without success."""
-    code = CODES.get(read_error(reply.body).code or "")
-    if code:
-        return code.answer_class
+    """Return the class of a *reply* without success, which ends the call."""
+    by_code = _class_by_code(reply)
+    # The codes of a passing failure say less than these two statuses.
+    if by_code and not (by_code is UNAVAILABLE and reply.status in {401, 429}):
+        return by_code
     if is_throttled(reply):
         return THROTTLED
     if reply.status == 401:
         return REJECTED
     return UNAVAILABLE if _is_server_failure(reply) else UNEXPECTED
+
+
+def is_repeated(reply: Reply) -> bool:
+    """True if the same request may be answered otherwise in a moment."""
+    return not reply.is_success and (_class_by_code(reply) or class_of(reply)).is_repeated
 
 
 def is_throttled(reply: Reply) -> bool:
@@ -53,7 +59,9 @@ def pause_s(reply: Reply) -> float | None:
 def accounts_for_change(reply: Reply) -> bool:
     """True if *reply* shows whether the request changed the order: it was accepted, or it changed nothing."""
     # A 408 or 5xx proves nothing, even if its body has the code of a refusal.
-    return reply.is_success or (class_of(reply).accounts_for_change and not _is_server_failure(reply))
+    if reply.is_success:
+        return True
+    return (_class_by_code(reply) or class_of(reply)).accounts_for_change and not _is_server_failure(reply)
 
 
 def error_of(reply: Reply) -> CancelError:
@@ -67,6 +75,11 @@ def error_of(reply: Reply) -> CancelError:
         retry_after_s=answer_class.retry_after_s if (asked_s := pause_s(reply)) is None else asked_s,
         partner_center=partner_center_error if partner_center_error.code or partner_center_error.description else None,
     )
+
+
+def _class_by_code(reply: Reply) -> AnswerClass | None:
+    code = CODES.get(read_error(reply.body).code or "")
+    return code and code.answer_class
 
 
 def _is_server_failure(reply: Reply) -> bool:

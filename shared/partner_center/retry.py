@@ -3,7 +3,7 @@
 No I/O, clock or randomness. Source: Partner Center's "api-throttling-guidance" (read 2026-11-21).
 """
 
-from shared.partner_center.answers import class_of, is_throttled, pause_s
+from shared.partner_center.answers import is_repeated, is_throttled, pause_s
 from shared.partner_center.refusals import THROTTLED_S
 from shared.partner_center.reply import Reply
 
@@ -21,7 +21,7 @@ def retry_delay_s(reply: Reply | None, attempt: int, jitter: float) -> float | N
     if attempt >= MAX_ATTEMPTS:
         return None
     if reply is not None:
-        if reply.is_success or not class_of(reply).is_repeated:
+        if not is_repeated(reply):
             return None
         asked_s = pause_s(reply)
         if asked_s is not None and asked_s >= FIRST_DELAY_S:

@@ -24,7 +24,7 @@ from shared.partner_center.retry import FIRST_DELAY_S
 CLOSED_AT_MOST_S = 120.0
 SPREAD_S = 1.0
 LONGEST_GROWTH = 5  # doublings of a pause that Partner Center did not name
-PROBE_LIMIT_S = 2.0  # after which another probe may go
+PROBE_LIMIT_S = 2.0
 
 
 class Admission:
@@ -36,9 +36,13 @@ class Admission:
 
 
 class Gate:
-    """Open until a 429 arrives, then closed for as long as Partner Center asked."""
+    """Open until a 429 arrives, then closed for as long as Partner Center asked.
 
-    def __init__(self) -> None:
+    After *probe_limit_s* without an answer to a probe, another request becomes the probe.
+    """
+
+    def __init__(self, probe_limit_s: float = PROBE_LIMIT_S) -> None:
+        self._probe_limit_s = probe_limit_s
         self._is_closed = False
         self._opens_at = 0.0
         self._closings = 0  # one after the other, without an opening between them
@@ -68,7 +72,7 @@ class Gate:
             elif self._probe is None or now >= self._probe_due_at:
                 # A probe that hangs must not keep the gate shut for all: the next request takes its place.
                 self._probe = asyncio.Event()
-                self._probe_due_at = now + PROBE_LIMIT_S
+                self._probe_due_at = now + self._probe_limit_s
                 return self._probe
             elif now >= deadline:
                 raise _throttled(SPREAD_S)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from shared.runtime import Runtime
-from shared.settings import EntraCaller, KeyCaller, Settings
+from shared.settings import EntraCaller, KeyCaller, Mode, Settings
 from tests.conftest import CUSTOMER
 from tests.support import proofs
 from tests.support.in_process import App
@@ -39,6 +39,22 @@ async def test_a_caller_with_a_key_may_do_what_its_scope_allows(guarded: App, or
 
     assert for_real.code == "caller_not_allowed"
     assert dry_run.outcome == "dry_run"
+
+
+async def test_a_real_request_of_a_caller_for_dry_runs_is_refused_at_a_dry_run_account(
+    settings: Settings, order_id: str
+) -> None:
+    """The account would make a dry run of it, and the caller would take that for a cancellation."""
+    helpdesk = {"proof": "key", "sha256": hashlib.sha256(KEY.encode()).hexdigest(), "dryRunOnly": True}
+    accounts = {"default": settings.accounts["default"].model_copy(update={"mode": Mode.DRY_RUN})}
+    guarded = settings.model_copy(
+        update={"accounts": accounts, "callers": {"helpdesk": KeyCaller.model_validate(helpdesk)}}
+    )
+
+    async with Runtime(guarded) as runtime:
+        answer = await App(runtime).post({"customerTenantId": CUSTOMER, "orderId": order_id}, x_caller_key=KEY)
+
+    assert answer.code == "caller_not_allowed"
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,22 @@ async def test_a_call_that_the_host_cancels_is_answered(
     assert (await call).code == code
 
 
+async def test_a_call_that_the_host_cancels_after_its_patch_is_in_doubt(
+    app: App, cloud: LocalCloud, order_id: str
+) -> None:
+    """The PATCH was accepted, and the look at the order is cut off: "nothing was changed" would be untrue."""
+    await app.post({"customerTenantId": CUSTOMER, "orderId": order_id, "dryRun": True})  # fetches the token
+    cloud.forget()
+    cloud.fault(method="PATCH", body="unreadable")
+    cloud.fault(method="GET", delay_s=60)
+
+    call = asyncio.create_task(app.post({"customerTenantId": CUSTOMER, "orderId": order_id}))
+    await wait_for_request(cloud, "partner_center", "GET")
+    call.cancel()
+
+    assert (await call).code == "outcome_unknown"
+
+
 async def test_a_handshake_that_never_ends_is_given_up_before_the_deadline(settings: Settings, order_id: str) -> None:
     """httpcore does not close a connection that is cancelled in its handshake; it would leave sockets open."""
     ends: list[asyncio.Event] = []  # an event for each connection, set at its end

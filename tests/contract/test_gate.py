@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack
 import pytest
 
 from shared.errors import Throttled
-from shared.partner_center import throttle
 from shared.partner_center.reply import Reply
 from shared.partner_center.throttle import CLOSED_AT_MOST_S, PROBE_LIMIT_S, Gate
 
@@ -22,8 +21,8 @@ async def pass_through(gate: Gate, reply: Reply | None = None, remaining_s: floa
         passage.reply = reply or Reply(200, b"")
 
 
-async def closed_gate(retry_after_s: float | None) -> Gate:
-    gate = Gate()
+async def closed_gate(retry_after_s: float | None, probe_limit_s: float = PROBE_LIMIT_S) -> Gate:
+    gate = Gate(probe_limit_s)
     await pass_through(gate, Reply(429, b"", retry_after_s))
     return gate
 
@@ -112,6 +111,15 @@ async def test_a_probe_without_an_answer_lets_another_go_ahead() -> None:
         await asyncio.gather(*(pass_through(gate) for _ in range(5)))
 
 
+async def test_a_probe_without_an_answer_does_not_open_the_gate() -> None:
+    gate = await closed_gate(0)
+
+    async with asyncio.timeout(LONG_S), gate.admit(LONG_S):
+        pass
+
+    assert gate.__dict__["_is_closed"]
+
+
 async def test_a_probe_that_gets_a_429_closes_the_gate_again() -> None:
     gate = await closed_gate(0.01)
     await pass_through(gate, Reply(429, b"", 40))
@@ -133,25 +141,16 @@ async def test_a_call_that_waits_for_a_slow_probe_ends_by_its_deadline() -> None
 # A probe that hangs
 
 
-@pytest.fixture
-def short_probes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let another probe go after a moment instead of two seconds."""
-    assert PROBE_LIMIT_S == 2
-    monkeypatch.setattr(throttle, "PROBE_LIMIT_S", 0.05)
-
-
-@pytest.mark.usefixtures("short_probes")
 async def test_a_probe_that_hangs_stops_nobody_else() -> None:
-    gate = await closed_gate(0)
+    gate = await closed_gate(0, probe_limit_s=0.05)
 
     async with asyncio.timeout(LONG_S), gate.admit(LONG_S):
         await pass_through(gate)
         await asyncio.gather(*(pass_through(gate) for _ in range(5)))
 
 
-@pytest.mark.usefixtures("short_probes")
 async def test_while_all_probes_hang_one_more_goes_at_a_time() -> None:
-    gate = await closed_gate(0)
+    gate = await closed_gate(0, probe_limit_s=0.05)
     passed = asyncio.Queue[int]()
 
     async def hang(number: int) -> None:
@@ -169,11 +168,10 @@ async def test_while_all_probes_hang_one_more_goes_at_a_time() -> None:
     assert passed.qsize() < len(calls) - 3
 
 
-@pytest.mark.usefixtures("short_probes")
 @pytest.mark.parametrize("newer_has_ended", [True, False])
 async def test_a_late_answer_to_an_older_probe_does_not_open_the_gate(newer_has_ended: bool) -> None:
     """It may say how things were before the limit was reached again."""
-    gate = await closed_gate(0)
+    gate = await closed_gate(0, probe_limit_s=0.05)
     async with AsyncExitStack() as newer:
         async with asyncio.timeout(LONG_S), gate.admit(LONG_S) as older_probe:
             newer_probe = await newer.enter_async_context(gate.admit(LONG_S))
@@ -185,7 +183,6 @@ async def test_a_late_answer_to_an_older_probe_does_not_open_the_gate(newer_has_
         assert gate.__dict__["_is_closed"]
 
 
-@pytest.mark.usefixtures("short_probes")
 async def test_a_late_429_closes_the_gate() -> None:
     gate = await closed_gate(0)
     async with asyncio.timeout(LONG_S), gate.admit(LONG_S) as older_probe:

@@ -32,6 +32,15 @@ async def test_while_an_order_is_only_read_nothing_is_in_doubt(
     assert "PATCH" not in cloud.methods()
 
 
+async def test_an_order_of_which_only_half_arrived_is_read_again(app: App, cloud: LocalCloud, order_id: str) -> None:
+    cloud.fault(method="GET", hang_up="halfway")
+
+    answer = await app.post({"customerTenantId": CUSTOMER, "orderId": order_id, "dryRun": True})
+
+    assert answer.outcome == "dry_run"
+    assert len(cloud.requests("partner_center")) == 2
+
+
 async def test_without_a_connection_nothing_has_changed(app: App, order_id: str) -> None:
     body = {"customerTenantId": CUSTOMER, "orderId": order_id, "account": "unreachable"}
 

@@ -128,6 +128,16 @@ def test_the_code_decides_before_the_status() -> None:
     assert error_of(reply(500, "800061")).code == "not_cancellable"
 
 
+@pytest.mark.parametrize("code", ["800003", "800094", "900192"])
+@pytest.mark.parametrize(("status", "slug"), [(401, "credentials_rejected"), (429, "throttled")])
+def test_the_code_of_a_passing_failure_says_less_than_these_statuses(status: int, slug: str, code: str) -> None:
+    """It still leaves open what became of a change."""
+    answer = reply(status, code)
+
+    assert error_of(answer).code == slug
+    assert not accounts_for_change(answer)
+
+
 def test_the_code_of_the_old_mfa_error_is_in_its_text() -> None:
     error = error_of(Reply(401, b"Authentication failed. MFA required. (10001)"))
 
@@ -248,6 +258,7 @@ def test_is_it_repeated_and_does_it_account_for_the_change(
         ("800063", True, False),
         ("800019", True, False),
         ("900416", True, False),
+        ("800071", True, False),
         ("424242", True, True),
         ("20000", False, False),
         ("20002", False, False),

@@ -25,6 +25,8 @@ from tests.support.replies import reply
         pytest.param(reply(429, retry_after_s=1), 4, 0.5, None, id="429-fourth"),
         pytest.param(reply(400, "800061"), 1, 0.5, None, id="refusal"),
         pytest.param(reply(200), 1, 0.5, None, id="success"),
+        pytest.param(reply(200, "800003"), 1, 0.5, None, id="success-with-the-code-of-a-failure"),
+        pytest.param(reply(401, "800003"), 1, 1.0, 0.25, id="401-with-the-code-of-a-passing-failure"),
         pytest.param(reply(401), 1, 0.5, None, id="401-needs-no-pause"),
     ],
 )
