@@ -87,10 +87,11 @@ class ResolvingBackend(httpcore.AnyIOBackend):
         except (OSError, UnicodeError) as error:  # UnicodeError: no name can be like this
             raise httpcore.ConnectError(str(error)) from error
         finally:
-            for attempt in attempts:
-                if not attempt.done():
-                    attempt.cancel()
-                elif not attempt.cancelled() and not attempt.exception() and attempt.result() is not stream:
+            connected = [attempt for attempt in attempts if attempt.done() and not attempt.cancelled()]
+            for attempt in attempts:  # all of them before the first wait, which a cancelled call would end
+                attempt.cancel()
+            for attempt in connected:
+                if not attempt.exception() and attempt.result() is not stream:
                     await attempt.result().aclose()
         if stream is None:
             raise httpcore.ConnectError(f"no address of {host} takes connections")

@@ -11,8 +11,10 @@ MARK = "…"  # stands for what was left out
 
 # Line breaks and tabs stay. The others say nothing, and NUL could stand between the letters of a token (UTF-16).
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-# A JWT has dots; an order id, which may start with the same letters, has none.
-_CREDENTIAL = re.compile(r"eyJ[\w-]{4,}\.[\w.-]*|\bbearer\s+\S+", re.IGNORECASE)
+_BEARER = re.compile(r"\bbearer\s+\S+", re.IGNORECASE)
+# Matches a run as a whole, so that no character is read twice: a text of "eyJeyJeyJ…" would stop the worker.
+_RUN = re.compile(r"[\w-]+(?:\.[\w.-]*)?")
+_JWT_HEADER = "eyj"
 
 
 def clean_text(text: str, limit: int) -> str:
@@ -21,8 +23,15 @@ def clean_text(text: str, limit: int) -> str:
     Half surrogate pairs, which JSON can carry and UTF-8 cannot, become "?".
     """
     whole = _CONTROL.sub("", text.encode("utf-8", "replace").decode())
-    cleaned = _CREDENTIAL.sub(MARK, whole)
+    cleaned = _RUN.sub(_without_jwt, _BEARER.sub(MARK, whole))
     return cleaned if len(cleaned) <= limit else cleaned[: limit - 1] + MARK
+
+
+def _without_jwt(run: re.Match[str]) -> str:
+    """Return a run without the JWT in it. A JWT has dots; an order id, which may begin like one, has none."""
+    text = run[0]
+    start = text.lower().find(_JWT_HEADER)
+    return text if start < 0 or "." not in text[start + len(_JWT_HEADER) + 4 :] else text[:start] + MARK
 
 
 def cut_to_json(text: str, limit_bytes: int) -> str:

@@ -6,6 +6,7 @@ in every cold start. The authorities are certifi's, or those that SSL_CERT_FILE 
 Source: httpx 0.28.1, requests 2.34.2 and urllib3 2.8.0, read and measured.
 """
 
+import os
 import re
 import ssl
 from collections.abc import Mapping
@@ -35,7 +36,8 @@ def check_authorities(environ: Mapping[str, str]) -> None:
         raise _unusable("SSL_CERT_FILE: is not a readable file with certificates in PEM.") from None
     if file and not context.cert_store_stats()["x509"]:  # something else in PEM, such as a revocation list
         raise _unusable("SSL_CERT_FILE: has no certificates.")
-    if folder and not file and not _has_certificates(folder):  # OpenSSL reads it with the first connection
+    folders = (folder or "").split(os.pathsep)  # OpenSSL takes a list, and reads it with the first connection
+    if folder and not file and not any(_has_certificates(path) for path in folders if path):
         raise _unusable("SSL_CERT_DIR: is not a readable folder with certificates, named as `openssl rehash` does.")
 
 

@@ -45,7 +45,8 @@ async def cancel_order(target: Target, call: Call, client: OrderClient, accepted
     proven: Order | None = None
     unproven = order
     try:
-        reply = await client.patch(cancel_body(target.request.order_id, lines))
+        with accepted.on_its_way(target, order):
+            reply = await client.patch(cancel_body(target.request.order_id, lines))
     except CancelError as error:
         failure = error
     else:

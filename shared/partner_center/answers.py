@@ -11,9 +11,9 @@ import re
 
 from shared.errors import CancelError
 from shared.partner_center.refusals import CODES, REJECTED, THROTTLED, UNAVAILABLE, UNEXPECTED, AnswerClass
-from shared.partner_center.reply import Reply, read_error
+from shared.partner_center.reply import Reply
 
-_QUOTA = re.compile(r"out of (call volume|bandwidth) quota|rate limit is exceeded|quota exceeded", re.IGNORECASE)
+_QUOTA = re.compile(r"out of (call volume|bandwidth) quota|rate limit is exceeded", re.IGNORECASE)
 # "Quota will be replenished in 00:00:12.", with days "6.23:59:59"
 _PERIOD = re.compile(r"\bin (?:(\d{1,4})\.)?(\d{1,3}):(\d\d):(\d\d)")
 _SECONDS = re.compile(r"\bin (\d{1,5}) seconds?", re.IGNORECASE)  # "Try again in 57 seconds."
@@ -41,7 +41,7 @@ def is_throttled(reply: Reply) -> bool:
     """True for a 429, and for the 403 with which API Management answers a call beyond its quota."""
     if reply.status != 403:
         return reply.status == 429
-    error = read_error(reply.body)
+    error = reply.error
     return error.code not in CODES and _QUOTA.search(error.description or "") is not None
 
 
@@ -49,7 +49,7 @@ def pause_s(reply: Reply) -> float | None:
     """Return the seconds that Partner Center asks us to wait, from its Retry-After or its text; None if in neither."""
     if reply.retry_after_s is not None or not is_throttled(reply):
         return reply.retry_after_s
-    text = read_error(reply.body).description or ""
+    text = reply.error.description or ""
     if found := _PERIOD.search(text):
         days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
         return 86_400.0 * days + 3600 * hours + 60 * minutes + seconds
@@ -67,18 +67,20 @@ def accounts_for_change(reply: Reply) -> bool:
 def error_of(reply: Reply) -> CancelError:
     """Return the error that ends a call whose last *reply* is without success."""
     answer_class = class_of(reply)
-    partner_center_error = read_error(reply.body)
-    code = CODES.get(partner_center_error.code or "")
+    code = CODES.get(reply.error.code or "")
+    asked_s = pause_s(reply)
     return answer_class.error(
         answer_class.code,
-        (code and code.detail) or answer_class.detail,
-        retry_after_s=answer_class.retry_after_s if (asked_s := pause_s(reply)) is None else asked_s,
-        partner_center=partner_center_error if partner_center_error.code or partner_center_error.description else None,
+        code.detail if code and code.detail and code.answer_class is answer_class else answer_class.detail,
+        retry_after_s=answer_class.retry_after_s if asked_s is None else asked_s,
+        partner_center=reply.error if reply.error.code or reply.error.description else None,
     )
 
 
 def _class_by_code(reply: Reply) -> AnswerClass | None:
-    code = CODES.get(read_error(reply.body).code or "")
+    # With these statuses an inner code may be the cause of something else.
+    is_own_only = reply.status == 401 or _is_server_failure(reply)
+    code = CODES.get((reply.own_code if is_own_only else reply.error.code) or "")
     return code and code.answer_class
 
 

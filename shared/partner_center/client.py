@@ -75,11 +75,10 @@ class OrderClient:
         `Credentials.bearer`.
         """
         was_renewed = False
-        reply: Reply | None
+        reply: Reply | None = None
         for attempt in count(1):
             bearer = await self._bearer()
             if self._call.remaining_s < SHORTEST_ATTEMPT_S:
-                reply = None
                 break
             reply = await self._attempt(method, request_id, body, bearer)
             if reply and reply.status == 401:
@@ -87,6 +86,7 @@ class OrderClient:
                 self._tokens.reject_token(self._target.account, bearer, was_renewed=was_renewed)
                 if not was_renewed:
                     was_renewed = True
+                    reply = None  # without time for another attempt there is no answer
                     if not self._call.patches_unaccounted:
                         # Partner Center may replay the 401 to the id that it has seen.
                         request_id = str(uuid.uuid4())
@@ -166,6 +166,8 @@ class OrderClient:
             # The body broke off. Keep the reply only if its status alone decides: a 2xx to our PATCH, or a
             # 429. For everything else the code in the body is needed, so count it as no answer.
             reply = reply if reply and ((is_sent and reply.is_success) or reply.status == 429) else None
+        if body is not None and not is_sent and reply and reply.is_success:
+            reply, self._has_failed = None, True  # no PATCH has left, so this accepts nothing
         if is_sent and reply and accounts_for_change(reply):
             self._call.patches_unaccounted -= 1
         return reply

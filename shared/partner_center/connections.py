@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from functools import lru_cache
 from operator import attrgetter
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpcore
 
@@ -102,23 +102,16 @@ class Connections:
         """
         parts = urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}"
-        parsed = _parsed(origin)
-        request = httpcore.Request(
-            method,
-            # The path goes out as it is. A second parsing and escaping could turn it into that of another order.
-            httpcore.URL(scheme=parsed.scheme, host=parsed.host, port=parsed.port, target=parts.path),
-            headers=[("Host", parts.netloc), *headers.items()],
-            content=content,
-            extensions={"timeout": {"connect": connect_timeout_s}},
-        )
+        request = _request(method, parts, headers, content, connect_timeout_s)
         sent = {name.lower(): value for name, value in headers.items()}
         self._ids.note_sent(sent)
         reused = None if is_fresh else await self._take(origin)
         connection = reused or self._new_connection(origin)
         started_at = time.monotonic()
-        is_reusable = False
+        has_answered = is_reusable = False
         try:
             response = await connection.handle_async_request(request)
+            has_answered = True
             try:
                 answer = Response(response.status, _decoded(response.headers), response.aiter_stream())
                 if self._ids.is_of_another_request(origin, sent, answer.headers, is_first=reused is None):
@@ -130,13 +123,18 @@ class Connections:
         except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
             raise ConnectionFailed from error  # it shows nothing about the connections that are open
         except _FAILURES as error:
-            await self._drop_idle(origin, started_at)
+            for suspect in self._take_idle(origin, started_at):
+                await suspect.aclose()
             raise ConnectionFailed from error
         finally:
             if is_reusable:
                 self._idle[origin].append(_Idle(connection, time.monotonic()))
             else:
-                await connection.aclose()
+                suspects = [connection]
+                if reused and not has_answered:  # also if the caller's deadline ended the request
+                    suspects += self._take_idle(origin, started_at)
+                for suspect in suspects:
+                    await suspect.aclose()
 
     def _new_connection(self, origin: str) -> httpcore.AsyncHTTPConnection:
         return httpcore.AsyncHTTPConnection(
@@ -147,14 +145,13 @@ class Connections:
             socket_options=_SOCKET_OPTIONS,
         )
 
-    async def _drop_idle(self, origin: str, started_at: float) -> None:
-        """Close the idle connections to *origin* that have not answered since *started_at*."""
+    def _take_idle(self, origin: str, started_at: float) -> list[httpcore.AsyncHTTPConnection]:
+        """Take out the idle connections to *origin* that have not answered since *started_at*."""
         idle = self._idle[origin]
-        dropped = [entry for entry in idle if entry.since < started_at]
-        for entry in dropped:  # before the first is closed: meanwhile another call may take one
+        taken = [entry for entry in idle if entry.since < started_at]
+        for entry in taken:  # before the first is closed: meanwhile another call may take one
             idle.remove(entry)
-        for entry in dropped:
-            await entry.connection.aclose()
+        return [entry.connection for entry in taken]
 
     async def _take(self, origin: str) -> httpcore.AsyncHTTPConnection | None:
         """Return the most recently used idle connection. Close those that are too old or closed by the other end."""
@@ -167,6 +164,24 @@ class Connections:
                 return newest
             await newest.aclose()
         return None
+
+
+def _request(
+    method: str,
+    parts: SplitResult,
+    headers: Mapping[str, str],
+    content: AsyncIterable[bytes] | None,
+    connect_timeout_s: float,
+) -> httpcore.Request:
+    parsed = _parsed(f"{parts.scheme}://{parts.netloc}")
+    return httpcore.Request(
+        method,
+        # The path goes out as it is. A second parsing and escaping could turn it into that of another order.
+        httpcore.URL(scheme=parsed.scheme, host=parsed.host, port=parsed.port, target=parts.path),
+        headers=[("Host", parts.netloc), *headers.items()],
+        content=content,
+        extensions={"timeout": {"connect": connect_timeout_s}},
+    )
 
 
 def _decoded(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

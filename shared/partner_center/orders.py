@@ -91,9 +91,7 @@ def read_order(body: bytes, order_id: str) -> Order | None:
         billing_cycle=to_lower(members.get("billingcycle")),
         currency_code=to_text(members.get("currencycode")),
         creation_date=to_date(members.get("creationdate")),
-        line_items=[_line_item(line, status) for line in lines if isinstance(line, dict)]
-        if isinstance(lines, list)
-        else [],
+        line_items=[_line_item(line, status) for line in lines] if isinstance(lines, list) else [],
     )
 
 
@@ -127,7 +125,8 @@ def _refuse_line(requested: LineItemRef, mistake: str) -> NoReturn:
     )
 
 
-def _line_item(line: dict[str, Any], status: str | None) -> LineItem:
+def _line_item(line: object, status: str | None) -> LineItem:
+    """Return a line. One that cannot be read is kept without members: an order with it is not wholly cancelled."""
     members = lower_names(line)
     quantity = to_integer(members.get("quantity"))
     return LineItem(

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from shared.errors import PartnerCenterError
@@ -29,6 +30,8 @@ _TEXT_NAMES = (
 )
 
 _CODE_IN_TEXT = re.compile(r"\((\d{3,6})\)\W*$")  # "Authentication failed. MFA required. (10001)"
+# A token without dots, or a part of one that was broken into lines. No id in an error text is so long.
+_LONG_RUN = re.compile(r"[A-Za-z0-9_+=-]{40,}")
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,17 @@ class Reply:
     @property
     def is_success(self) -> bool:
         return 200 <= self.status < 300
+
+    @cached_property
+    def own_code(self) -> str | None:
+        """The code of the outer error. An inner one (`details`, `innererror`) may be about something else."""
+        members = lower_names(parse_body(self.body))
+        return _code((members | lower_names(members.get("error"))).get("code"))
+
+    @cached_property
+    def error(self) -> PartnerCenterError:
+        """The error in the body; for an answer without success."""
+        return read_error(self.body)
 
 
 def read_error(body: bytes) -> PartnerCenterError:
@@ -65,7 +79,9 @@ def read_error(body: bytes) -> PartnerCenterError:
         code = found[1]
     if code is None:
         code = next((status for members in objects if (status := _code(members.get("statuscode")))), None)
-    return PartnerCenterError(code and clean_text(code, CODE_SHOWN), text)
+    return PartnerCenterError(
+        code and clean_text(_LONG_RUN.sub(MARK, code), CODE_SHOWN), text and _LONG_RUN.sub(MARK, text)
+    )
 
 
 def _objects(parsed: object) -> Iterator[dict[str, Any]]:

@@ -247,6 +247,25 @@ async def test_a_failed_connection_takes_the_idle_ones_along(connections: Connec
     assert list(peer.connections) == [5]
 
 
+async def test_a_deadline_without_an_answer_takes_the_idle_connections_along(
+    connections: Connections, peer: Peer
+) -> None:
+    """They may have died together, and the next calls would wait for each of them in turn."""
+    await send_at_once(connections, peer, 4)
+    await send(connections, peer)
+    peer.silent.add(peer.used[-1])
+    waiting = asyncio.create_task(send(connections, peer))
+    await peer.wait_until(requests=6)
+
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await send(connections, peer)
+
+    assert peer.used[-1] == 5
+    await peer.wait_until(connections=1)
+
+
 async def test_calls_that_fail_together_close_each_idle_connection_once(connections: Connections, peer: Peer) -> None:
     """While one of them closes a connection, another may take or close the next one."""
     await send_at_once(connections, peer, BURST)

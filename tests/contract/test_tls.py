@@ -1,14 +1,16 @@
 """The variables that name certificate authorities: a bad one is the operator's fault, and is named."""
 
+import os
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from shared.errors import CancelError
 from shared.runtime import Runtime
 from shared.settings import Settings
-from shared.tls import tls_context
+from shared.tls import check_authorities, tls_context
 from tests.conftest import CUSTOMER
 from tests.support.in_process import get, post
 from tests.support.local_cloud import LocalCloud
@@ -81,6 +83,20 @@ def test_a_folder_of_authorities_is_used(cloud: LocalCloud, monkeypatch: pytest.
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
 
     assert tls_context().verify_mode is ssl.CERT_REQUIRED
+
+
+def test_one_of_several_folders_of_authorities_is_enough(
+    cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "0123abcd.0").write_text(Path(cloud.description["caFile"]).read_text())
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path / 'missing'}:{tmp_path}")
+
+    check_authorities(os.environ)
+
+    monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path / 'missing'}:")
+    with pytest.raises(CancelError, match="SSL_CERT_DIR"):
+        check_authorities(os.environ)
 
 
 def test_blank_variables_mean_the_usual_authorities(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -188,6 +188,18 @@ def test_lines_that_a_record_could_not_name_are_settled_by_the_whole_order(
     assert Traces([(uncertain, age), (whole, age - 5)]).run(alert) == []
 
 
+@UNCERTAIN
+@pytest.mark.parametrize("lines", [None, [999]], ids=str)
+def test_a_later_call_settles_only_lines_that_its_record_names(
+    logged: Logged, alert: str, kind: str, age: int, lines: list[int] | None
+) -> None:
+    """A record that left lines out names some of them; it is no record of the whole order."""
+    uncertain: Json = getattr(logged, kind) | {"lineItems": lines}
+    known = same_target(logged.cancelled, uncertain) | {"lineItems": [0, 1], "lineItemsLeftOut": 1}
+
+    assert len(Traces([(uncertain, age), (known, age - 5)]).run(alert)) == 1
+
+
 def test_a_refused_credential_raises_an_alert_for_its_account(logged: Logged) -> None:
     rows = Traces((record, 3) for record in logged.health.values()).run("credentials-rejected")
 

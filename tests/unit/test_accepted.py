@@ -76,3 +76,37 @@ def test_an_order_is_the_same_by_its_alternate_id() -> None:
     accepted = AcceptedPatches(Clock())
     accepted.note(target("order-one"), order)
     assert accepted.is_recent(target("c403d91b21d2"), order)
+
+    accepted = AcceptedPatches(Clock())
+    accepted.note(target("c403d91b21d2"), None)
+    assert accepted.is_recent(target("order-one"), order)
+
+
+def test_an_alternate_id_that_two_orders_share_changes_no_answer() -> None:
+    accepted = AcceptedPatches(Clock())
+    accepted.note(target("order-one"), Order(order_id="order-one", alternate_id="c403d91b21d2"))
+
+    assert not accepted.is_recent(target("order-two"), Order(order_id="order-two", alternate_id="c403d91b21d2"))
+
+
+def test_a_patch_counts_while_it_is_on_its_way() -> None:
+    """Two deliveries of one ticket may overlap: the first to end must not call the other one's work refused."""
+    accepted = AcceptedPatches(Clock())
+    one, order = target("order-one"), Order(order_id="order-one")
+
+    with accepted.on_its_way(one, order):
+        with accepted.on_its_way(one, order):
+            assert not accepted.is_recent(target("order-two"), None)
+        assert accepted.is_recent(one, None)
+    assert not accepted.is_recent(one, None)
+    assert not accepted.__dict__["_on_their_way"], "nothing is kept"
+
+
+def test_a_patch_that_broke_off_is_no_longer_on_its_way() -> None:
+    accepted = AcceptedPatches(Clock())
+    one = target("order-one")
+
+    with pytest.raises(ConnectionError), accepted.on_its_way(one, Order(order_id="order-one")):
+        raise ConnectionError
+
+    assert not accepted.is_recent(one, None)

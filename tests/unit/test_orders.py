@@ -196,7 +196,15 @@ def test_odd_members_never_make_an_order_unreadable() -> None:
     )
 
     assert (found.status, found.currency_code) == (None, None)
-    assert found.line_items == [line(None, None, None, friendly_name="?")]
+    assert found.line_items == [line(None, None, None)] * 2 + [line(None, None, None, friendly_name="?")]
+
+
+@pytest.mark.parametrize("unreadable", [None, "x", [], {}], ids=str)
+def test_an_order_with_a_line_that_cannot_be_read_is_not_cancelled(unreadable: object) -> None:
+    cancelled = {"lineItemNumber": 0, "quantity": 0}
+
+    assert read_odd({"id": "ORDER-ID", "lineItems": [cancelled]}).is_cancelled
+    assert not read_odd({"id": "ORDER-ID", "lineItems": [cancelled, unreadable]}).is_cancelled
 
 
 def test_requested_lines_are_checked_and_completed_from_the_order() -> None:

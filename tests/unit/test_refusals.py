@@ -138,6 +138,16 @@ def test_the_code_of_a_passing_failure_says_less_than_these_statuses(status: int
     assert not accounts_for_change(answer)
 
 
+@pytest.mark.parametrize(("status", "slug"), [(503, "partner_center_unavailable"), (401, "credentials_rejected")])
+def test_an_inner_code_says_less_than_these_statuses(status: int, slug: str) -> None:
+    """It may be the cause of something else, and the call would end as refused while it may work later."""
+    inner = {"code": "ServiceUnavailable", "message": "later", "details": [{"code": "800061", "message": "inner"}]}
+    answer = Reply(status, json.dumps({"error": inner}).encode())
+
+    assert error_of(answer).code == slug
+    assert accounts_for_change(answer) is (status == 401)
+
+
 def test_the_code_of_the_old_mfa_error_is_in_its_text() -> None:
     error = error_of(Reply(401, b"Authentication failed. MFA required. (10001)"))
 

@@ -112,9 +112,29 @@ def test_a_code_is_cut_and_marked(code: object) -> None:
 
 
 def test_a_description_is_cut_at_its_documented_length() -> None:
-    found = read_error(b'{"description": "%s"}' % (b"x" * 5000)).description
+    found = read_error(b'{"description": "%s"}' % (b"x " * 5000)).description
 
-    assert found == "x" * 1023 + "…"
+    assert found == ("x " * 512)[:1023] + "…"
+
+
+@pytest.mark.parametrize("member", ["code", "description"])
+@pytest.mark.parametrize(
+    "token", ["a1_-" * 10, "\n".join(["0.AXkAq7" * 9 + "x_Z9" * 10] * 3)], ids=["opaque", "broken"]
+)
+def test_a_token_without_the_marks_of_one_is_removed(member: str, token: str) -> None:
+    error = read_error(json.dumps({member: f"refused: {token}"}).encode())
+
+    shown = error.code or error.description or ""
+    assert shown.startswith("refused: ")
+    assert "a1_-" not in shown
+    assert "x_Z9" not in shown
+
+
+@pytest.mark.parametrize(
+    "text", ["/customers/45411344-b09d-47e7-9653-542006bf9766/orders/c403d91b21d2", "four words of text, " * 20 + "end"]
+)
+def test_paths_and_ids_stay_in_a_description(text: str) -> None:
+    assert read_error(json.dumps({"description": text}).encode()).description == text
 
 
 @pytest.mark.parametrize(("number", "code"), [(198, "1"), (199, "1"), (200, None), (250, None)])
