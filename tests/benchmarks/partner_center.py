@@ -50,7 +50,9 @@ class PartnerCenter:
 
     @property
     def cancelled_order(self) -> bytes:
-        return json.dumps(self.order | {"status": "cancelled"}).encode()
+        order = self.order
+        lines = [line | {"quantity": 0} for line in order["lineItems"]]
+        return json.dumps(order | {"status": "cancelled", "lineItems": lines}).encode()
 
     def bearer(self) -> str:
         """Return a token for Partner Center, from one request to Entra."""
