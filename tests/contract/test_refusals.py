@@ -1,5 +1,7 @@
 """Refusals by Partner Center: the order is read before a refusal is final."""
 
+import asyncio
+
 import pytest
 
 from tests.conftest import CUSTOMER
@@ -87,6 +89,26 @@ async def test_a_second_delivery_while_a_cancellation_does_not_show_is_no_refusa
     assert first.outcome == "pending"
     assert (second.outcome or second.code) in {"already_cancelled", "outcome_unknown"}
     assert (third.outcome or third.code) in {"already_cancelled", "outcome_unknown"}
+
+
+async def test_a_refusal_is_not_final_while_another_patch_is_on_its_way(
+    app: App, cloud: LocalCloud, order_id: str
+) -> None:
+    """Of two deliveries that overlap, the second must not be refused for what the first one is doing."""
+    body = {"customerTenantId": CUSTOMER, "orderId": order_id}
+    await app.get()  # the token is there, so that the first PATCH leaves at once
+    cloud.fault(method="PATCH", delay_s=60)
+    first = asyncio.create_task(app.post(body, prefer="wait=20"))
+    async with asyncio.timeout(15):
+        while cloud.methods() != ["PATCH"]:  # noqa: ASYNC110  (another process knows it)
+            await asyncio.sleep(0.02)
+    cloud.fault(method="PATCH", status=400, body={"code": "800061"})
+
+    second = await app.post(body, prefer="wait=1")
+
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    assert second.code == "outcome_unknown"
 
 
 async def test_an_earlier_patch_of_another_order_changes_no_refusal(app: App, cloud: LocalCloud, order_id: str) -> None:
