@@ -2,7 +2,7 @@
 
 httpcore's connections are used directly, without its pool and without httpx. The pool looks at every connection for
 every request, and opens a new connection for each request when more than 20 are in flight. httpx would add cookies
-and redirects, which are not wanted here. docs/decisions/0026-dead-connections.md has the reasons and the numbers.
+and redirects, which are not wanted here. docs/decisions/0027-dead-connections.md has the reasons and the numbers.
 
 Source: httpcore 1.0.9 (encode.io/httpcore: "Connections"), read and measured; github.com/encode/httpx/issues/3215.
 """

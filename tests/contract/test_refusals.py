@@ -8,6 +8,7 @@ from tests.conftest import CUSTOMER
 from tests.support.built_in_orders import SOFTWARE_CUSTOMER, built_in
 from tests.support.in_process import App
 from tests.support.local_cloud import Json, LocalCloud
+from tests.support.waiting import wait_for_request
 
 pytestmark = pytest.mark.anyio
 
@@ -99,9 +100,7 @@ async def test_a_refusal_is_not_final_while_another_patch_is_on_its_way(
     await app.get()  # the token is there, so that the first PATCH leaves at once
     cloud.fault(method="PATCH", delay_s=60)
     first = asyncio.create_task(app.post(body, prefer="wait=20"))
-    async with asyncio.timeout(15):
-        while cloud.methods() != ["PATCH"]:  # noqa: ASYNC110  (another process knows it)
-            await asyncio.sleep(0.02)
+    await wait_for_request(cloud, "partner_center", "PATCH")
     cloud.fault(method="PATCH", status=400, body={"code": "800061"})
 
     second = await app.post(body, prefer="wait=1")
