@@ -108,10 +108,11 @@ class Connections:
         reused = None if is_fresh else await self._take(origin)
         connection = reused or self._new_connection(origin)
         started_at = time.monotonic()
-        has_answered = is_reusable = False
+        is_reusable = False
+        are_idle_suspect = reused is not None  # also if the caller's deadline ends the request
         try:
             response = await connection.handle_async_request(request)
-            has_answered = True
+            are_idle_suspect = False
             try:
                 answer = Response(response.status, _decoded(response.headers), response.aiter_stream())
                 if self._ids.is_of_another_request(origin, sent, answer.headers, is_first=reused is None):
@@ -123,15 +124,14 @@ class Connections:
         except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
             raise ConnectionFailed from error  # it shows nothing about the connections that are open
         except _FAILURES as error:
-            for suspect in self._take_idle(origin, started_at):
-                await suspect.aclose()
+            are_idle_suspect = True
             raise ConnectionFailed from error
         finally:
             if is_reusable:
                 self._idle[origin].append(_Idle(connection, time.monotonic()))
             else:
                 suspects = [connection]
-                if reused and not has_answered:  # also if the caller's deadline ended the request
+                if are_idle_suspect:
                     suspects += self._take_idle(origin, started_at)
                 for suspect in suspects:
                     await suspect.aclose()
