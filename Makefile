@@ -4,7 +4,7 @@ PYTHON_VERSION := $(shell cat .python-version)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve check test lint format docs scan soak bench package audit clean
+.PHONY: help install demo serve check test lint format docs bicep scan soak bench package audit clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
@@ -48,6 +48,12 @@ docs: install ## write the tables in docs/ and infra/openapi.json from the code
 	@$(BIN)/python -m infra.documents
 	@$(BIN)/python -m tests.support.fault_matrix
 	@$(BIN)/python -m infra.openapi
+
+bicep: install ## compile the Bicep files and check what they would deploy (BICEP=PROGRAM, else bicep on the PATH)
+	@command -v "$(or $(BICEP),bicep)" >/dev/null || { \
+		echo "Microsoft's Bicep compiler is needed and was not found as $(or $(BICEP),bicep on the PATH)."; \
+		echo "Install it (https://aka.ms/bicep-install), or name it: make bicep BICEP=PROGRAM."; exit 1; }
+	@$(BIN)/python -m pytest -q tests/unit/test_bicep_compiled.py
 
 scan: .venv-scan/installed ## check the Bicep files for safety (checkov, in .venv-scan)
 	@.venv-scan/bin/python infra/scan.py

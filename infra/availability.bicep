@@ -86,7 +86,7 @@ resource test 'Microsoft.Insights/webtests@2022-06-15' = {
       Headers: [
         {
           key: 'x-functions-key'
-          value: listKeys(function.id, function.apiVersion)[keyName]
+          value: function.listKeys()[keyName]
         }
       ]
     }

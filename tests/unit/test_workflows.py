@@ -76,6 +76,7 @@ def test_jobs_may_read_the_code_and_the_deployment_may_sign_in() -> None:
         ("deploy", "deploy"): read | sign_in,
         ("test", "test"): read,
         ("test", "scan"): read,
+        ("test", "bicep"): read,
     }
 
 
@@ -111,6 +112,14 @@ def test_a_push_and_a_pull_request_run_what_must_pass_before_a_change_lands() ->
 
     assert test["on"].keys() == {"push", "pull_request", "workflow_call"}
     assert commands(test["jobs"]["test"]) == [[".ci/run"]]
+
+
+def test_the_bicep_files_are_compiled_with_one_version_of_the_compiler() -> None:
+    job = workflow("test")["jobs"]["bicep"]
+    installer = (ROOT / ".ci/install-bicep").read_text()
+
+    assert commands(job) == [[".ci/install-bicep", job["env"]["BICEP"]], ["make", "bicep"]]
+    assert re.findall(r"^(\w+)=[0-9a-f.]+$", installer, re.MULTILINE) == ["version", "checksum"]
 
 
 def test_vulnerabilities_are_looked_for_every_week_too() -> None:
