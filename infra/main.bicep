@@ -11,7 +11,26 @@ targetScope = 'subscription'
 // ---------------------------------------------------------------- types of the settings
 
 // The types describe the JSON of the app settings PARTNER_CENTER_ACCOUNTS and CALLERS. They are sealed, so that a
-// misspelt member stops the deployment, and does not reach the function.
+// misspelt member stops the deployment, and does not reach the function. Resource Manager checks them when azd passes
+// the JSON; it takes no notice of capital letters in a member's name.
+
+@minLength(36)
+@maxLength(36)
+type guid = string
+
+@minLength(1)
+type guids = guid[]
+
+@minLength(1)
+type names = string[]
+
+@minLength(1)
+@maxLength(8)
+type secretNames = string[]
+
+@minLength(64)
+@maxLength(64)
+type sha256 = string
 
 type cloud = 'global' | 'china' | 'usgov'
 type mode = 'live' | 'dry_run' | 'off'
@@ -19,14 +38,14 @@ type mode = 'live' | 'dry_run' | 'off'
 @sealed()
 type account = {
   cloud: cloud
-  tenantId: string
-  clientId: string
+  tenantId: guid
+  clientId: guid
   mode: mode
   clientSecret: string?
   certificate: string?
   refreshToken: string?
   managedIdentity: bool?
-  customers: array?
+  customers: guids?
   apiRoot: string?
   authority: string?
   audience: string?
@@ -39,18 +58,18 @@ type accountsByName = {
 @sealed()
 type zendeskCaller = {
   proof: 'zendesk'
-  secrets: array
-  accounts: array?
-  customers: array?
+  secrets: secretNames
+  accounts: names?
+  customers: guids?
   dryRunOnly: bool?
 }
 
 @sealed()
 type standardWebhooksCaller = {
   proof: 'standard-webhooks'
-  secrets: array
-  accounts: array?
-  customers: array?
+  secrets: secretNames
+  accounts: names?
+  customers: guids?
   dryRunOnly: bool?
 }
 
@@ -58,33 +77,22 @@ type standardWebhooksCaller = {
 type entraCaller = {
   proof: 'entra'
   role: string
-  accounts: array?
-  customers: array?
+  accounts: names?
+  customers: guids?
   dryRunOnly: bool?
 }
 
 @sealed()
 type keyCaller = {
   proof: 'key'
-  sha256: string
-  accounts: array?
-  customers: array?
+  sha256: sha256
+  accounts: names?
+  customers: guids?
   dryRunOnly: bool?
 }
 
 @discriminator('proof')
 type caller = zendeskCaller | standardWebhooksCaller | entraCaller | keyCaller
-
-type callersByName = {
-  *: caller
-}
-
-@sealed()
-type entraApp = {
-  clientId: string
-  tenantId: string?
-  audiences: array?
-}
 
 // ---------------------------------------------------------------- parameters: name and region
 
@@ -101,8 +109,10 @@ param location string
 @description('PARTNER_CENTER_ACCOUNTS: the accounts by name. Each secret is given by its name in the Key Vault.')
 param accounts accountsByName
 
+// The types of `callers` and `entra` have no name: azd asks for a parameter that may be left out if its type has one
+// (https://github.com/Azure/azure-dev/issues/4687, docs/decisions/0030-parameters-that-may-be-left-out.md).
 @description('CALLERS: the allowed callers by name. Without it the function key is enough.')
-param callers callersByName?
+param callers { *: caller }?
 
 @description('CANCEL_DEADLINE_S: seconds for one call. Zendesk waits for 10.')
 @minValue(1)
@@ -119,7 +129,8 @@ param cancelMaxWaitS int = 100
 param secretTtlS int = 900
 
 @description('App registration with the app role of callers with proof "entra". Turns on App Service Authentication.')
-param entra entraApp?
+@sealed()
+param entra { clientId: guid, tenantId: guid?, audiences: names? }?
 
 // ---------------------------------------------------------------- parameters: size
 
@@ -149,13 +160,13 @@ param instanceMemoryMB int = 2048
 // ---------------------------------------------------------------- parameters: network
 
 @description('CIDR ranges that may call the function. If empty, every address may.')
-param allowedIpRanges array = []
+param allowedIpRanges string[] = []
 
 @description('Puts storage and Key Vault into a virtual network, and gives the function one fixed outgoing address.')
 param privateNetwork bool = false
 
-@description('CIDR ranges from which operators reach the Key Vault if privateNetwork is on.')
-param vaultIpRanges array = []
+@description('CIDR ranges from which operators reach the Key Vault. Only with privateNetwork.')
+param vaultIpRanges string[] = []
 
 // ---------------------------------------------------------------- parameters: operation
 
@@ -186,11 +197,18 @@ var tags = {
 var usingRefreshTokens = filter(items(accounts), entry => !empty(entry.value.?refreshToken))
 var refreshTokenSecrets = union(map(usingRefreshTokens, entry => entry.value.?refreshToken ?? ''), [])
 
-// The setting is left out, not left blank: the function reports a blank CALLERS as an error, so that it never comes to
-// mean "open to everyone".
+// With these values the function would answer 500 to every request, or the firewall would shut nobody out.
+var noAccount = 'PARTNER_CENTER_ACCOUNTS names no account. Write at least one into it'
+var noCaller = 'CALLERS names no caller. Name at least one, or set it to null: then the function key is enough'
+var noNetwork = 'VAULT_IP_RANGES needs PRIVATE_NETWORK=true: without it the Key Vault answers every address'
+
+// CALLERS is left out, not left blank: the function reports a blank CALLERS as an error, so that it never comes to mean
+// "open to everyone".
 var callersSetting = callers == null ? {} : {
-  CALLERS: string(callers)
+  CALLERS: empty(callers) ? fail(noCaller) : string(callers)
 }
+var accountsSetting = empty(accounts) ? fail(noAccount) : string(accounts)
+var operatorRanges = privateNetwork || empty(vaultIpRanges) ? vaultIpRanges : fail(noNetwork)
 
 // ---------------------------------------------------------------- resources
 
@@ -245,7 +263,7 @@ module vault 'modules/vault.bicep' = {
     principalId: identity.outputs.principalId
     workspaceId: telemetry.outputs.workspaceId
     privateNetwork: privateNetwork
-    allowedIpRanges: vaultIpRanges
+    allowedIpRanges: operatorRanges
   }
 }
 
@@ -291,7 +309,7 @@ module function 'modules/function.bicep' = {
     instanceMemoryMB: instanceMemoryMB
     settings: union(callersSetting, {
       KEY_VAULT_URL: vault.outputs.url
-      PARTNER_CENTER_ACCOUNTS: string(accounts)
+      PARTNER_CENTER_ACCOUNTS: accountsSetting
       CANCEL_DEADLINE_S: string(cancelDeadlineS)
       CANCEL_MAX_WAIT_S: string(cancelMaxWaitS)
       SECRET_TTL_S: string(secretTtlS)

@@ -135,6 +135,28 @@ def test_the_linter_has_nothing_to_say(bicep: Compiler, path: Path) -> None:
 
 # ---------------------------------------------------------------- parameters, as azd passes them
 
+AZD_TYPES = {"string", "securestring", "bool", "int", "object", "secureobject", "array"}
+
+
+def asked_for(template: Json) -> Iterator[str]:
+    """Yield the parameters that azd asks for if the environment does not set them.
+
+    `compileBicep` puts a type's definition in the place of a `$ref` and forgets `nullable`. `ensureParameters` then
+    asks for every parameter that has no default and is not nullable. `ParameterTypeFromArmType` ends azd at a type that
+    it does not know. Source: Azure/azure-dev at ae35809, cli/azd/pkg/infra/provisioning/bicep/bicep_provider.go.
+    """
+    for name, parameter in template["parameters"].items():
+        reference = parameter.get("$ref")
+        definition = template["definitions"][reference.rpartition("/")[2]] if reference else parameter
+        assert definition["type"].lower() in AZD_TYPES, name
+        if parameter.get("defaultValue") is None and not (parameter.get("nullable") and not reference):
+            yield name
+
+
+def test_azd_asks_for_nothing_but_what_must_be_given(template: Json) -> None:
+    """`azd up --no-prompt` fails if it would have to ask."""
+    assert set(asked_for(template)) == {"environmentName", "location", "accounts"}
+
 
 def test_azd_sets_every_parameter_and_no_other(template: Json) -> None:
     file = json.loads((INFRA / "main.parameters.json").read_text())
@@ -163,6 +185,21 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"entra": {"clientId": GUID, "audience": ["api://x"]}},
         r"'entra'.*unknown properties.*\['audience'\]",
     ),
+    "a placeholder for an id": (
+        {"accounts": {"default": ACCOUNT | {"tenantId": "TENANT-ID"}}},
+        r"'accounts\.default\.tenantId'.*Length",
+    ),
+    "an object for a name": (
+        {"callers": {"zendesk": {"proof": "zendesk", "secrets": [{"name": "zendesk"}]}}},
+        r"'callers\.zendesk\.secrets\[0\]'.*'Object'",
+    ),
+    "an empty list": (
+        {"accounts": {"default": ACCOUNT | {"customers": []}}},
+        r"'accounts\.default\.customers'.*Length",
+    ),
+    "no account": ({"accounts": {}}, "PARTNER_CENTER_ACCOUNTS names no account"),
+    "no caller": ({"callers": {}}, "CALLERS names no caller.*set it to null"),
+    "ranges without a network": ({"vaultIpRanges": ["198.51.100.7/32"]}, "VAULT_IP_RANGES needs PRIVATE_NETWORK=true"),
 }
 
 
