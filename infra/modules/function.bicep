@@ -149,6 +149,10 @@ resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
   properties: union(settings, telemetrySignIn, {
     APPLICATIONINSIGHTS_CONNECTION_STRING: applicationInsights.properties.ConnectionString
     AZURE_CLIENT_ID: identityClientId
+    AzureWebJobsDisableHomepage: 'true'
+    // The host uses the address. With the address alone it fails now and then at its start:
+    // https://github.com/Azure/azure-functions-host/issues/11787
+    AzureWebJobsStorage__accountName: storageName
     AzureWebJobsStorage__blobServiceUri: storage.properties.primaryEndpoints.blob
     AzureWebJobsStorage__clientId: identityClientId
     AzureWebJobsStorage__credential: 'managedidentity'

@@ -27,6 +27,8 @@ SET_BY_THE_TEMPLATES = {"AZURE_CLIENT_ID", "KEY_VAULT_URL"}  # from what they de
 READ_BY_AZURE = {  # by the Functions host. Flex Consumption refuses FUNCTIONS_WORKER_RUNTIME and similar settings.
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
     "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    "AzureWebJobsDisableHomepage",
+    "AzureWebJobsStorage__accountName",
     "AzureWebJobsStorage__blobServiceUri",
     "AzureWebJobsStorage__clientId",
     "AzureWebJobsStorage__credential",

@@ -251,12 +251,14 @@ def test_the_host_finds_its_storage_by_identity(least: list[Json]) -> None:
     account = one(least, "Microsoft.Storage/storageAccounts")
 
     assert settings["AzureWebJobsStorage__credential"] == "managedidentity"
+    assert settings["AzureWebJobsStorage__accountName"] == account["name"]
     assert f"{account['id']}'" in settings["AzureWebJobsStorage__blobServiceUri"]
 
 
-def test_the_host_takes_larger_bodies_than_the_function(least: list[Json]) -> None:
+def test_the_host_shows_no_page_of_its_own_and_takes_larger_bodies_than_the_function(least: list[Json]) -> None:
     settings = app_settings(least)
 
+    assert settings["AzureWebJobsDisableHomepage"] == "true"
     assert int(settings["FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"]) > BODY_LIMIT_BYTES
 
 
