@@ -108,7 +108,7 @@ resource unavailable 'Microsoft.Insights/metricAlerts@2018-03-01' = {
     'hidden-link:${test.id}': 'Resource'
   }
   properties: {
-    description: '${firstStep} More: docs/operate.md, "unavailable".'
+    description: '${firstStep} More: ${operators.tags.?operatePage ?? 'docs/operate.md'}#unavailable'
     severity: 1
     enabled: true
     scopes: [

@@ -173,6 +173,11 @@ param vaultIpRanges string[] = []
 @description('E-mail address for alerts. If empty, alerts are only in the portal.')
 param alertEmail string = ''
 
+@description('Address of the page that the alerts\' mails link to. The name of the alert is added as the heading.')
+@minLength(1)
+@maxLength(256)
+param operatePage string = 'https://github.com/OWNER/REPO/blob/main/docs/operate.md'
+
 @description('Days for which logs can be queried directly.')
 @minValue(30)
 @maxValue(730)
@@ -326,6 +331,7 @@ module alerts 'monitoring/alerts.bicep' = {
     tags: tags
     applicationInsightsName: telemetry.outputs.applicationInsightsName
     alertEmail: alertEmail
+    operatePage: operatePage
   }
 }
 

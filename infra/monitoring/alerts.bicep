@@ -5,6 +5,7 @@ param location string
 param tags object
 param applicationInsightsName string
 param alertEmail string
+param operatePage string
 
 resource applicationInsights 'Microsoft.Insights/components@2020-02-02' existing = {
   name: applicationInsightsName
@@ -15,7 +16,9 @@ resource applicationInsights 'Microsoft.Insights/components@2020-02-02' existing
 resource operators 'Microsoft.Insights/actionGroups@2023-01-01' = {
   name: 'ag-${suffix}'
   location: 'global'
-  tags: tags
+  tags: union(tags, {
+    operatePage: operatePage // for availability.bicep, which is deployed after the code and gets no settings
+  })
   properties: {
     groupShortName: 'cancelorder'
     enabled: true
@@ -35,7 +38,9 @@ resource operators 'Microsoft.Insights/actionGroups@2023-01-01' = {
 // minutes over 16 minutes, so that each order raises it once, at worst twice. An alert about a state stays raised while
 // the state lasts, and then resolves itself.
 //
-// `firstStep` is in the mail to the operator. The heading `name` in docs/operate.md has the rest.
+// The description is in the mail to the operator: `firstStep`, and a link to the heading `name` of docs/operate.md, at
+// the end, because mail programs take a full stop for a part of it. Custom properties are not in the mail
+// (https://github.com/MicrosoftDocs/azure-docs/issues/100701).
 
 var order = [
   'account'
@@ -180,7 +185,7 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for alert 
   kind: 'LogAlert'
   properties: {
     displayName: 'cancel_order: ${alert.title}'
-    description: '${alert.firstStep} More: docs/operate.md, "${alert.name}".'
+    description: '${alert.firstStep} More: ${operatePage}#${alert.name}'
     severity: alert.severity
     enabled: true
     scopes: [
