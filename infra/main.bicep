@@ -191,6 +191,9 @@ param auditRetentionDays int = 365
 @description('Set it once a refresh token is stored (python -m infra.consent); then the function may renew the token.')
 param refreshTokensStored bool = false
 
+@description('Recovers the deleted Key Vault of this name, with its secrets. Only for the first deployment after azd down.')
+param recoverVault bool = false
+
 // ---------------------------------------------------------------- names
 
 var suffix = uniqueString(subscription().id, environmentName, location)
@@ -269,6 +272,7 @@ module vault 'modules/vault.bicep' = {
     workspaceId: telemetry.outputs.workspaceId
     privateNetwork: privateNetwork
     allowedIpRanges: operatorRanges
+    recover: recoverVault
   }
 }
 

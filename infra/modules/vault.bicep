@@ -7,6 +7,7 @@ param principalId string
 param workspaceId string
 param privateNetwork bool
 param allowedIpRanges array
+param recover bool
 
 // Key Vault Secrets User, for the whole vault, which only the function uses. Azure accepts a role for a single secret
 // only if the secret exists. https://learn.microsoft.com/azure/key-vault/general/rbac-guide
@@ -22,6 +23,9 @@ resource vault 'Microsoft.KeyVault/vaults@2026-02-01' = {
   location: location
   tags: tags
   properties: {
+    // 'default' fails while there is a deleted vault of this name, 'recover' while there is none:
+    // https://azure.github.io/azure-service-operator/guide/keyvaults
+    createMode: recover ? 'recover' : 'default'
     tenantId: tenant().tenantId
     sku: {
       family: 'A'

@@ -20,6 +20,7 @@ from tests.support.bicep import INFRA, ROOT
 from tests.support.compiled_bicep import (
     GROUP,
     SUBSCRIPTION,
+    TENANT,
     Compiler,
     Refused,
     compiler,
@@ -69,6 +70,7 @@ MOST = LEAST | {
     "alertEmail": "operators@example.com",
     "operatePage": "https://example.com/operate",
     "refreshTokensStored": True,
+    "recoverVault": True,
 }
 
 # https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
@@ -513,6 +515,12 @@ def test_in_a_private_network_the_function_reaches_storage_and_vault(least: list
         endpoint["properties"]["privateLinkServiceConnections"][0]["properties"]["privateLinkServiceId"]
         for endpoint in endpoints
     } == {one(closed, kind)["id"] for kind in CLOSED_TO_THE_INTERNET}
+
+
+def test_a_deleted_vault_is_recovered_only_when_asked(least: list[Json], most: list[Json]) -> None:
+    assert value_at(one(least, "Microsoft.KeyVault/vaults"), "properties.createMode") == "default"
+    assert value_at(one(most, "Microsoft.KeyVault/vaults"), "properties.createMode") == "recover"
+    assert value_at(one(most, "Microsoft.KeyVault/vaults"), "properties.tenantId") == TENANT
 
 
 # ---------------------------------------------------------------- alerts
