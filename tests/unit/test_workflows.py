@@ -116,8 +116,6 @@ def test_a_push_and_a_pull_request_run_what_must_pass_before_a_change_lands() ->
 def test_vulnerabilities_are_looked_for_every_week_too() -> None:
     assert workflow("audit")["on"].keys() == {"push", "pull_request", "schedule"}
     assert re.fullmatch(r"\d+ \d+ \* \* \d", workflow("audit")["on"]["schedule"][0]["cron"])
-    pins = [line for line in (ROOT / "requirements-audit.txt").read_text().splitlines() if line and line[0] != "#"]
-    assert [line for line in pins if not re.fullmatch(r"[\w.-]+==\d[\w.]*", line)] == []
 
 
 def test_only_a_version_or_a_person_deploys_and_only_what_was_tested() -> None:
