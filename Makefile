@@ -2,6 +2,8 @@
 
 PYTHON_VERSION := $(shell cat .python-version)
 BIN := .venv/bin
+# Only files whose hashes are listed, and only wheels: building one would fetch tools that no file lists.
+PIP_INSTALL := -m pip install -qq --disable-pip-version-check --no-deps --require-hashes --only-binary=:all:
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo serve check test lint format docs bicep scan soak bench package audit clean
@@ -19,7 +21,7 @@ install: .venv/installed ## make .venv and install everything pinned; the other 
 	done; \
 	echo "Python $(PYTHON_VERSION) is needed and was not found as python$(PYTHON_VERSION), python3 or python."; \
 	echo "Install it (with pyenv: pyenv install $(PYTHON_VERSION)), then run make again."; exit 1
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps -r requirements-dev.txt
+	@$(BIN)/python $(PIP_INSTALL) -r requirements-dev.txt
 	@$(BIN)/python -m pip check --disable-pip-version-check
 	@touch $@
 
@@ -60,7 +62,7 @@ scan: .venv-scan/installed ## check the Bicep files for safety (checkov, in .ven
 
 .venv-scan/installed: requirements-scan.txt | install
 	@$(BIN)/python -m venv --clear .venv-scan
-	@.venv-scan/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r requirements-scan.txt
+	@.venv-scan/bin/python $(PIP_INSTALL) -r requirements-scan.txt
 	@.venv-scan/bin/python -m pip check --disable-pip-version-check
 	@touch $@
 
@@ -70,14 +72,17 @@ soak: install ## the long tests: fuzzing, cases from infra/openapi.json, a storm
 bench: install ## measure speed beside what it replaces, 5 minutes (ARGS="--only warm --json FILE --plot FILE")
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
-package: install ## build dist/, the folder that azd uploads
+package: install ## build dist/, the folder that azd uploads, and dist.cdx.json, which lists the packages in it
 	@$(BIN)/python -m infra.package
 
-audit: install ## look for known vulnerabilities in everything pinned
-	@test -x .venv-audit/bin/pip-audit || $(BIN)/python -m venv --clear .venv-audit
-	@.venv-audit/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r requirements-audit.txt
-	@.venv-audit/bin/pip-audit --strict --progress-spinner off --disable-pip --no-deps -r requirements-dev.txt
+audit: .venv-audit/installed ## look for known vulnerabilities in what is shipped and what runs the tests
+	@.venv-audit/bin/python infra/audit.py
+
+.venv-audit/installed: requirements-audit.txt | install
+	@$(BIN)/python -m venv --clear .venv-audit
+	@.venv-audit/bin/python $(PIP_INSTALL) -r requirements-audit.txt
+	@touch $@
 
 clean: ## remove .venv, dist and every cache
-	@rm -rf .venv .venv-audit .venv-scan dist .local-cloud.json .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-audit .venv-scan dist dist.cdx.json .local-cloud.json .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -prune -exec rm -rf {} +

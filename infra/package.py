@@ -1,11 +1,12 @@
-"""`python -m infra.package`: build `dist/`, the folder that azd uploads unchanged.
+"""`python -m infra.package`: build `dist/`, the folder that azd uploads unchanged, and beside it `dist.cdx.json`.
 
 By default azd builds Python apps in Azure (`remoteBuild`), without byte code. The deployed folder is read-only, so each
 cold start would compile every module again. Therefore this command builds the package: wheels for the machines of Flex
 Consumption, our code, and byte code that Python does not compare with its source (`unchecked-hash`), because unpacking
 an archive changes the times of files.
 
-The folder is separate from the sources: beside them, such byte code would still run after an edit.
+The folder is separate from the sources: beside them, such byte code would still run after an edit. `dist.cdx.json`
+lists the packages in it for scanners (infra/sbom.py); it is not uploaded.
 
 Source: Azure/azure-dev, cli/azd/pkg/project (project_utils.go, framework_service_python.go; read 2026-11-22) for
 azd's use of `dist`, `remoteBuild` and .funcignore; python/proxyV4/worker.py of Azure/azure-functions-python-worker for
@@ -14,11 +15,14 @@ the search path `.python_packages/lib/site-packages`.
 
 import argparse
 import compileall
+import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from py_compile import PycInvalidationMode
+
+from infra.sbom import bill_of_materials
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ".python_packages/lib/site-packages"
@@ -44,9 +48,11 @@ def main() -> None:
     directory = (chosen or ROOT / "dist").resolve()
     if not chosen:
         shutil.rmtree(directory, ignore_errors=True)
-    build(directory)
+    sbom = directory.with_name(f"{directory.name}.cdx.json")
+    sbom.write_text(build(directory))
     files = [path for path in directory.rglob("*") if path.is_file()]
     print(f"{directory}: {len(files):,} files, {sum(path.stat().st_size for path in files) / 1e6:.1f} MB")
+    print(f"{sbom}: the packages in it")
 
 
 def refused_python(running: str, wanted: str) -> str:
@@ -56,15 +62,18 @@ def refused_python(running: str, wanted: str) -> str:
     return f"Python {wanted} is needed: byte code works only with its own version. This is {running} ({sys.executable})"
 
 
-def build(directory: Path) -> None:
-    """Fill *directory* with the app, its packages, and the byte code of both. End the process if that fails."""
+def build(directory: Path) -> str:
+    """Fill *directory* with the app, its packages, and the byte code of both. End the process if that fails.
+
+    Returns the list of the packages, as infra/sbom.py writes it.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     for name in OUR_CODE:
         shutil.copytree(ROOT / name, directory / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     for name in OUR_FILES:
         shutil.copy(ROOT / name, directory)
     (directory / ".funcignore").write_text(FUNCIGNORE)
-    _install(directory / PACKAGES)
+    hashes = _install(directory / PACKAGES)
     if not compileall.compile_dir(
         directory,
         quiet=1,
@@ -74,17 +83,28 @@ def build(directory: Path) -> None:
         invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
     ):
         sys.exit("infra.package: not every module compiles")
+    version: str = json.loads((ROOT / "infra/openapi.json").read_text())["info"]["version"]
+    return bill_of_materials(directory / PACKAGES, hashes, version)
 
 
-def _install(target: Path) -> None:
-    """Unpack into *target* the wheels that requirements.txt pins, for Azure's machines and not for this one."""
+def _install(target: Path) -> dict[str, str]:
+    """Unpack into *target* the wheels that requirements.txt pins, for Azure's machines and not for this one.
+
+    Returns the SHA-256 of each wheel by its package's name. pip has found it in requirements.txt.
+    """
     platforms = [option for platform in PLATFORMS for option in ("--platform", platform)]
     pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-compile", "--no-deps"]
-    wheels = ["--only-binary=:all:", "--implementation=cp", *platforms, "--target", str(target)]
-    done = subprocess.run([*pip, *wheels, "-r", str(ROOT / "requirements.txt")], check=False)  # noqa: S603
+    wheels = ["--require-hashes", "--only-binary=:all:", "--implementation=cp", *platforms, "--target", str(target)]
+    command = [*pip, *wheels, "--report", "-", "-r", str(ROOT / "requirements.txt")]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)  # noqa: S603
     if done.returncode:
         sys.exit("infra.package: pip failed")
     shutil.rmtree(target / "bin", ignore_errors=True)  # commands that contain the path of this machine's Python
+    installed = json.loads(done.stdout)["install"]
+    return {
+        package["metadata"]["name"]: package["download_info"]["archive_info"]["hashes"]["sha256"]
+        for package in installed
+    }
 
 
 if __name__ == "__main__":

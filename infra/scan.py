@@ -28,7 +28,7 @@ def main() -> int:
         print(f"{failed['check_id']} infra{failed['file_path']} {failed['resource']}: {failed['check_name']}")
     for path in results["parsing_errors"]:
         print(f"cannot be parsed: {path}")
-    pinned = f"checkov=={summary['checkov_version']}" in (ROOT / "requirements-scan.txt").read_text().splitlines()
+    pinned = f"\ncheckov=={summary['checkov_version']} " in (ROOT / "requirements-scan.txt").read_text()
     print(f"checkov {summary['checkov_version']}: {summary['resource_count']} resources,", end=" ")
     print(f"{summary['passed']} passed, {summary['failed']} failed, {summary['parsing_errors']} files not parsed")
     is_clean = summary["passed"] and not summary["failed"] and not summary["parsing_errors"]

@@ -6,6 +6,7 @@ whether it compiled the module again (importlib's `_bootstrap_external.SourceLoa
 
 import importlib.metadata
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -22,10 +23,14 @@ from typing import Any
 import httpx
 import pathspec
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from infra.package import PACKAGES, refused_python
+from infra.sbom import bill_of_materials
 from tests.conftest import CUSTOMER
 from tests.support.local_cloud import ROOT, LocalCloud
+from tests.support.requirements import canonical, read_pins
 
 BUILD_LIMIT_S = 300  # pip may have to download 12 MB
 ANSWER_LIMIT_S = 60
@@ -34,10 +39,10 @@ KEY = {"x-functions-key": "right"}
 HOST_PACKAGES = {"click", "google", "starlette", "uvicorn", "_distutils_hack"}
 
 
-def make_package(*arguments: str) -> subprocess.CompletedProcess[str]:
+def make_package(*arguments: str, repository: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603  (our own module)
         [sys.executable, "-m", "infra.package", *arguments],
-        cwd=ROOT,
+        cwd=repository,
         capture_output=True,
         text=True,
         check=False,
@@ -167,17 +172,12 @@ def files_in(folder: Path) -> dict[str, Path]:
 
 def test_it_has_exactly_the_packages_of_the_requirements(shipped: Path) -> None:
     """pip runs with --no-deps, so a dependency that is not pinned would be missing."""
-    pinned = re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
     installed = importlib.metadata.distributions(path=[str(shipped / PACKAGES)])
 
     assert sorted((canonical(package.name), package.version) for package in installed) == sorted(
-        (canonical(name), version) for name, version in pinned
+        (pin.canonical, pin.version) for pin in read_pins("requirements.txt")
     )
     assert not (shipped / PACKAGES / "bin").exists()
-
-
-def canonical(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def test_every_wheel_is_for_the_machines_of_flex_consumption(shipped: Path) -> None:
@@ -218,6 +218,51 @@ def test_the_build_prints_the_size(built: tuple[Path, str]) -> None:
 
     assert f"{len(sizes):,} files, {sum(sizes) / 1e6:.1f} MB" in output
     assert sum(sizes) < 60e6, "the package grew; if that is intended, raise the limit"
+
+
+# The list of the packages in it.
+
+
+@pytest.fixture(scope="module")
+def sbom(built: tuple[Path, str]) -> str:
+    return built[0].with_name("dist.cdx.json").read_text()
+
+
+def test_the_list_is_cyclonedx(sbom: str) -> None:
+    """Strict: a member that the standard does not have is an error too."""
+    error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(sbom)
+
+    assert error is None, str(error)[:1000]
+
+
+def test_the_list_has_exactly_the_packages_that_are_shipped(sbom: str, shipped: Path) -> None:
+    packages = json.loads(sbom)["components"]
+    installed = importlib.metadata.distributions(path=[str(shipped / PACKAGES)])
+
+    assert sorted((package["name"], package["version"]) for package in packages) == sorted(
+        (package.name, package.version) for package in installed
+    )
+    assert [package["purl"] for package in packages] == sorted(
+        f"pkg:pypi/{canonical(package['name'])}@{package['version']}" for package in packages
+    )
+    assert all(package["licenses"] for package in packages)
+
+
+def test_the_list_has_the_hash_of_each_wheel(sbom: str) -> None:
+    pins = {pin.canonical: pin.hashes for pin in read_pins("requirements.txt")}
+
+    for package in json.loads(sbom)["components"]:
+        [found] = package["hashes"]
+        assert (found["alg"], found["content"] in pins[canonical(package["name"])]) == ("SHA-256", True)
+
+
+def test_the_same_packages_make_the_same_list(sbom: str, shipped: Path) -> None:
+    """No time, no number of its own, and no order of files: else two builds of a release could not be compared."""
+    components = json.loads(sbom)["components"]
+    hashes = {component["name"]: component["hashes"][0]["content"] for component in components}
+
+    assert bill_of_materials(shipped / PACKAGES, hashes, json.loads(sbom)["metadata"]["component"]["version"]) == sbom
+    assert not {"serialNumber", "timestamp"} & {*json.loads(sbom), *json.loads(sbom)["metadata"]}
 
 
 # Running it.
@@ -272,6 +317,29 @@ def test_a_folder_that_is_not_empty_is_refused_and_unchanged(tmp_path: Path) -> 
     assert (made.returncode, made.stdout) == (1, "")
     assert made.stderr.strip() == f"infra.package: {tmp_path} is not empty"
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize(
+    ("pin", "refusal"),
+    [
+        pytest.param(f"sniffio==1.3.1 --hash=sha256:{'0' * 64}", "DO NOT MATCH THE HASHES", id="another file"),
+        pytest.param("sniffio==1.3.1", "Hashes are required in --require-hashes mode", id="without a hash"),
+    ],
+)
+def test_a_file_that_is_not_the_pinned_one_is_refused(tmp_path: Path, pin: str, refusal: str) -> None:
+    """The hash decides, whichever index or cache the file comes from."""
+    for name in ("infra", "cancel_order", "shared"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("host.json", ".python-version"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "requirements.txt").write_text(f"{pin}\n")
+
+    made = make_package("dist", repository=tmp_path)
+
+    assert (made.returncode, made.stdout) == (1, "")
+    assert refusal in made.stderr
+    assert made.stderr.strip().endswith("infra.package: pip failed")
+    assert not (tmp_path / "dist.cdx.json").exists()
 
 
 def test_another_python_is_refused() -> None:

@@ -8,10 +8,11 @@ import subprocess
 import sys
 import tokenize
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
+
+from tests.support.requirements import read_pins
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = {
@@ -101,12 +102,6 @@ def own(name: str) -> str:
 def room(name: str) -> str:
     """Return the room that the module *name* is in."""
     return max((place for place in ALLOWED if is_below(name, place)), key=len)
-
-
-def pins(requirements: str) -> list[str]:
-    """Return the requirements in a file, without comments and blank lines."""
-    lines = (line.partition("#")[0].strip() for line in (ROOT / requirements).read_text().splitlines())
-    return [line for line in lines if line]
 
 
 def test_every_module_has_its_place_in_the_order() -> None:
@@ -247,30 +242,10 @@ def code_lines(path: Path) -> set[int]:
     return {line for token in tokens for line in range(token.start[0], token.end[0] + 1)} - docstrings
 
 
-@pytest.mark.parametrize("requirements", ["requirements.txt", "requirements-dev.txt", "requirements-scan.txt"])
-def test_every_requirement_is_pinned(requirements: str) -> None:
-    """The machine that runs the tests and the one in Azure must run the same wheels."""
-    pin = re.compile(r"[A-Za-z0-9][\w.-]*==\d[\w.]*")
-
-    assert [line for line in pins(requirements) if not pin.fullmatch(line) and line != "-r requirements.txt"] == []
-
-
-def test_the_tests_run_what_azure_installs() -> None:
-    assert "-r requirements.txt" in pins("requirements-dev.txt")
-    assert "-r requirements.txt" not in pins("requirements.txt")
-    for requirements in ("requirements.txt", "requirements-dev.txt"):
-        names = sorted(line.partition("==")[0].lower() for line in pins(requirements))
-        assert not any(name == following for name, following in pairwise(names)), "pinned twice"
-
-
 @pytest.mark.parametrize("module", MODULES)
 def test_azure_installs_what_the_product_imports(module: str) -> None:
     """A package that is only in requirements-dev.txt would first be missing in Azure."""
-    files = {
-        str(file)
-        for line in pins("requirements.txt")
-        for file in importlib.metadata.files(line.partition("==")[0]) or ()
-    }
+    files = {str(file) for pin in read_pins("requirements.txt") for file in importlib.metadata.files(pin.name) or ()}
 
     for name in imports(module):
         top = name.partition(".")[0]

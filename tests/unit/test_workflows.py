@@ -33,7 +33,7 @@ def commands(job: Job) -> list[list[str]]:
 
 
 def test_these_are_the_workflows() -> None:
-    assert WORKFLOWS.keys() == {"audit", "deploy", "test"}
+    assert WORKFLOWS.keys() == {"audit", "core-tools", "deploy", "test"}
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
@@ -72,6 +72,7 @@ def test_jobs_may_read_the_code_and_the_deployment_may_sign_in() -> None:
 
     assert {(name, key): job["permissions"] for name, key, job in JOBS} == {
         ("audit", "audit"): read,
+        ("core-tools", "cancel"): read,
         ("deploy", "test"): read,
         ("deploy", "deploy"): read | sign_in,
         ("test", "test"): read,
@@ -100,7 +101,11 @@ def test_python_is_the_one_of_the_repository(job: Job) -> None:
 def test_commands_exist(job: Job) -> None:
     for command, *arguments in commands(job):
         if command == "make":
-            assert set(arguments) <= TARGETS
+            assert {argument for argument in arguments if "=" not in argument} <= TARGETS
+        elif command == "npm":
+            assert re.fullmatch(r"install --global \S+@\d+\.\d+\.\d+", " ".join(arguments)), "a version that moves"
+        elif command == "func":  # of Core Tools, which an earlier step installs
+            assert arguments == ["--version"]
         elif command == "azd":
             assert arguments[0] in {"auth", "deploy"}
         else:
@@ -125,8 +130,16 @@ def test_the_bicep_files_are_compiled_with_one_version_of_the_compiler() -> None
 def test_vulnerabilities_are_looked_for_every_week_too() -> None:
     assert workflow("audit")["on"].keys() == {"push", "pull_request", "schedule"}
     assert re.fullmatch(r"\d+ \d+ \* \* \d", workflow("audit")["on"]["schedule"][0]["cron"])
-    pins = [line for line in (ROOT / "requirements-audit.txt").read_text().splitlines() if line and line[0] != "#"]
-    assert [line for line in pins if not re.fullmatch(r"[\w.-]+==\d[\w.]*", line)] == []
+
+
+def test_core_tools_run_the_tests_of_a_cancellation() -> None:
+    job = workflow("core-tools")["jobs"]["cancel"]
+    program = job["env"]["FUNCTIONS_HOST"].removeprefix("${{ github.workspace }}/")
+    *_, [*make, tests] = commands(job)
+
+    assert (ROOT / program).stat().st_mode & 0o100, f"{program} cannot be run"
+    assert make == ["make", "test"]
+    assert (ROOT / tests.removeprefix("ARGS=")).is_file()
 
 
 def test_only_a_version_or_a_person_deploys_and_only_what_was_tested() -> None:
