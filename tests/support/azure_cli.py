@@ -1,4 +1,4 @@
-"""Stand-ins for `az`, `azd`, `curl` and `python -m infra.consent`, as commands on the PATH.
+"""Stand-ins for `az`, `azd`, `curl`, `stty` and `.venv/bin/python`, as commands on the PATH.
 
 They record each call, answer the calls whose answer is used, and refuse a command or option that the real one does not
 have, or that lacks a required one. `--subscription` counts as required wherever `az` takes it: its default is another
@@ -102,7 +102,7 @@ class Refused(Exception):
 
 def read(program: str, words: list[str]) -> tuple[str, dict[str, list[str]], list[str]]:
     """Return the command with its program, its options, and the words between them."""
-    if program in {"curl", "python"}:
+    if program not in {"az", "azd"}:
         return program, {}, words
     known = AZ if program == "az" else AZD
     first_option = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
@@ -159,7 +159,7 @@ def answer(program: str, words: list[str]) -> str:
 def install(directory: Path) -> dict[str, str]:
     """Put the stand-ins into *directory*. Return the environment in which a shell finds them, and no real one."""
     (directory / ".venv/bin").mkdir(parents=True)
-    for place, program in ((".", "az"), (".", "azd"), (".", "curl"), (".venv/bin", "python")):
+    for place, program in ((".", "az"), (".", "azd"), (".", "curl"), (".", "stty"), (".venv/bin", "python")):
         path = directory / place / program
         path.write_text(f'#!/bin/sh\nexec {sys.executable} -I {__file__} {program} "$@"\n')
         path.chmod(0o755)
