@@ -9,7 +9,8 @@
 // and a function key can cancel orders. So set CALLERS: then the key alone cancels nothing, and is still enough for the
 // health check. To give the test a key that you can revoke separately, make the key first and pass its name as keyName:
 //
-//   az functionapp function keys set --resource-group "$AZURE_RESOURCE_GROUP" --name "$AZURE_FUNCTION_NAME" \
+//   az functionapp function keys set --subscription "$AZURE_SUBSCRIPTION_ID" \
+//     --resource-group "$AZURE_RESOURCE_GROUP" --name "$AZURE_FUNCTION_NAME" \
 //     --function-name cancel_order --key-name availability --output none
 
 param location string = resourceGroup().location

@@ -41,10 +41,10 @@ RETRY_AFTER = "The seconds to wait before the same request is sent again."
 
 # Answers that Azure's host gives before the function sees the request. They have no body, so no `code`.
 HOST_ANSWERS = {
-    401: "With an empty body, from Azure's host: the function key is missing or wrong.",
+    401: "With an empty body, from Azure's host: the function key is missing or wrong, or the host is unwell.",
     404: "With an empty body, from Azure's host: the route does not exist, or does not take this method.",
-    413: "With an empty body, from Azure's host: the body is larger than the host's own limit.",
     429: "With an empty body and without Retry-After, from Azure's host: it is overloaded; nothing was changed.",
+    500: "With an empty body, from Azure's host: the app broke, or the request is larger than 128 KiB.",
 }
 
 HEADERS: dict[str, tuple[str, Json]] = {

@@ -9,7 +9,7 @@ import pytest
 
 from shared import audit
 from tests.conftest import CUSTOMER
-from tests.support.kql import ALERTS, Traces
+from tests.support.kql import ALERTS, Traces, queries_to_paste
 from tests.support.local_cloud import Json, LocalCloud
 
 LIMIT_S = 20
@@ -313,3 +313,60 @@ def test_the_records_of_one_order_or_ticket_start_with_the_oldest(logged: Logged
 
     assert [(row["event"], row["outcome"]) for row in rows] == [("sending", ""), ("decided", "cancelled")]
     assert rows[1]["requestId"] == logged.cancelled["requestId"]
+
+
+# docs/operate.md
+
+
+def pasted(alert: str, traces: Traces, **names: str) -> list[Json]:
+    """Return the rows of the query that the operator pastes for *alert*, with the names in capitals filled in."""
+    text = queries_to_paste()[alert]
+    for name, value in names.items():
+        assert name in text
+        text = text.replace(name, value)
+    return traces.rows(text)
+
+
+@pytest.mark.parametrize("alert", ["sending-without-decided", "outcome-unknown", "pending-not-followed-up"])
+def test_the_operator_finds_the_lines_and_the_calls_of_an_order(logged: Logged, alert: str) -> None:
+    sending, decided = logged.sending[logged.pending["orderId"]], logged.pending
+    traces = Traces([(decided, 1), (sending | {"lineItems": [0, 2]}, 2), (logged.cancelled, 1)])
+
+    rows = pasted(alert, traces, ORDER=decided["orderId"])
+
+    assert [(row["event"], row["outcome"]) for row in rows] == [("sending", ""), ("decided", "pending")]
+    assert json.loads(rows[0]["lineItems"]) == [0, 2]
+    assert {row["requestId"] for row in rows} == {decided["requestId"]}
+
+
+def test_the_operator_finds_what_is_wrong_with_accounts(logged: Logged) -> None:
+    """A refused credential, an account without a token, the credentials by their end, and a token not stored."""
+    health = logged.health
+    traces = Traces([*((record, 3) for record in health.values()), (health["entra-unreachable"], 8)])
+    not_stored = {"time": "", "event": "not_stored", "account": "user-global"}
+
+    refused = {row["account"]: (row["code"], row["records"]) for row in pasted("credentials-rejected", traces)}
+    unhealthy = pasted("unhealthy", traces, ACCOUNT="entra-unreachable")
+    ends = pasted("credential-expiring", traces)
+    [grows_old] = pasted("refresh-token-not-stored", Traces([(not_stored, 9), (not_stored, 3)]))
+
+    assert refused["expired"] == ("credentials_rejected", 1)
+    assert [(row["healthy"], row["code"]) for row in unhealthy] == [(False, "credentials_unavailable")] * 2
+    assert {row["account"] for row in ends} == set(health)
+    assert ends[0]["expiresOn"] is not None, "the first to end comes first"
+    assert (grows_old["account"], grows_old["records"]) == ("user-global", 2)
+
+
+def test_the_operator_finds_who_is_throttled_and_what_fails(logged: Logged) -> None:
+    calls = [(record, 1) for record in (logged.cancelled, logged.throttled, logged.failed, logged.failed)]
+
+    throttled = pasted("throttled", Traces(calls))
+    failing = pasted("error-rate", Traces(calls))
+
+    assert {row["account"]: (row["calls"], row["throttled"]) for row in throttled} == {
+        "default": (3, 0),
+        "secret-china": (1, 1),
+    }
+    [row] = failing
+    assert (row["code"], row["account"], row["calls"]) == ("partner_center_unavailable", "default", 2)
+    assert row["requestId"] == logged.failed["requestId"]

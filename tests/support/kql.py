@@ -4,6 +4,7 @@ duckdb-kql (PyPI) parses KQL with Microsoft's own grammar and runs it on DuckDB.
 """
 
 import json
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,8 +24,22 @@ def query(name: str) -> str:
     return (MONITORING / folder / f"{name}.kql").read_text()
 
 
+def queries_to_paste() -> dict[str, str]:
+    """Return the queries of docs/operate.md by the heading of their alert."""
+    page = (MONITORING.parents[1] / "docs/operate.md").read_text()
+    sections = re.findall(r"^### (\S+)\n(.*?)(?=^##|\Z)", page, re.DOTALL | re.MULTILINE)
+    return {
+        alert: block
+        for alert, text in sections
+        for block in re.findall(r"^ *```kusto\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE)
+    }
+
+
 class Traces:
-    """Holds the table `traces` with *records*, each with the minutes since it was logged."""
+    """Holds the table `traces` with *records*, each with the minutes since it was logged.
+
+    `availabilityResults` has the two results of one availability test, as Application Insights keeps them.
+    """
 
     def __init__(self, records: Iterable[tuple[Json, float]] = ()) -> None:
         self.connection = duckdb_kql.connect()
@@ -33,6 +48,11 @@ class Traces:
         lines = [(now, "Executing 'Functions.cancel_order'")]  # the host's own log lines are in the table too
         lines += [(now - timedelta(minutes=minutes), json.dumps(record)) for record, minutes in records]
         self.connection.executemany("INSERT INTO traces VALUES (?, ?)", lines)
+        self.connection.execute(
+            "CREATE TABLE availabilityResults (timestamp TIMESTAMP, location VARCHAR, success VARCHAR, message VARCHAR)"
+        )
+        results = [(now, "West Europe", "0", "401"), (now - timedelta(hours=2), "East US", "1", "Passed")]
+        self.connection.executemany("INSERT INTO availabilityResults VALUES (?, ?, ?, ?)", results)
 
     def run(self, name: str, **replacements: str) -> list[Json]:
         """Return the rows of the query *name*, after replacing texts in it."""
@@ -40,6 +60,10 @@ class Traces:
         for old, new in replacements.items():
             assert old in text
             text = text.replace(old, new)
+        return self.rows(text)
+
+    def rows(self, text: str) -> list[Json]:
+        """Return the rows of the query with this text."""
         result = duckdb_kql.kql(self.connection, text)
         return [dict(zip(result.columns, row, strict=True)) for row in result.fetchall()]
 

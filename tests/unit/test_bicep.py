@@ -66,23 +66,6 @@ def test_each_provider_has_one_api_version_and_no_preview() -> None:
 # ---------------------------------------------------------------- settings that must fit the code
 
 
-@pytest.mark.parametrize(
-    ("system", "variable"), [("posix", r"\$(\w+)"), ("windows", r"\$env:(\w+)")], ids=["sh", "pwsh"]
-)
-def test_azd_up_ends_with_the_availability_test(system: str, variable: str) -> None:
-    """azd passes main.bicep's outputs to a hook as environment variables."""
-    command = yaml.safe_load((ROOT / "azure.yaml").read_text())["hooks"]["postup"][system]["run"]
-    parameters = parse(INFRA / "availability.bicep")["parameters"]
-
-    passed = dict(re.findall(rf'(\w+)="{variable}"', command))
-    variables = set(re.findall(rf'"{variable}"', command))
-
-    assert "--template-file infra/availability.bicep --parameters " in command
-    assert passed.keys() == {name for name, parameter in parameters.items() if parameter["default"] is None}
-    assert variables == {*passed.values(), "AZURE_RESOURCE_GROUP"}
-    assert variables <= MAIN["outputs"].keys()
-
-
 def app_settings() -> set[str]:
     """Return the names of all app settings that the templates can set."""
     from_main = body(MAIN["modules"]["function"])["params"]["settings"]["function"]["parameters"]["arg_2"]

@@ -14,7 +14,7 @@ from shared.contract import Outcome
 from shared.credentials.health import AccountHealth
 from shared.errors import all_codes
 from tests.support.bicep import INFRA, ROOT, parse
-from tests.support.kql import ALERTS, QUERIES, Traces, query
+from tests.support.kql import ALERTS, QUERIES, Traces, queries_to_paste, query
 
 ALERTS_BICEP = parse(INFRA / "monitoring/alerts.bicep")["variables"]
 WORKBOOK_BICEP = parse(INFRA / "monitoring/workbook.bicep")["variables"]
@@ -156,3 +156,38 @@ def test_the_workbook_shows_every_saved_query_except_the_one_for_an_order() -> N
     assert charts["config"]["content"]["timeContextFromParameter"] == "TimeRange"
     assert [saved["name"] for saved in WORKBOOK_BICEP["orderQuery"]["value"]] == ["order"]
     assert {saved["chart"] for saved in SAVED_QUERIES} <= {"table", "barchart", "linechart"}
+
+
+# docs/operate.md
+
+TO_PASTE = queries_to_paste()
+
+
+def test_each_alert_has_a_query_to_paste() -> None:
+    assert TO_PASTE.keys() == {*ALERTS, "unavailable"}
+
+
+def test_the_queries_about_an_order_are_the_same() -> None:
+    """The alerts lead to one another."""
+    by_order = [name for name, rule in RULES.items() if rule["dimensions"] == "byOrder"]
+
+    assert len({" ".join(TO_PASTE[name].split()) for name in by_order}) == 1
+
+
+@pytest.mark.parametrize("alert", sorted(TO_PASTE))
+def test_a_query_to_paste_names_what_its_records_have(alert: str) -> None:
+    text = TO_PASTE[alert]
+    used = set(re.findall(r"\brecord\.(\w+)", text))
+    events = set(re.findall(r"'(\w+)'", " ".join(re.findall(r"event\)? (?:==|in) .*", text)))) & MEMBERS.keys()
+
+    assert Traces().rows(text) == [] or alert == "unavailable"
+    for event in events:
+        assert used <= MEMBERS[event], event
+    assert used <= set().union(*MEMBERS.values())
+    assert set(re.findall(r"'([^']*)'", text)) - VALUES - {'{"time"', "ACCOUNT", "ORDER"} == set()
+
+
+def test_the_query_about_the_availability_test_shows_its_last_results() -> None:
+    rows = Traces().rows(TO_PASTE["unavailable"])
+
+    assert [(row["location"], row["success"], row["message"]) for row in rows] == [("West Europe", "0", "401")]
