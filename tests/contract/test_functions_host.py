@@ -1,6 +1,7 @@
-"""The Functions host over real sockets, with Microsoft's runtime inside it.
+"""The Functions host over real sockets, with Microsoft's runtime inside it: its log, its process, what it loads.
 
-The runtime holds one app per process, so each small app here is served by a process of its own.
+test_functions_wire.py has the answers. The runtime holds one app per process, so each small app here is served by a
+process of its own.
 """
 
 import http.client
@@ -75,6 +76,13 @@ async def main(req: func.HttpRequest) -> func.HttpResponse:
     raise {error}
 """
 
+HEADER = """
+import azure.functions as func
+
+def main(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse(headers={"X-Name": "\u00e9"})
+"""
+
 
 def write_function(app_root: Path, name: str, code: str, **trigger: Any) -> None:
     folder = app_root / name
@@ -88,15 +96,17 @@ def write_function(app_root: Path, name: str, code: str, **trigger: Any) -> None
 
 
 @contextmanager
-def host_process(app_root: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """Start the host on a free port and yield the process and its address. Kill it at the end."""
+def host_process(app_root: Path, **environment: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Start the host on a free port with *environment* too. Yield the process and its address; kill it at the end."""
     (app_root / "host.json").write_text(json.dumps(HOST_JSON))
     with socket.create_server(("127.0.0.1", 0)) as listener, (app_root / LOG).open("w") as log:
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         process = subprocess.Popen(  # noqa: S603  (our own module)
             [sys.executable, "-m", "infra.local.functions.host", f"--app-root={app_root}", f"--fd={listener.fileno()}"],
             cwd=REPOSITORY,
-            env=os.environ | {"LOCAL_FUNCTION_KEY": "right", "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": str(BODY_LIMIT)},
+            env=os.environ
+            | {"LOCAL_FUNCTION_KEY": "right", "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": str(BODY_LIMIT)}
+            | environment,
             pass_fds=[listener.fileno()],
             stdin=subprocess.PIPE,
             stderr=log,
@@ -118,6 +128,8 @@ def app_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_function(app_root, "anyone", ECHO, authLevel="anonymous")
     write_function(app_root, "environment", ENVIRONMENT, authLevel="anonymous")
     write_function(app_root, "raises", FAILS.format(error="ValueError('our bug')"), authLevel="anonymous")
+    write_function(app_root, "exits", FAILS.format(error="SystemExit(3)"), authLevel="anonymous")
+    write_function(app_root, "header", HEADER, authLevel="anonymous")
     write_function(app_root, "cancelled", FAILS.format(error="asyncio.CancelledError"), authLevel="anonymous")
     return app_root
 
@@ -129,63 +141,6 @@ def host(app_root: Path) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_route_parameters_reach_the_function(host: httpx.Client) -> None:
-    response = host.post("/api/echo/contoso/orders/a%20b", headers=KEY, content=b"hello")
-
-    assert response.status_code == 201
-    assert response.headers["content-type"] == "application/json"
-    received = response.json()
-    assert received["method"] == "POST"
-    assert received["params"] == {"customer": "contoso", "order": "a b"}
-    assert received["body"] == "hello"
-    assert received["url"] == f"{host.base_url}/api/echo/contoso/orders/a%20b"
-
-
-def test_a_function_without_route_and_methods_has_its_folders_name_and_accepts_every_method(host: httpx.Client) -> None:
-    assert host.put("/api/Anyone/").json()["method"] == "PUT"
-
-
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        pytest.param("GET", "/", id="root"),
-        pytest.param("GET", "/anyone", id="no prefix"),
-        pytest.param("GET", "/api/anyone/else", id="too long"),
-        pytest.param("GET", "/api/echo/contoso/orders", id="too short"),
-        pytest.param("PATCH", "/api/echo/contoso/orders/1", id="wrong method"),
-    ],
-)
-def test_an_unknown_route_or_method_is_404_and_empty(host: httpx.Client, method: str, path: str) -> None:
-    """Not 405: in the real host the method is part of the route, and callers must not rely on a better answer."""
-    response = host.request(method, path, headers=KEY)
-
-    assert (response.status_code, response.content) == (404, b"")
-
-
-@pytest.mark.parametrize(
-    ("header", "code", "status"),
-    [
-        pytest.param(None, None, 401, id="none"),
-        pytest.param("right", None, 201, id="header"),
-        pytest.param("wrong", None, 401, id="wrong header"),
-        pytest.param("", None, 401, id="empty header"),
-        pytest.param("rïght", None, 401, id="not ascii"),
-        pytest.param(None, "right", 201, id="code"),
-        pytest.param(None, "wrong", 401, id="wrong code"),
-        pytest.param("right", "wrong", 201, id="header before code"),
-        pytest.param("wrong", "right", 401, id="wrong header before code"),
-    ],
-)
-def test_a_key_comes_in_the_header_or_in_code(
-    host: httpx.Client, header: str | None, code: str | None, status: int
-) -> None:
-    headers = [] if header is None else [(b"x-functions-key", header.encode())]
-    response = host.get("/api/echo/c/orders/1", headers=headers, params={} if code is None else {"code": code})
-
-    assert response.status_code == status
-    assert response.content or status == 401
-
-
 def test_the_function_sees_its_key(host: httpx.Client) -> None:
     """Azure does not remove it, so code that logs headers, query or url leaks the key. Such a leak must show here."""
     received = host.get("/api/echo/c/orders/1?code=right", headers=KEY).json()
@@ -195,33 +150,7 @@ def test_the_function_sees_its_key(host: httpx.Client) -> None:
     assert received["url"].endswith("?code=right")
 
 
-def test_header_names_are_lower_case_and_repeats_joined(host: httpx.Client) -> None:
-    received = host.get("/api/anyone", headers=[(b"X-Tag", b"a"), (b"x-tag", b"b"), (b"X-Name", "ü".encode())]).json()
-
-    assert received["headers"]["x-tag"] == "a,b"
-    assert received["headers"]["x-name"] == "ü"
-    assert "X-Tag" not in received["headers"]
-
-
-def test_empty_query_values_are_dropped_and_repeats_joined(host: httpx.Client) -> None:
-    received = host.get("/api/anyone?a=1&b=&a=2&c=x+y%2B&d&a=").json()
-
-    assert received["query"] == {"a": "1,2", "c": "x y+"}
-
-
-def test_a_chunked_body_arrives_empty(host: httpx.Client) -> None:
-    """The real host loses it, so the function must not accept an empty body as a valid request."""
-    response = host.post("/api/anyone", content=iter([b"lost"]))
-
-    assert response.request.headers["transfer-encoding"] == "chunked"
-    assert response.json()["body"] == ""
-
-
-def test_a_body_at_the_limit_is_accepted(host: httpx.Client) -> None:
-    assert len(host.post("/api/anyone", content=b"x" * BODY_LIMIT).json()["body"]) == BODY_LIMIT
-
-
-def test_a_body_over_the_limit_is_413_before_it_is_read(host: httpx.Client) -> None:
+def test_a_body_over_the_limit_is_500_before_it_is_read_and_logged(host: httpx.Client, app_root: Path) -> None:
     with closing(http.client.HTTPConnection(host.base_url.host, host.base_url.port, timeout=5)) as connection:
         connection.putrequest("POST", "/api/anyone")
         connection.putheader("content-length", str(BODY_LIMIT + 1))
@@ -229,7 +158,9 @@ def test_a_body_over_the_limit_is_413_before_it_is_read(host: httpx.Client) -> N
 
         response = connection.getresponse()
 
-        assert (response.status, response.read()) == (413, b"")
+        assert (response.status, response.read()) == (500, b"")
+        assert response.getheader("connection") == "close"
+    assert "anyone raised\nThe request body is too large: over 1000 bytes" in (app_root / LOG).read_text()
 
 
 def test_an_exception_is_500_without_a_body_and_logged(host: httpx.Client, app_root: Path) -> None:
@@ -237,6 +168,22 @@ def test_an_exception_is_500_without_a_body_and_logged(host: httpx.Client, app_r
 
     assert (response.status_code, response.content) == (500, b"")
     assert "ValueError: our bug" in (app_root / LOG).read_text()
+
+
+def test_a_header_outside_ascii_is_500_and_logged(host: httpx.Client, app_root: Path) -> None:
+    response = host.get("/api/header")
+
+    assert (response.status_code, response.content) == (500, b"")
+    assert "header raised\nA header of its answer is not ASCII" in (app_root / LOG).read_text()
+
+
+def test_a_system_exit_is_500_and_the_host_goes_on(host: httpx.Client, app_root: Path) -> None:
+    """The real host starts another worker."""
+    response = host.get("/api/exits")
+
+    assert (response.status_code, response.content) == (500, b"")
+    assert "exits ended its worker with status 3" in (app_root / LOG).read_text()
+    assert host.get("/api/anyone").status_code == 201
 
 
 def test_an_escaped_cancelled_error_is_not_answered_before_function_timeout(host: httpx.Client) -> None:
@@ -265,12 +212,33 @@ def test_the_callers_trace_is_continued_with_a_new_span(host: httpx.Client) -> N
     assert span_id not in received["trace_parent"]
 
 
-@pytest.mark.parametrize("path", ["/api/anyone", "/api/echo/c/orders/1", "/api/nowhere", "/api/raises"])
-def test_host_jsons_headers_are_on_every_answer(host: httpx.Client, path: str) -> None:
-    headers = host.get(path).headers
+@pytest.mark.parametrize(
+    ("host_name", "scheme", "expected"),
+    [
+        pytest.param("function.example", "https", "max-age=31536000", id="App Service"),
+        pytest.param("function.example:443", "https", "max-age=31536000", id="with a port"),
+        pytest.param("function.example", "http", None, id="no TLS"),
+        pytest.param("127.0.0.1:7071", "https", None, id="loopback"),
+        pytest.param("[::1]", "https", None, id="loopback, IPv6"),
+    ],
+)
+def test_hsts_is_on_every_answer_over_tls(
+    host: httpx.Client, host_name: str, scheme: str, expected: str | None
+) -> None:
+    """App Service ends TLS and tells the host in X-Forwarded-Proto."""
+    headers = {"host": host_name, "x-forwarded-proto": scheme}
 
-    assert headers["x-content-type-options"] == "nosniff"
-    assert headers["strict-transport-security"] == "max-age=31536000"
+    answers = [host.get(path, headers=headers) for path in ("/api/anyone", "/api/nowhere", "/api/raises", "/")]
+
+    assert {answer.headers.get("strict-transport-security") for answer in answers} == {expected}
+
+
+@pytest.mark.parametrize(
+    ("setting", "status"), [pytest.param("true", 204, id="off"), pytest.param("false", 200, id="on")]
+)
+def test_a_setting_turns_the_home_page_off(tmp_path: Path, setting: str, status: int) -> None:
+    with host_process(tmp_path, AzureWebJobsDisableHomepage=setting) as (_, address):
+        assert httpx.get(f"http://{address}/", timeout=10).status_code == status
 
 
 def test_the_function_finds_the_environment_that_it_has_in_azure(host: httpx.Client) -> None:

@@ -229,6 +229,7 @@ CALLER_HEADERS = (
     "authorization",
 )
 SENSELESS = (b"", b"\xff\xfe", "ключ".encode(), b"v1", b"v1,", b"v1,!!!", b"9" * 4_000, b"Bearer", b"Bearer \xff")
+NOT_UTF_8 = (b"\xff\xfe", b"Bearer \xff")  # Azure's host refuses them by itself
 
 
 @pytest.mark.parametrize("proof_name", ["zendesk", "standard-webhooks", "svix", "jira", "app-with-role"])
@@ -247,7 +248,8 @@ def test_a_senseless_header_is_refused_and_breaks_nothing(
         for value in SENSELESS:
             headers = [*others, (name.encode(), value)]
             response = guarded.http.post(guarded.description["functionUrl"], content=body, headers=headers)
-            assert response.status_code in expected, (name, value, response.text)
+            allowed = {400} if value in NOT_UTF_8 else expected
+            assert response.status_code in allowed, (name, value, response.text)
 
 
 def test_a_signed_body_that_is_no_json_is_a_bad_request(guarded: LocalCloud) -> None:

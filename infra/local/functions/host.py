@@ -1,20 +1,21 @@
-"""The Functions host: an ASGI app in front of the runtime that Azure loads on Python 3.13.
+"""The Functions host: an ASGI app in front of the runtime that Azure loads on Python 3.13, served by `kestrel`.
 
 The runtime is Microsoft's (`worker`). This module does the work of the .NET host: before the worker sees a request
-(routes, keys, rules for headers and query, limit of the body) and after its answer. It follows the host's source
-of October 2024 (GrpcMessageConversionExtensions, HttpRequestBodySizeMiddleware, HttpMethodRouteConstraint) and
-the documentation of host.json and the HTTP trigger. Nobody compared it with a running host.
+(routes, keys, rules for headers and query, limit of the body) and after its answer. tests/contract/
+test_functions_wire.py compares it with a running host; the list of known differences is there.
+
+Like the host in App Service, and unlike one alone on a machine, it takes the scheme from X-Forwarded-Proto, and each
+call has a trace. If the environment turns it on, App Service Authentication (`app_service_auth`) comes before
+everything.
 
 Left out: bindings other than HTTP, cookies, route constraints, throttling (429), the load balancer's 230 s, and
-functionTimeout except in the one case that would otherwise never end.
-
-One key stands for every kind of key in Azure: function, host and master. If the environment turns it on, App
-Service Authentication (`app_service_auth`) comes before everything.
+functionTimeout except in the one case that would otherwise never end. Below /admin only `ping`, `warmup` and `status`
+answer; other addresses that the host has there are 401 without the master key, and 404 with it. After a SystemExit
+out of the function the host starts another worker process; here the same process goes on.
 """
 
 import argparse
 import asyncio
-import hmac
 import logging
 import os
 import re
@@ -26,75 +27,102 @@ import threading
 from collections.abc import Awaitable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlunsplit
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from infra.local.functions.app_service_auth import TrustedIssuer, with_authentication
+from infra.local.functions.kestrel import Kestrel
+from infra.local.functions.own_pages import Keys, OwnPages
+from infra.local.functions.request_head import decoded, encoded_path
 from infra.local.functions.worker import Function, FunctionRaised, LoadFailed, Worker
-from infra.local.serving import read_body, server_for
 from infra.local.values import HttpAnswer
 
 BODY_LIMIT = 104_857_600  # bytes (ScriptConstants.DefaultMaxRequestBodySize)
 FUNCTION_TIMEOUT = "00:30:00"  # host.json's default on every plan but Consumption
-READY_PATH = "/admin/host/ping"  # the real host has the same path
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 TRACE_PARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})")  # W3C Trace Context
+
+HEADER_NAME = re.compile("[-!#$%&'*+.^_`|~0-9A-Za-z]+")
+HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 
 log = logging.getLogger("functions_host")
 
 
-def host_app(worker: Worker, *, function_key: str, body_limit: int = BODY_LIMIT) -> ASGIApp:
-    """Return the host in front of *worker*. *body_limit* is in bytes."""
-    common_headers = _common_headers(worker.http)
-    timeout_s = _seconds(worker.host_json.get("functionTimeout", FUNCTION_TIMEOUT))
+class Host:
+    """The host in front of *worker*, as an ASGI app. *body_limit* is in bytes."""
 
-    async def respond(scope: Scope, receive: Receive) -> HttpAnswer | None:
+    def __init__(self, worker: Worker, *, keys: Keys, body_limit: int = BODY_LIMIT, has_home_page: bool = True) -> None:
+        self._worker = worker
+        self._keys = keys
+        self._body_limit = body_limit
+        self._own_pages = OwnPages(has_home_page=has_home_page)
+        self._custom_headers = {name.lower(): value for name, value in worker.http.get("customHeaders", {}).items()}
+        self._hsts = _hsts(worker.http.get("hsts", {}))
+        self._timeout_s = _seconds(worker.host_json.get("functionTimeout", FUNCTION_TIMEOUT))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = await self._respond(scope, receive)
+        if answer is None:
+            return
+        headers = self._custom_headers | {name.lower(): value for name, value in answer.headers.items()}
+        if self._hsts and _is_public_https(scope):
+            headers["strict-transport-security"] = self._hsts
+        raw_headers = [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": answer.status, "headers": raw_headers})
+        await send({"type": "http.response.body", "body": answer.body})
+
+    async def _respond(self, scope: Scope, receive: Receive) -> HttpAnswer | None:
         """Return the answer, or None if the caller disconnected before the request was whole."""
-        if scope["path"] == READY_PATH:
-            return HttpAnswer(200, {}, b"")
-        match = _find_function(worker, scope["method"], scope["path"])
+        method, path = scope["method"].upper(), scope["path"]
+        query = _query_pairs(scope["query_string"].decode())
+        given_keys = [value.decode() for name, value in scope["headers"] if name == b"x-functions-key"]
+        given_keys += [value for name, value in query if name.lower() == "code"]
+        level = self._keys.level_of(given_keys[0]) if given_keys else None  # the first counts, even an empty one
+
+        if answer := self._own_pages.answer(method, path, level):
+            return answer
+        match = _find_function(self._worker, method, path)
         if match is None:
             return HttpAnswer(404, {}, b"")  # also for a wrong method, because the method is part of the route
         function, params = match
-        headers = _join_repeats(
-            (name.decode("ascii"), value.decode("utf-8", "replace")) for name, value in scope["headers"]
-        )
-        query_string = scope["query_string"].decode("latin-1")
-        query = _join_repeats(parse_qsl(query_string))  # drops empty values, as the host does
-        key = headers.get("x-functions-key", query.get("code", ""))
-        if not function.is_anonymous and not hmac.compare_digest(key.encode(), function_key.encode()):
+        if not function.is_anonymous and level is None:
             return HttpAnswer(401, {}, b"")
+        return await self._run(function, params, query, scope, receive)
+
+    async def _run(
+        self, function: Function, params: dict[str, str], query: list[tuple[str, str]], scope: Scope, receive: Receive
+    ) -> HttpAnswer | None:
+        headers = _join_repeats((name.decode(), value.decode()) for name, value in scope["headers"])
         # The host copies a body only if it has a Content-Length (GrpcMessageConversionExtensions).
-        length = 0 if "transfer-encoding" in headers else int(headers.get("content-length", "0"))
-        if length > body_limit:
-            return HttpAnswer(413, {"connection": "close"}, b"")  # otherwise the server reads on to the end of the body
-        body = await read_body(receive) if length else b""
-        if body is None:
-            return None
-        invocation = worker.invoke(
+        length = int(headers.get("content-length", "0"))
+        if length > self._body_limit:
+            log.error("%s raised\nThe request body is too large: over %d bytes", function.name, self._body_limit)
+            return HttpAnswer(500, {"connection": "close"}, b"")
+        if not headers.get("host"):
+            log.error("%s raised\nThe request has no host, so it has no URL", function.name)
+            return HttpAnswer(500, {}, b"")
+        body = b""
+        if length:
+            message = await receive()  # the whole body: `kestrel` does not give it in pieces
+            if message["type"] == "http.disconnect":
+                return None
+            body = message["body"]
+        invocation = self._worker.invoke(
             function.name,
             method=scope["method"],
-            url=urlunsplit((scope["scheme"], headers.get("host", ""), scope["raw_path"].decode(), query_string, "")),
+            url=_url(scope, headers),
             headers=headers,  # with the key: Azure does not remove it either
-            query=query,
+            query={name: value for name, value in _join_repeats(query).items() if value},
             params=params,
             body=body,
             trace_parent=_trace_parent(headers.get("traceparent", "")),
         )
-        return await _finish(invocation, function.name, timeout_s)
-
-    async def host(scope: Scope, receive: Receive, send: Send) -> None:
-        answer = await respond(scope, receive)
-        if answer is not None:
-            headers = common_headers | {name.lower(): value for name, value in answer.headers.items()}
-            await _send(send, HttpAnswer(answer.status, headers, answer.body))
-
-    return host
+        return await _finish(invocation, function.name, self._timeout_s)
 
 
 async def _finish(invocation: Awaitable[HttpAnswer], name: str, timeout_s: float) -> HttpAnswer:
     try:
-        return await invocation
+        answer = await invocation
     except FunctionRaised as error:
         log.error("%s raised\n%s", name, error)  # noqa: TRY400  (the text is the function's traceback)
     except asyncio.CancelledError:
@@ -105,7 +133,18 @@ async def _finish(invocation: Awaitable[HttpAnswer], name: str, timeout_s: float
         # the invocation. An immediate answer would hide this bug.
         log.exception("%s let a CancelledError escape: in Azure the caller gets no answer", name)
         await asyncio.sleep(timeout_s)
+    except SystemExit as error:
+        log.error("%s ended its worker with status %s", name, error.code)  # noqa: TRY400  (the traceback says no more)
+    else:
+        if all(_is_header(key, value) for key, value in answer.headers.items()):
+            return answer
+        log.error("%s raised\nA header of its answer is not ASCII, or not a valid header", name)
     return HttpAnswer(500, {}, b"")
+
+
+def _is_header(name: str, value: str) -> bool:
+    is_number = name.lower() != "content-length" or value.isdecimal()
+    return bool(HEADER_NAME.fullmatch(name) and HEADER_VALUE.fullmatch(value) and is_number)
 
 
 def _find_function(worker: Worker, method: str, path: str) -> tuple[Function, dict[str, str]] | None:
@@ -116,12 +155,36 @@ def _find_function(worker: Worker, method: str, path: str) -> tuple[Function, di
     return None
 
 
+def _query_pairs(query: str) -> list[tuple[str, str]]:
+    pairs = (pair.partition("=")[::2] for pair in query.split("&") if pair)
+    return [(decoded(name.replace("+", " ")), decoded(value.replace("+", " "))) for name, value in pairs]
+
+
 def _join_repeats(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return one value for each name. Repeated values are joined as by StringValues.ToString."""
-    values: dict[str, str] = {}
+    """Return one value for each name, whose case does not count.
+
+    Repeated values are joined as by StringValues.ToString, which skips empty ones. A name is spelled as where it is
+    repeated first, as in ASP.NET's query.
+    """
+    spellings: dict[str, list[str]] = {}
+    values: dict[str, list[str]] = {}
     for name, value in pairs:
-        values[name] = f"{values[name]},{value}" if name in values else value
-    return values
+        spellings.setdefault(name.lower(), []).append(name)
+        values.setdefault(name.lower(), []).append(value)
+    return {spellings[name][:2][-1]: ",".join(filter(None, found)) for name, found in values.items()}
+
+
+def _url(scope: Scope, headers: Mapping[str, str]) -> str:
+    scheme = "https" if headers.get("x-forwarded-proto") == "https" else "http"
+    query = "?" + scope["query_string"].decode().replace("#", "%23") if b"?" in scope["raw_path"] else ""
+    return f"{scheme}://{headers['host']}{encoded_path(scope['path'])}{query}"
+
+
+def _is_public_https(scope: Scope) -> bool:
+    """Tell whether ASP.NET sends hsts: not without TLS, and not on loopback."""
+    headers = dict(scope["headers"])
+    host = headers.get(b"host", b"").decode()
+    return headers.get(b"x-forwarded-proto") == b"https" and not LOOPBACK & {host, host.rpartition(":")[0]}
 
 
 def _trace_parent(header: str) -> str:
@@ -131,16 +194,9 @@ def _trace_parent(header: str) -> str:
     return f"00-{trace_id}-{secrets.token_hex(8)}-{flags}"
 
 
-def _common_headers(http: Mapping[str, Any]) -> dict[str, str]:
-    """Return host.json's customHeaders and hsts, whose maxAge is in days.
-
-    ASP.NET omits hsts on loopback and without TLS. It is sent here, so that answers look as in Azure.
-    """
-    headers = {name.lower(): value for name, value in http.get("customHeaders", {}).items()}
-    hsts = http.get("hsts", {})
-    if hsts.get("isEnabled"):
-        headers["strict-transport-security"] = f"max-age={int(hsts.get('maxAge', 30)) * 86_400}"
-    return headers
+def _hsts(settings: Mapping[str, Any]) -> str:
+    """Return the value of the header for host.json's hsts, whose maxAge is in days; "" if it is off."""
+    return f"max-age={int(settings.get('maxAge', 30)) * 86_400}" if settings.get("isEnabled") else ""
 
 
 def _seconds(timespan: str) -> float:
@@ -148,24 +204,17 @@ def _seconds(timespan: str) -> float:
     return hours * 3600 + minutes * 60 + seconds
 
 
-async def _send(send: Send, answer: HttpAnswer) -> None:
-    status, headers, body = answer
-    if status not in {204, 304}:
-        headers = {**headers, "content-length": str(len(body))}
-    raw_headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": status, "headers": raw_headers})
-    await send({"type": "http.response.body", "body": body})
-
-
 async def _serve(
-    app_root: Path, listener: socket.socket, function_key: str, body_limit: int, trusted: TrustedIssuer | None
+    app_root: Path, listener: socket.socket, keys: Keys, body_limit: int, trusted: TrustedIssuer | None
 ) -> None:
     worker = await Worker.start(app_root)
-    app = host_app(worker, function_key=function_key, body_limit=body_limit)
-    server = server_for(with_authentication(app, trusted) if trusted else app)
+    has_home_page = os.environ.get("AzureWebJobsDisableHomepage", "").lower() != "true"  # noqa: SIM112  (Azure's spelling)
+    app = Host(worker, keys=keys, body_limit=body_limit, has_home_page=has_home_page)
+    kestrel = Kestrel(with_authentication(app, trusted) if trusted else app, body_limit=body_limit)
+    stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, setattr, server, "should_exit", True)
-    await server.serve(sockets=[listener])
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await kestrel.serve(listener, stop)
     _end()
 
 
@@ -195,6 +244,7 @@ def main() -> None:
     function_key = os.environ.pop("LOCAL_FUNCTION_KEY", "")
     if not function_key:
         parser.error("LOCAL_FUNCTION_KEY is not set")
+    keys = Keys(function_key, host=f"host-{function_key}", master=f"master-{function_key}")
     body_limit = int(os.environ.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT") or BODY_LIMIT)
     trusted_json = os.environ.pop("LOCAL_AUTH", "")  # in Azure this is not an app setting either
     is_auth_on = os.environ.get("WEBSITE_AUTH_ENABLED") == "True"
@@ -211,7 +261,7 @@ def main() -> None:
     sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != Path.cwd()]
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        asyncio.run(_serve(arguments.app_root, socket.socket(fileno=arguments.fd), function_key, body_limit, trusted))
+        asyncio.run(_serve(arguments.app_root, socket.socket(fileno=arguments.fd), keys, body_limit, trusted))
     except LoadFailed as error:
         sys.exit(str(error))
 

@@ -47,7 +47,7 @@ def bodies(order_ids: tuple[str, ...]) -> st.SearchStrategy[bytes]:
         (1, values.map(str.encode)),
         (1, st.binary(max_size=300)),
         (1, st.sampled_from((b"", b" ", b"{}", b"[]", b"null", b"customerTenantId=x&orderId=y", b"<cancel/>"))),
-        (1, st.sampled_from((65_000, BODY_LIMIT_BYTES + 1, 200_000)).map(lambda size: b'{"reason": "' + b"x" * size)),
+        (2, st.sampled_from((65_000, BODY_LIMIT_BYTES + 1, 200_000)).map(lambda size: b'{"reason": "' + b"x" * size)),
     )
 
 

@@ -1,0 +1,102 @@
+"""The stand-in for the Functions host against the real one: the same bytes in, the same answers out.
+
+tests/samples/functions-host.json has the real host's answers, so that the stand-in is held to them everywhere. If
+FUNCTIONS_HOST names a program that starts the real host (`PROGRAM --app DIR --port N --key KEY --python PYTHON
+[--setting NAME=VALUE …]`, `ready N` on its stderr), that host is held to them too. A new request needs its answer:
+`FUNCTIONS_HOST=PROGRAM python -m tests.support.functions_wire`.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local.functions.own_pages import HOME_PAGE
+from tests.support.functions_wire.__main__ import RECORDED
+from tests.support.functions_wire.app import write_app
+from tests.support.functions_wire.exchange import Json, exchange
+from tests.support.functions_wire.hosts import real_host, stand_in
+from tests.support.functions_wire.requests import REQUESTS
+from tests.support.local_cloud import LocalCloud
+
+ANSWERS: dict[str, list[Any]] = json.loads(RECORDED.read_text())
+OWN_PAGE = "the real host's page is a text of its owner"
+FEW_PAGES = "the stand-in shows no keys and functions"
+FEW_MEMBERS = "the stand-in has only the members that say something here"
+IN_APP_SERVICE = "the stand-in answers as in App Service, behind TLS and with Application Insights"
+
+
+def answer(status: int, reason: str, body: Any, **headers: str) -> Json:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return {"status": status, "reason": reason, "headers": named | {"x-content-type-options": "nosniff"}, "body": body}
+
+
+def own_page(body: str = HOME_PAGE.decode()) -> Json:
+    return answer(200, "OK", body, content_length=str(len(HOME_PAGE)), content_type="text/html")
+
+
+NOT_FOUND = answer(404, "Not Found", "", content_length="0")
+STATUS = answer(
+    200, "OK", {"state": "Running", "version": "4.1037.0.0"}, content_type="application/json; charset=utf-8"
+)
+TRACED = answer(200, "OK", "a trace", content_type="text/plain; charset=utf-8", transfer_encoding="chunked")
+OVER_TLS = answer(
+    201,
+    "Created",
+    {
+        "method": "GET",
+        "url": "https://functions.local/api/anyone",
+        "headers": {"host": "functions.local", "x-forwarded-proto": "https"},
+    },
+    content_type="application/json",
+    transfer_encoding="chunked",
+    strict_transport_security="max-age=31536000",
+)
+
+# Each difference has its reason, and the stand-in's answer.
+KNOWN_DIFFERENCES: dict[str, tuple[str, Json]] = {
+    "GET /": (OWN_PAGE, own_page()),
+    "POST /": (OWN_PAGE, own_page()),
+    "HEAD /": (OWN_PAGE, own_page("")),
+    "GET /admin/host/status, with the master key": (FEW_MEMBERS, STATUS),
+    "status with the master key in the query": (FEW_MEMBERS, STATUS),
+    "GET /admin/host/keys, with the master key": (FEW_PAGES, NOT_FOUND),
+    "answer trace": (IN_APP_SERVICE, TRACED),
+    "header 'X-Forwarded-Proto: https'": (IN_APP_SERVICE, OVER_TLS),
+}
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_app(tmp_path_factory.mktemp("app"))
+
+
+@pytest.fixture(scope="module")
+def stand_in_port(app: Path, whole_cloud: LocalCloud) -> Iterator[int]:
+    with stand_in(app, whole_cloud.description["environment"], app.parent / "stand-in.log") as port:
+        yield port
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_the_stand_in_answers_like_the_real_host(stand_in_port: int, name: str) -> None:
+    expected = [KNOWN_DIFFERENCES[name][1], "open"] if name in KNOWN_DIFFERENCES else ANSWERS[name]
+
+    assert exchange(stand_in_port, REQUESTS[name]) == expected
+
+
+def test_each_known_difference_is_still_one() -> None:
+    assert [name for name, (_, own) in KNOWN_DIFFERENCES.items() if [own, "open"] == ANSWERS[name]] == []
+
+
+def test_the_real_host_answers_as_recorded(app: Path, whole_cloud: LocalCloud) -> None:
+    program = os.environ.get("FUNCTIONS_HOST")
+    if not program:
+        pytest.skip("FUNCTIONS_HOST names no program that starts the real Functions host")
+    with real_host(program, app, whole_cloud.description["environment"], app.parent / "real-host.log") as port:
+        answers = {name: exchange(port, parts) for name, parts in REQUESTS.items()}
+
+    assert {name: answer for name, answer in answers.items() if answer != ANSWERS[name]} == {}
+    assert answers.keys() == ANSWERS.keys()

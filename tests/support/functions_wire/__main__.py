@@ -1,0 +1,35 @@
+"""Records the answers of the real Functions host that FUNCTIONS_HOST names: python -m tests.support.functions_wire"""
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.support.functions_wire.app import write_app
+from tests.support.functions_wire.exchange import exchange
+from tests.support.functions_wire.hosts import real_host
+from tests.support.functions_wire.requests import REQUESTS
+from tests.support.local_cloud import running
+
+RECORDED = Path(__file__).resolve().parents[2] / "samples" / "functions-host.json"
+
+
+def main() -> None:
+    program = os.environ.get("FUNCTIONS_HOST")
+    if not program:
+        sys.exit("FUNCTIONS_HOST names no program")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "app").mkdir()
+        with (
+            running(folder) as cloud,
+            real_host(program, write_app(folder / "app"), cloud.description["environment"], folder / "log") as port,
+        ):
+            answers = {name: exchange(port, parts) for name, parts in REQUESTS.items()}
+    lines = (f"{json.dumps(name)}: {json.dumps(answer, sort_keys=True)}" for name, answer in answers.items())
+    RECORDED.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""The app of the wire tests: the product, and small functions that show what the host makes of a request."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from tests.support.local_cloud import ROOT
+
+ECHO = """
+import json
+import azure.functions as func
+
+async def main(req: func.HttpRequest) -> func.HttpResponse:
+    received = {
+        "method": req.method,
+        "url": req.url,
+        "headers": dict(req.headers),
+        "query": dict(req.params),
+        "params": dict(req.route_params),
+        "body": req.get_body().decode("latin-1"),
+    }
+    received = {name: value for name, value in received.items() if value}
+    if sum(map(len, received.get("headers", {}).values())) + len(received["url"]) > 3000:
+        received = {"is_long": True}
+    return func.HttpResponse(json.dumps(received), status_code=201, mimetype="application/json")
+"""
+
+ODD = """
+import azure.functions as func
+
+ANSWERS = {
+    "empty": lambda: func.HttpResponse(),
+    "no-content": lambda: func.HttpResponse(status_code=204),
+    "no-content-with-body": lambda: func.HttpResponse("x", status_code=204),
+    "not-modified": lambda: func.HttpResponse(status_code=304),
+    "reset": lambda: func.HttpResponse(status_code=205),
+    "length": lambda: func.HttpResponse("hello", headers={"Content-Length": "5"}),
+    "length-too-small": lambda: func.HttpResponse("hello", headers={"Content-Length": "3"}),
+    "length-too-large": lambda: func.HttpResponse("hello", headers={"Content-Length": "9"}),
+    "length-not-a-number": lambda: func.HttpResponse("hello", headers={"Content-Length": "five"}),
+    "latin-1": lambda: func.HttpResponse("x", headers={"X-Name": "\\u00e9"}),
+    "not-latin-1": lambda: func.HttpResponse("x", headers={"X-Name": "\\u65e5"}),
+    "line-break": lambda: func.HttpResponse("x", headers={"X-Name": "a\\r\\nX-Evil: 1"}),
+    "bad-name": lambda: func.HttpResponse("x", headers={"X Name": "a"}),
+    "custom": lambda: func.HttpResponse("x", headers={"X-Content-Type-Options": "own"}),
+    "content-type": lambda: func.HttpResponse("x", headers={"Content-Type": "text/weird"}, mimetype="a/b"),
+    "close": lambda: func.HttpResponse("x", headers={"Connection": "close"}),
+    "not-ascii": lambda: func.HttpResponse("\\u00e9\\u65e5"),
+    "large": lambda: func.HttpResponse(b"x" * 300_000),
+    "text": lambda: "text",
+    "nothing": lambda: None,
+    "raises": lambda: 1 / 0,
+}
+
+async def main(req: func.HttpRequest, context: func.Context):
+    kind = req.route_params["kind"]
+    if kind == "trace":
+        return func.HttpResponse("a trace" if context.trace_context.trace_parent else "no trace")
+    return func.HttpResponse("x", status_code=int(kind)) if kind.isdigit() else ANSWERS[kind]()
+"""
+
+
+def write_app(folder: Path) -> Path:
+    """Write the app into *folder*, which exists, and return it."""
+    shutil.copy(ROOT / "host.json", folder)
+    for package in ("cancel_order", "shared"):
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    _write_function(folder / "echo", ECHO, route="echo/{customer}/orders/{order}", methods=["get", "post"])
+    _write_function(folder / "anyone", ECHO, authLevel="anonymous")
+    _write_function(folder / "odd", ODD, authLevel="anonymous", route="odd/{kind}")
+    return folder
+
+
+def _write_function(folder: Path, code: str, **trigger: Any) -> None:
+    folder.mkdir()
+    (folder / "__init__.py").write_text(code)
+    bindings = [
+        {"type": "httpTrigger", "direction": "in", "name": "req", **trigger},
+        {"type": "http", "direction": "out", "name": "$return"},
+    ]
+    (folder / "function.json").write_text(json.dumps({"scriptFile": "__init__.py", "bindings": bindings}))
