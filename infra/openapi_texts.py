@@ -41,6 +41,7 @@ RETRY_AFTER = "The seconds to wait before the same request is sent again."
 
 # Answers that Azure's host gives before the function sees the request. They have no body, so no `code`.
 HOST_ANSWERS = {
+    400: "With an empty body, from Azure's host: the request is not valid HTTP.",
     401: "With an empty body, from Azure's host: the function key is missing or wrong, or the host is unwell.",
     404: "With an empty body, from Azure's host: the route does not exist, or does not take this method.",
     429: "With an empty body and without Retry-After, from Azure's host: it is overloaded; nothing was changed.",
