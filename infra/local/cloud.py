@@ -29,7 +29,7 @@ from infra.local.entra.registrations import AppRegistration
 from infra.local.entra.server import Entra
 from infra.local.entra.signing import Signer
 from infra.local.faults import Service
-from infra.local.functions.process import function_process
+from infra.local.functions.process import BACKLOG, HOST, bound_socket, function_process, other_host
 from infra.local.key_vault import KeyVault
 from infra.local.national_clouds import CLOUD_FACTS, NATIONAL_CLOUDS, NationalCloud
 from infra.local.partner_center import catalogue
@@ -37,8 +37,6 @@ from infra.local.partner_center.server import PartnerCenter
 from infra.local.serving import Server, server_for
 from infra.local.traffic import Recorded, Traffic
 from infra.local.values import Json
-
-HOST = "127.0.0.1"
 
 SERVED_ONCE = ("key_vault", "identity", "control", "impostor")
 SERVED_PER_NATIONAL_CLOUD = ("partner_center", "entra")
@@ -80,7 +78,8 @@ class LocalCloud:
             for name in SERVED_PER_NATIONAL_CLOUD
             for national_cloud in NATIONAL_CLOUDS
         }
-        self._host_socket = _listen(options.port)
+        self.has_authentication = options.callers and other_host(os.environ) is None
+        self._host_socket = bound_socket(options.port)
         with socket.create_server((HOST, 0)) as closed:  # nothing answers at this address afterwards
             unreachable_url = f"https://{HOST}:{closed.getsockname()[1]}"
 
@@ -196,7 +195,7 @@ class LocalCloud:
             "REQUESTS_CA_BUNDLE": str(self.ca_file),
             "NO_PROXY": HOST,
             "no_proxy": HOST,  # if both are set, this one wins
-            **({"WEBSITE_AUTH_ENABLED": "True"} if self._options.callers else {}),
+            **({"WEBSITE_AUTH_ENABLED": "True"} if self.has_authentication else {}),
             **({"CALLERS": json.dumps(self.callers.settings())} if self.known_callers else {}),
         }
 
@@ -281,21 +280,18 @@ async def running(
     """
     with tempfile.TemporaryDirectory(prefix="local-cloud-") as directory:
         cloud = LocalCloud(options, Path(directory))
-        environment = cloud.environment() | {
-            "LOCAL_FUNCTION_KEY": cloud.function_key,
-            "LOCAL_LOG_LEVEL": log_level,
-            "LOCAL_AUTH": cloud.trusted_issuer.model_dump_json(),
-        }
-        async with (
-            cloud.stand_ins(),
-            function_process(cloud._host_socket, cloud.function_url, environment) as process,  # noqa: SLF001
-        ):
+        function = function_process(
+            cloud._host_socket,  # noqa: SLF001
+            cloud.function_key,
+            cloud.environment(),
+            log_level=log_level,
+            trusted_issuer=cloud.trusted_issuer.model_dump_json(),
+        )
+        async with cloud.stand_ins(), function as process:
             yield cloud, process
 
 
-def _listen(port: int = 0) -> socket.socket:
-    listener = socket.create_server((HOST, port), backlog=1024)
-    # Accepted connections inherit it. asyncio sets it only on sockets that asyncio itself created; without it
-    # an answer in two writes waits 40 ms for an acknowledgement.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+def _listen() -> socket.socket:
+    listener = bound_socket(0)
+    listener.listen(BACKLOG)
     return listener

@@ -21,6 +21,12 @@ ONE_LINE = {
 }
 
 
+NO_TOKENS = """\
+This Functions host has no App Service Authentication: tokens from Entra ID are refused.
+Without FUNCTIONS_HOST they work.
+"""
+
+
 def curl_command(url: str, key: str, body: Mapping[str, Any], *, caller_key: str | None = None) -> str:
     """Return a command line that sends *body* to the function; with *caller_key* it sends the caller's proof too."""
     proof = f" -H 'X-Caller-Key: {caller_key}'" if caller_key else ""
@@ -52,14 +58,14 @@ Cancel one of two lines:
   {command(ONE_LINE)}
 Cancel a whole order:
   {command(WHOLE_ORDER)}
-{_describe_callers(callers) if callers else ""}See what the function sent to the stand-ins:
+{_describe_callers(cloud) if callers else ""}See what the function sent to the stand-ins:
   curl -s {cloud.url("control")}/requests
 
 The function listens at {cloud.function_url}. Press Ctrl-C to end everything.
 """
 
 
-def _describe_callers(callers: Mapping[str, Any]) -> str:
+def _describe_callers(cloud: LocalCloud) -> str:
     """Return who may call the function, how each caller proves itself, and a command that acts as one of them."""
     proofs = {
         "zendesk": "a signature",
@@ -67,6 +73,7 @@ def _describe_callers(callers: Mapping[str, Any]) -> str:
         "entra": "a token from Entra ID for the app {clientId}",
         "key": "X-Caller-Key: {key}",
     }
+    callers = cloud.known_callers
     lines = "\n".join(f"  {name:<18} {proofs[caller['proof']].format_map(caller)}" for name, caller in callers.items())
     python = Path(sys.executable)
     python = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
@@ -74,6 +81,6 @@ def _describe_callers(callers: Mapping[str, Any]) -> str:
 Callers and their proofs (the commands above call as jira; trainee may only make dry runs for customer
 {callers["trainee"]["customers"][0]}):
 {lines}
-Send a request as one of them, from this folder (not as trainee):
+{"" if cloud.has_authentication else NO_TOKENS}Send a request as one of them, from this folder (not as trainee):
   {python} -m infra.local send zendesk --order {WHOLE_ORDER["orderId"]}
 """

@@ -9,9 +9,7 @@ import importlib.metadata
 import json
 import os
 import re
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -22,7 +20,8 @@ import azure_functions_runtime_v1 as runtime
 import httpx
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
+from tests.support.functions_host import function_host
+
 KEY = {"x-functions-key": "right"}
 BODY_LIMIT = 1000
 STOPS_WITHIN_S = 5.0
@@ -97,25 +96,11 @@ def write_function(app_root: Path, name: str, code: str, **trigger: Any) -> None
 
 @contextmanager
 def host_process(app_root: Path, **environment: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """Start the host on a free port with *environment* too. Yield the process and its address; kill it at the end."""
+    """Serve *app_root* with the stand-in. Yield its process and its address."""
     (app_root / "host.json").write_text(json.dumps(HOST_JSON))
-    with socket.create_server(("127.0.0.1", 0)) as listener, (app_root / LOG).open("w") as log:
-        address = f"127.0.0.1:{listener.getsockname()[1]}"
-        process = subprocess.Popen(  # noqa: S603  (our own module)
-            [sys.executable, "-m", "infra.local.functions.host", f"--app-root={app_root}", f"--fd={listener.fileno()}"],
-            cwd=REPOSITORY,
-            env=os.environ
-            | {"LOCAL_FUNCTION_KEY": "right", "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": str(BODY_LIMIT)}
-            | environment,
-            pass_fds=[listener.fileno()],
-            stdin=subprocess.PIPE,
-            stderr=log,
-        )
-    with process:
-        try:
-            yield process, address
-        finally:
-            process.kill()
+    settings = {"FUNCTIONS_HOST": "", "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": str(BODY_LIMIT)}
+    with function_host(app_root, app_root / LOG, "right", os.environ | settings | environment) as (process, port):
+        yield process, f"127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,8 @@
 """The stand-in for the Functions host against the real one: the same bytes in, the same answers out.
 
 tests/samples/functions-host.json has the real host's answers, so that the stand-in is held to them everywhere. If
-FUNCTIONS_HOST names a program that starts the real host (`PROGRAM --app DIR --port N --key KEY --python PYTHON
-[--setting NAME=VALUE …]`, `ready N` on its stderr), that host is held to them too. A new request needs its answer:
+FUNCTIONS_HOST names a program that starts the real host (infra/local/functions/process.py), that host is held to them
+too. A new request needs its answer:
 `FUNCTIONS_HOST=PROGRAM python -m tests.support.functions_wire`.
 """
 
@@ -16,9 +16,8 @@ import pytest
 
 from infra.local.functions.own_pages import HOME_PAGE
 from tests.support.functions_wire.__main__ import RECORDED
-from tests.support.functions_wire.app import write_app
+from tests.support.functions_wire.app import serving, write_app
 from tests.support.functions_wire.exchange import Json, exchange
-from tests.support.functions_wire.hosts import real_host, stand_in
 from tests.support.functions_wire.requests import REQUESTS
 from tests.support.local_cloud import LocalCloud
 
@@ -76,7 +75,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def stand_in_port(app: Path, whole_cloud: LocalCloud) -> Iterator[int]:
-    with stand_in(app, whole_cloud.description["environment"], app.parent / "stand-in.log") as port:
+    with serving(app, app.parent / "stand-in.log", whole_cloud.description["environment"], "") as port:
         yield port
 
 
@@ -95,7 +94,7 @@ def test_the_real_host_answers_as_recorded(app: Path, whole_cloud: LocalCloud) -
     program = os.environ.get("FUNCTIONS_HOST")
     if not program:
         pytest.skip("FUNCTIONS_HOST names no program that starts the real Functions host")
-    with real_host(program, app, whole_cloud.description["environment"], app.parent / "real-host.log") as port:
+    with serving(app, app.parent / "real-host.log", whole_cloud.description["environment"], program) as port:
         answers = {name: exchange(port, parts) for name, parts in REQUESTS.items()}
 
     assert {name: answer for name, answer in answers.items() if answer != ANSWERS[name]} == {}

@@ -7,9 +7,6 @@ webhook does, until the fault is over. Each answer is compared with the order at
 `--soak` runs all cells; without it those are left out in which a second failure changes nothing.
 """
 
-import json
-import re
-
 import pytest
 
 from tests.support.answers import check_shape
@@ -17,6 +14,7 @@ from tests.support.fault_matrix.cells import Cell, cells
 from tests.support.fault_matrix.expected import CANCELLED, MAY_BE_DONE, STATUS, TO_REPEAT
 from tests.support.fault_matrix.faults import ELSEWHERE
 from tests.support.fault_matrix.run import Call, Findings, run_matrix
+from tests.support.functions_host import audit_records, logged_errors
 
 HUGE_MIB = 64  # that the function's process may grow by while it gets several huge answers at once
 
@@ -76,12 +74,7 @@ def test_no_huge_answer_of_partner_center_is_read_whole(findings: Findings) -> N
 
 
 def test_each_answer_is_in_the_audit_record_once(findings: Findings) -> None:
-    records = [
-        json.loads(line[line.index("{") :])
-        for log in findings.logs
-        for line in log.splitlines()
-        if " cancel_order.audit " in line
-    ]
+    records = [record for log in findings.logs for record in audit_records(log)]
     decided = [record for record in records if record["event"] == "decided"]
     sending = [record["requestId"] for record in records if record["event"] == "sending"]
 
@@ -96,4 +89,5 @@ def test_each_answer_is_in_the_audit_record_once(findings: Findings) -> None:
 
 def test_nothing_went_wrong_in_the_log(findings: Findings) -> None:
     for log in findings.logs:
-        assert re.findall(r" ERROR (?!msal\.).*", log) == []  # MSAL logs an answer that is no JSON as its own error
+        # MSAL logs an answer that is no JSON as its own error.
+        assert [line for line in logged_errors(log) if " ERROR msal." not in line] == []

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.functions_host import logged_errors
 from tests.support.hostile_requests.requests import any_requests, listed_mistakes, random_mistakes
 from tests.support.hostile_requests.sending import Sender, send_examples
 from tests.support.local_cloud import LocalCloud
@@ -29,8 +30,7 @@ def sender(cloud: LocalCloud) -> Iterator[Sender]:
     """A sender whose requests leave no error in the function's log."""
     logged = len(cloud.log.read_text())
     yield Sender(cloud)
-    lines = cloud.log.read_text()[logged:].splitlines()
-    assert [line for line in lines if "Traceback" in line or " ERROR " in line or " CRITICAL " in line] == []
+    assert logged_errors(cloud.log.read_text()[logged:]) == []
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """The package that azd uploads: built, packed by azd's rules, unpacked in another folder, and run there.
 
-It runs in the local cloud's Functions host. With PYTHONVERBOSE Python itself reports the file of each module and
-whether it compiled the module again (importlib's `_bootstrap_external.SourceLoader.get_code`).
+With PYTHONVERBOSE Python itself reports the file of each module and whether it compiled the module again
+(importlib's `_bootstrap_external.SourceLoader.get_code`). For that it runs in the imitation of the Functions host,
+which hides the packages that are not shipped.
 """
 
 import importlib.metadata
@@ -10,7 +11,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import zipfile
@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pathspec
@@ -29,14 +28,16 @@ from cyclonedx.validation.json import JsonStrictValidator
 from infra.package import PACKAGES, refused_python
 from infra.sbom import bill_of_materials
 from tests.conftest import CUSTOMER
+from tests.support.functions_host import function_host
 from tests.support.local_cloud import ROOT, LocalCloud
 from tests.support.requirements import canonical, read_pins
 
 BUILD_LIMIT_S = 300  # pip may have to download 12 MB
 ANSWER_LIMIT_S = 60
 KEY = {"x-functions-key": "right"}
+IMITATION = {"FUNCTIONS_HOST": ""}
 # Packages of the local host. google is protobuf, which Azure's worker has too; setuptools' .pth loads the last one.
-HOST_PACKAGES = {"click", "google", "starlette", "uvicorn", "_distutils_hack"}
+HOST_PACKAGES = {"google", "starlette", "_distutils_hack"}
 
 
 def make_package(*arguments: str, repository: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -89,10 +90,8 @@ def shipped(built: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -
 
 @dataclass(frozen=True)
 class Run:
-    """A cancellation by the shipped function, and the files that Python reported for its modules."""
+    """The files that Python reported for the modules of the shipped function while it cancelled an order."""
 
-    answer: dict[str, Any]
-    order: dict[str, Any]
     loaded: set[Path]
     compiled: set[Path]
     changed: set[Path]
@@ -102,49 +101,40 @@ class Run:
 def run(
     shipped: Path, whole_cloud: LocalCloud, _order_ids: Iterator[str], tmp_path_factory: pytest.TempPathFactory
 ) -> Run:
-    order_id, log = next(_order_ids), tmp_path_factory.mktemp("run") / "log.txt"
+    log = tmp_path_factory.mktemp("run") / "log.txt"
     before = file_times(shipped)
-    with host(shipped, log, PYTHONVERBOSE="1", **whole_cloud.description["environment"]) as (_, url):
-        request = {"customerTenantId": CUSTOMER, "orderId": order_id}
-        try:
-            answer = httpx.post(url, headers=KEY, json=request, trust_env=False, timeout=ANSWER_LIMIT_S)
-        except httpx.TransportError as error:
-            raise AssertionError(f"the host has ended; the end of its log:\n{log.read_text()[-3000:]}") from error
+    cancel_by_package(shipped, log, whole_cloud, next(_order_ids), **IMITATION, PYTHONVERBOSE="1")
     report = log.read_text()
-    assert answer.status_code == 200, answer.text
     from_byte_code = {
         importlib.util.source_from_cache(name) for name in re.findall(r"code object from '([^']+\.pyc)'", report)
     }
     return Run(
-        answer=answer.json(),
-        order=whole_cloud.order(order_id),
         loaded={Path(name) for name in from_byte_code | set(re.findall(r"loaded from '([^']+)'", report))},
         compiled={Path(name) for name in re.findall(r"code object from (/\S+\.py)\b", report)},
         changed={path for path, _ in before ^ file_times(shipped)},
     )
 
 
-@contextmanager
-def host(app_root: Path, log: Path, **environment: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """Serve *app_root* as the 3.13 worker does, with its packages first; yield the process and the function's URL."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    required = {"LOCAL_FUNCTION_KEY": KEY["x-functions-key"], "PYTHONPATH": str(app_root / PACKAGES)}
-    with socket.create_server(("127.0.0.1", 0)) as listener, log.open("wb") as output:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}/api/cancel_order"
-        process = subprocess.Popen(  # noqa: S603  (our own module)
-            [sys.executable, "-m", "infra.local.functions.host", f"--app-root={app_root}", f"--fd={listener.fileno()}"],
-            cwd=ROOT,
-            env=inherited | environment | required,
-            pass_fds=[listener.fileno()],
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=output,
-        )
-    with process:
+def cancel_by_package(shipped: Path, log: Path, cloud: LocalCloud, order_id: str, **environment: str) -> None:
+    """Let the function in *shipped* cancel an order of *cloud*."""
+    with host(shipped, log, **cloud.description["environment"], **environment) as (_, port):
+        url = f"http://127.0.0.1:{port}/api/cancel_order"
+        request = {"customerTenantId": CUSTOMER, "orderId": order_id}
         try:
-            yield process, url
-        finally:
-            process.kill()
+            answer = httpx.post(url, headers=KEY, json=request, trust_env=False, timeout=ANSWER_LIMIT_S)
+        except httpx.TransportError as error:
+            raise AssertionError(f"the host has ended; the end of its log:\n{log.read_text()[-3000:]}") from error
+    assert (answer.status_code, answer.json().get("outcome")) == (200, "cancelled"), answer.text
+    assert cloud.order(order_id)["status"] == "cancelled"
+
+
+@contextmanager
+def host(app_root: Path, log: Path, **environment: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Serve *app_root* as the 3.13 worker does, with its packages first; yield the process and its port."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    packages_first = {"PYTHONPATH": str(app_root / PACKAGES)}
+    with function_host(app_root, log, KEY["x-functions-key"], inherited | environment | packages_first) as running:
+        yield running
 
 
 def file_times(folder: Path) -> set[tuple[Path, int]]:
@@ -268,9 +258,8 @@ def test_the_same_packages_make_the_same_list(sbom: str, shipped: Path) -> None:
 # Running it.
 
 
-def test_it_cancels_an_order(run: Run) -> None:
-    assert run.answer["outcome"] == "cancelled"
-    assert run.order["status"] == "cancelled"
+def test_it_cancels_an_order(shipped: Path, cloud: LocalCloud, order_id: str, tmp_path: Path) -> None:
+    cancel_by_package(shipped, tmp_path / "log.txt", cloud, order_id)
 
 
 def test_no_module_is_compiled_again(run: Run, shipped: Path) -> None:
@@ -300,7 +289,7 @@ def test_a_package_that_is_not_in_it_cannot_be_imported(shipped: Path, tmp_path:
     (tmp_path / "cancel_order/__init__.py").write_text("import pytest\ndef main(req): ...")
     shutil.copy(ROOT / "cancel_order/function.json", tmp_path / "cancel_order")
 
-    with host(tmp_path, tmp_path / "log.txt") as (process, _):
+    with host(tmp_path, tmp_path / "log.txt", **IMITATION) as (process, _):
         assert process.wait(ANSWER_LIMIT_S) == 1
 
     assert "No module named 'pytest'" in (tmp_path / "log.txt").read_text()

@@ -12,7 +12,7 @@ import pytest
 
 from shared.runtime import Runtime
 from shared.settings import Settings
-from tests.support.function_process import FunctionProcess
+from tests.support.functions_host import FunctionProcess
 from tests.support.in_process import post
 from tests.support.local_cloud import LocalCloud
 from tests.support.soak import FAULTS, REQUESTS_PER_FAULT, body_of, new_cloud, send

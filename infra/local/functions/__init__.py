@@ -2,7 +2,8 @@
 
 `host` does the work of the .NET host and `own_pages` shows its own pages, behind `kestrel`, its web server, which reads
 requests by the rules of `request_head`. `worker` does the work of the Python worker, `app_service_auth` imitates App
-Service Authentication in front of the host, and `process` starts all of it in a process of its own.
+Service Authentication in front of the host, and `process` starts all of it in a process of its own, or another host in
+its place; `core_tools` is such a host's program.
 
 Real, not stood in for
     The runtime: azure-functions-runtime-v1 and azure-functions, the wheels that Azure loads on Python 3.13. They

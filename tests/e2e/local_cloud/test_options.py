@@ -1,6 +1,7 @@
 """The options of the command line, the settings in the environment, and starts that fail."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -134,22 +135,30 @@ def test_a_start_that_cannot_succeed_says_why_and_ends(tmp_path: Path) -> None:
     (tmp_path / "broken.json").write_text('{"id": "x"')
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        wrong_options = (["--orders", str(tmp_path / "none")], ["--orders", str(tmp_path)], ["--port", port])
+        wrong_options: tuple[tuple[list[str], dict[str, str]], ...] = (
+            (["--orders", str(tmp_path / "none")], {}),
+            (["--orders", str(tmp_path)], {}),
+            (["--port", port], {}),
+            ([], {"FUNCTIONS_HOST": str(tmp_path / "no-host")}),
+        )
         processes = [
             subprocess.Popen(  # noqa: S603  (our own module)
                 [sys.executable, "-m", "infra.local", "--port", "0", *options, "--describe", str(tmp_path / "cloud")],
                 cwd=ROOT,
+                env=os.environ | environment,
                 stderr=subprocess.PIPE,
                 text=True,
             )
-            for options in wrong_options
+            for options, environment in wrong_options
         ]
-        no_folder, no_json, port_taken = (process.communicate(timeout=START_LIMIT_S)[1] for process in processes)
+        errors = [process.communicate(timeout=START_LIMIT_S)[1] for process in processes]
 
-    assert [process.returncode for process in processes] == [1, 1, 1]
+    assert [process.returncode for process in processes] == [1, 1, 1, 1]
+    no_folder, no_json, port_taken, no_host = errors
     assert "no such folder" in no_folder
     assert "broken.json: not JSON" in no_json
     assert f"port {port} is in use" in port_taken
     assert "PORT=" in port_taken
-    assert "Traceback" not in no_folder + no_json + port_taken
+    assert "FUNCTIONS_HOST names" in no_host
+    assert "Traceback" not in "".join(errors)
     assert not (tmp_path / "cloud").exists()

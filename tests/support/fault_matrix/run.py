@@ -16,7 +16,7 @@ from tests.support.fault_matrix.cells import DEFAULT, Cell
 from tests.support.fault_matrix.expected import TO_REPEAT
 from tests.support.fault_matrix.faults import CREDENTIAL_STEPS, HUGE, RUNS_INTO_THE_DEADLINE, Step
 from tests.support.fault_matrix.steps import ask_for_fault, dry_run, prepare, requests_of, spare_order_id
-from tests.support.function_process import FunctionProcess
+from tests.support.functions_host import FunctionProcess
 from tests.support.local_cloud import Json, LocalCloud, running, software_order, write_orders
 
 CALLERS = 12

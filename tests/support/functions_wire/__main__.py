@@ -6,9 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.support.functions_wire.app import write_app
+from tests.support.functions_wire.app import serving, write_app
 from tests.support.functions_wire.exchange import exchange
-from tests.support.functions_wire.hosts import real_host
 from tests.support.functions_wire.requests import REQUESTS
 from tests.support.local_cloud import running
 
@@ -24,7 +23,7 @@ def main() -> None:
         (folder / "app").mkdir()
         with (
             running(folder) as cloud,
-            real_host(program, write_app(folder / "app"), cloud.description["environment"], folder / "log") as port,
+            serving(write_app(folder / "app"), folder / "log", cloud.description["environment"], program) as port,
         ):
             answers = {name: exchange(port, parts) for name, parts in REQUESTS.items()}
     lines = (f"{json.dumps(name)}: {json.dumps(answer, sort_keys=True)}" for name, answer in answers.items())

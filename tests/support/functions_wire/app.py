@@ -1,11 +1,18 @@
 """The app of the wire tests: the product, and small functions that show what the host makes of a request."""
 
 import json
+import os
 import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.functions_host import function_host
 from tests.support.local_cloud import ROOT
+
+KEY = "right"
+BODY_LIMIT = 131_072  # bytes, as in Azure (function.bicep)
 
 ECHO = """
 import json
@@ -70,6 +77,14 @@ def write_app(folder: Path) -> Path:
     _write_function(folder / "anyone", ECHO, authLevel="anonymous")
     _write_function(folder / "odd", ODD, authLevel="anonymous", route="odd/{kind}")
     return folder
+
+
+@contextmanager
+def serving(app: Path, log: Path, settings: Mapping[str, str], program: str) -> Iterator[int]:
+    """Serve *app* with the host that *program* starts, or with the stand-in if it is blank. Yield the port."""
+    own = {"FUNCTIONS_HOST": program, "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": str(BODY_LIMIT)}
+    with function_host(app, log, KEY, os.environ | settings | own) as (_, port):
+        yield port
 
 
 def _write_function(folder: Path, code: str, **trigger: Any) -> None:

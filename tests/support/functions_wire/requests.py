@@ -3,7 +3,7 @@
 import json
 
 from tests.support.built_in_orders import SOFTWARE_CUSTOMER, built_in
-from tests.support.functions_wire.hosts import BODY_LIMIT
+from tests.support.functions_wire.app import BODY_LIMIT
 
 HOST = "Host: functions.local"
 KEY = "x-functions-key: right"

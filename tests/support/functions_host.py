@@ -1,0 +1,168 @@
+"""The Functions host in tests: what differs between the imitation and the program that FUNCTIONS_HOST names.
+
+Everything that a test wants to know of the host's log and processes goes through this module.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from infra.local.functions.process import ROOT, STATUS_PATH, bound_socket, host_command, other_host
+
+# A caller that proves itself with a token of Entra ID.
+NEEDS_APP_SERVICE_AUTHENTICATION = pytest.mark.skipif(
+    bool(os.environ.get("FUNCTIONS_HOST")), reason="only the imitation of the Functions host has the sign-in for tokens"
+)
+
+START_LIMIT_S = 90
+STOP_LIMIT_S = 20
+
+type Json = dict[str, Any]
+
+# The imitation writes a record into a line of its own logger, Microsoft's host indented into the line after.
+AUDIT_RECORD = re.compile(r'\{"time": ".*\}$', re.MULTILINE)
+ERROR = re.compile(r"Traceback| (ERROR|CRITICAL) |^(fail|crit): ")
+
+# An argument of the process that runs the function: the imitation's own, or the worker's that Microsoft's host starts.
+FUNCTION_ARGUMENTS = {b"infra.local.functions.host", b"--workerId"}
+
+
+def audit_records(log: str) -> list[Json]:
+    """Return the audit records in *log*, in their order."""
+    return [json.loads(found[0]) for found in AUDIT_RECORD.finditer(log)]
+
+
+def logged_errors(log: str) -> list[str]:
+    """Return the lines of *log* that tell of an error."""
+    return [line for line in log.splitlines() if ERROR.search(line)]
+
+
+@contextmanager
+def function_host(
+    app_root: Path, log: Path, function_key: str, environment: Mapping[str, str]
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Serve *app_root* with nothing but *environment*; yield the host's process and its port.
+
+    FUNCTIONS_HOST in *environment* chooses the host; blank means the imitation. The host writes to *log*. It is killed
+    at the end, if it still runs.
+    """
+    with ExitStack() as ending:
+        with bound_socket(0) as listener, log.open("wb") as output:
+            command = host_command(app_root, listener, function_key, environment)
+            process = subprocess.Popen(  # noqa: S603
+                command.arguments,
+                cwd=ROOT,
+                env=command.environment,
+                stdin=subprocess.PIPE,  # the process ends when this is closed
+                stdout=output,
+                stderr=output,
+                pass_fds=command.pass_fds,
+            )
+            ending.callback(kill, process)
+            port = listener.getsockname()[1]
+            if other_host(environment):  # the imitation's socket listens already
+                _wait_until_up(process, f"http://127.0.0.1:{port}{STATUS_PATH}", f"master-{function_key}", log)
+        yield process, port
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """End the host at once, as a machine that fails does; no process of it is left."""
+    below = descendants(process.pid)
+    for pid in below:  # a program that starts the host must not be killed before the host: the host would live on
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    if process.stdin:
+        process.stdin.close()
+    if not below:
+        process.kill()
+    process.wait(STOP_LIMIT_S)
+
+
+def _wait_until_up(process: subprocess.Popen[bytes], url: str, master_key: str, log: Path) -> None:
+    deadline = time.monotonic() + START_LIMIT_S
+    with httpx.Client(trust_env=False, timeout=START_LIMIT_S) as client:
+        while process.poll() is None and time.monotonic() < deadline:
+            try:
+                answer = client.get(url, headers={"x-functions-key": master_key})
+                if answer.is_success and answer.json()["state"] == "Running":
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.05)
+    raise RuntimeError(f"the Functions host did not start:\n{log.read_text()}")
+
+
+class FunctionProcess:
+    """The process that runs the function of the local cloud that was started in *directory*, as /proc shows it."""
+
+    def __init__(self, directory: Path) -> None:
+        [cloud] = [pid for pid in _pids() if str(directory / "cloud.json").encode() in _arguments(pid)]
+        [pid] = [pid for pid in descendants(cloud) if FUNCTION_ARGUMENTS & _arguments(pid)]
+        self._proc = Path(f"/proc/{pid}")
+
+    @property
+    def memory_mib(self) -> float:
+        return self._status("VmRSS") / 1024
+
+    @property
+    def peak_memory_mib(self) -> float:
+        return self._status("VmHWM") / 1024
+
+    @property
+    def threads(self) -> int:
+        return self._status("Threads")
+
+    @property
+    def sockets(self) -> int:
+        return sum(_target(link).startswith("socket:") for link in (self._proc / "fd").iterdir())
+
+    def _status(self, name: str) -> int:
+        found = re.search(rf"^{name}:\s+(\d+)", (self._proc / "status").read_text(), re.MULTILINE)
+        assert found
+        return int(found[1])
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes that *pid* started, and those that they started, parents first."""
+    parents = {child: _parent(child) for child in _pids()}
+    found = [pid]
+    for ancestor in found:
+        found += [child for child, parent in parents.items() if parent == ancestor]
+    return found[1:]
+
+
+def _pids() -> list[int]:
+    return [int(proc.name) for proc in Path("/proc").glob("[0-9]*")]
+
+
+def _arguments(pid: int) -> set[bytes]:
+    return set(_read(pid, "cmdline").split(b"\0"))
+
+
+def _parent(pid: int) -> int:
+    found = re.search(rb"^PPid:\s+(\d+)", _read(pid, "status"), re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def _read(pid: int, file: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/{file}").read_bytes()
+    except OSError:
+        return b""  # the process has ended since
+
+
+def _target(link: Path) -> str:
+    try:
+        return str(link.readlink())
+    except OSError:
+        return ""  # the socket was closed since
