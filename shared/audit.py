@@ -8,6 +8,7 @@ member is always present. A record never has tokens, secrets, keys, signatures, 
 
 import json
 import logging
+from collections import deque
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -36,6 +37,10 @@ log = logging.getLogger("cancel_order.audit")
 # Independent of the app's level: an operator who turns INFO off must not lose the record.
 log.setLevel(logging.INFO)
 
+# Records made outside a call. The host drops what is logged while no call runs, or in a thread of ours
+# (GrpcWorkerChannel.Log of azure-functions-host), so the next record of a call takes them along.
+_waiting: deque[dict[str, Any]] = deque()
+
 
 def sending(call: Call) -> None:
     """Record that *call* is about to send its first PATCH."""
@@ -48,8 +53,12 @@ def decided(call: Call, end: CancelResult | CancelError) -> None:
 
 
 def not_stored(account: str) -> None:
-    """Record that the new refresh token of *account* could not be stored, so Key Vault keeps the older one."""
-    _log({"event": "not_stored", "account": account})
+    """Record that the new refresh token of *account* could not be stored, so Key Vault keeps the older one.
+
+    It may be called outside a call. The record is written with the next record of a call in this worker; if
+    there is none, the worker that renews the token next tries to store it again.
+    """
+    _waiting.append(_with_time({"event": "not_stored", "account": account}))
 
 
 def checked(account: str, health: Mapping[str, Any]) -> None:
@@ -97,4 +106,10 @@ def _shown(text: str | None, limit: int, limit_bytes: int) -> str | None:
 
 
 def _log(record: dict[str, Any]) -> None:
-    log.info("%s", json.dumps({"time": rfc3339(datetime.now(UTC))} | record))
+    while _waiting:
+        log.info("%s", json.dumps(_waiting.popleft()))
+    log.info("%s", json.dumps(_with_time(record)))
+
+
+def _with_time(record: dict[str, Any]) -> dict[str, Any]:
+    return {"time": rfc3339(datetime.now(UTC))} | record

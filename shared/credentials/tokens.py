@@ -6,7 +6,6 @@ calls go on while Key Vault and Entra ID are down, as long as a valid token is c
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -29,8 +28,6 @@ REJECTION_KEPT_S = 30.0
 # that hangs can keep it longer.
 THREADS_EACH = 4
 SERVICES = "Key Vault and Entra ID"
-
-log = logging.getLogger("cancel_order")
 
 
 @dataclass(frozen=True)
@@ -196,7 +193,6 @@ class Credentials:
         try:
             stored = renew_secret(self._settings, exchanged, refresh_token)
         except Exception:  # noqa: BLE001  (the access token is good, so a failed write must not end the call)
-            log.warning("the new refresh token of account %s could not be stored in Key Vault", account)
             audit.not_stored(account)
             return
         if stored:

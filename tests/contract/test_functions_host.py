@@ -21,6 +21,7 @@ import httpx
 import pytest
 
 from tests.support.functions_host import function_host
+from tests.support.waiting import wait_until
 
 KEY = {"x-functions-key": "right"}
 BODY_LIMIT = 1000
@@ -103,6 +104,32 @@ def host_process(app_root: Path, **environment: str) -> Iterator[tuple[subproces
         yield process, f"127.0.0.1:{port}"
 
 
+LOGS = """
+import asyncio, logging
+import azure.functions as func
+
+log = logging.getLogger("app")
+late = []
+
+async def main(req: func.HttpRequest) -> func.HttpResponse:
+    if late:
+        return func.HttpResponse("logged late")
+    log.info("in the call")
+    await asyncio.create_task(log_as("in a task of the call"))
+    await asyncio.get_running_loop().run_in_executor(None, log.info, "in a thread")
+    await asyncio.get_running_loop().run_in_executor(None, log.error, "an error in a thread")
+    asyncio.get_running_loop().call_later(0.05, log_late)
+    return func.HttpResponse("done")
+
+def log_late():
+    log.info("after the call")
+    late.append(True)
+
+async def log_as(text):
+    log.info(text)
+"""
+
+
 @pytest.fixture(scope="module")
 def app_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     app_root = tmp_path_factory.mktemp("app")
@@ -115,6 +142,7 @@ def app_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_function(app_root, "raises", FAILS.format(error="ValueError('our bug')"), authLevel="anonymous")
     write_function(app_root, "exits", FAILS.format(error="SystemExit(3)"), authLevel="anonymous")
     write_function(app_root, "header", HEADER, authLevel="anonymous")
+    write_function(app_root, "logs", LOGS, authLevel="anonymous")
     write_function(app_root, "cancelled", FAILS.format(error="asyncio.CancelledError"), authLevel="anonymous")
     return app_root
 
@@ -160,6 +188,17 @@ def test_a_header_outside_ascii_is_500_and_logged(host: httpx.Client, app_root: 
 
     assert (response.status_code, response.content) == (500, b"")
     assert "header raised\nA header of its answer is not ASCII" in (app_root / LOG).read_text()
+
+
+def test_what_is_logged_outside_a_call_is_dropped(host: httpx.Client, app_root: Path) -> None:
+    """Azure's host drops it too, so an audit record that is written so would be missing there."""
+    wait_until(lambda: host.get("/api/logs").text == "logged late", "nothing was logged after the call")
+
+    log = (app_root / LOG).read_text()
+    assert "INFO app in the call" in log
+    assert "INFO app in a task of the call" in log
+    assert "in a thread" not in log.replace("ERROR app an error in a thread", "")
+    assert "after the call" not in log
 
 
 def test_a_system_exit_is_500_and_the_host_goes_on(host: httpx.Client, app_root: Path) -> None:

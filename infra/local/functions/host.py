@@ -34,7 +34,7 @@ from infra.local.functions.app_service_auth import TrustedIssuer, with_authentic
 from infra.local.functions.kestrel import Kestrel
 from infra.local.functions.own_pages import Keys, OwnPages
 from infra.local.functions.request_head import decoded, encoded_path
-from infra.local.functions.worker import Function, FunctionRaised, LoadFailed, Worker
+from infra.local.functions.worker import Function, FunctionRaised, LoadFailed, Worker, is_shown
 from infra.local.values import HttpAnswer
 
 BODY_LIMIT = 104_857_600  # bytes (ScriptConstants.DefaultMaxRequestBodySize)
@@ -251,7 +251,9 @@ def main() -> None:
     trusted = TrustedIssuer.model_validate_json(trusted_json) if is_auth_on else None
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger().handlers[0].setLevel(os.environ.pop("LOCAL_LOG_LEVEL", "INFO"))
+    [handler] = logging.getLogger().handlers
+    handler.setLevel(os.environ.pop("LOCAL_LOG_LEVEL", "INFO"))
+    handler.addFilter(is_shown)
     for name in (
         "azure.functions",
         "azure_functions_runtime_v1",

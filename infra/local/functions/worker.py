@@ -8,6 +8,7 @@ the 3.13 worker calls them (python/proxyV4 of the worker's source).
 import importlib
 import importlib.metadata
 import json
+import logging
 import os
 import re
 import sys
@@ -23,6 +24,13 @@ import azure_functions_runtime_v1 as runtime
 from infra.local.values import HttpAnswer, Json
 
 PACKAGES = ".python_packages/lib/site-packages"  # where a deployed app has its packages
+
+
+# The ids of the calls that run. There is one worker in a process.
+_executing: set[str] = set()
+
+# The host's own logger here, and the loggers of the runtime, whose records are system logs in Azure.
+SYSTEM_LOGGERS = ("functions_host", "azure.functions", "azure_functions_runtime_v1")
 
 
 class LoadFailed(Exception):
@@ -109,7 +117,11 @@ class Worker:
         runtime.invocation_id_cv.set(invocation_id)
 
         request = self._request("FunctionInvocationRequest", invocation_request=invocation)
-        reply = await runtime.invocation_request(request)
+        _executing.add(invocation_id)
+        try:
+            reply = await runtime.invocation_request(request)
+        finally:
+            _executing.discard(invocation_id)
 
         if reply.result.status != rpc.StatusResult.Success:
             raise FunctionRaised(reply.result.exception.stack_trace)
@@ -160,6 +172,16 @@ class Worker:
     def _request(self, name: str, **message: Any) -> SimpleNamespace:  # noqa: ANN401  (a protobuf message)
         properties = {"protos": self._rpc, "host": "127.0.0.1"}
         return SimpleNamespace(name=name, request=self._rpc.StreamingMessage(**message), properties=properties)
+
+
+def is_shown(record: logging.LogRecord) -> bool:
+    """Return whether the host shows *record*.
+
+    Azure's host drops what the app logs while no call runs, or without the call's context, as in a thread of the app's
+    own (GrpcWorkerChannel.Log). Errors are shown here all the same, so that no bug stays unseen.
+    """
+    is_system = record.name.startswith(SYSTEM_LOGGERS)
+    return is_system or record.levelno >= logging.ERROR or runtime.invocation_id_cv.get() in _executing
 
 
 def _hide_other_packages(packages: Path) -> None:
