@@ -259,7 +259,8 @@ def test_azure_installs_what_the_product_imports(module: str) -> None:
 
 
 def test_nothing_needs_a_folder_beside_the_repository(tracked: frozenset[str]) -> None:
+    """Only .ci/run looks there, for tools that it can do without."""
     outside = "/".join(("..", "shared"))
-    files = [ROOT / name for name in sorted(tracked)]
+    files = [ROOT / name for name in sorted(tracked - {".ci/run"})]
 
     assert [str(file) for file in files if file.is_file() and outside.encode() in file.read_bytes()] == []
