@@ -89,5 +89,5 @@ def test_each_answer_is_in_the_audit_record_once(findings: Findings) -> None:
 
 def test_nothing_went_wrong_in_the_log(findings: Findings) -> None:
     for log in findings.logs:
-        # MSAL logs an answer that is no JSON as its own error.
-        assert [line for line in logged_errors(log) if " ERROR msal." not in line] == []
+        # A stand-in has a traceback for a connection that its fault broke. What the function logs has a level.
+        assert [line for line in logged_errors(log) if not line.startswith("Traceback")] == []
