@@ -19,6 +19,7 @@ from infra.local.senders.templates import SYSTEMS, Ticket, render
 from tests.conftest import CUSTOMER
 from tests.support.functions_host import NEEDS_APP_SERVICE_AUTHENTICATION, audit_records, logged_errors
 from tests.support.local_cloud import ROOT, Json, LocalCloud, running, software_order, write_orders
+from tests.support.waiting import wait_until
 
 ORDERS = 80
 BUSY = "refused-with-800060-".ljust(32, "0") + "1"  # an id that Partner Center answers with "order in progress"
@@ -61,13 +62,19 @@ def quantities(cloud: LocalCloud, order_id: str) -> list[int]:
 
 
 def audit_record(cloud: LocalCloud, answer: Json) -> Json:
-    """Return the audit record of the call that got *answer*."""
-    [decided] = [
-        record
-        for record in audit_records(cloud.log.read_text())
-        if record["event"] == "decided" and record["correlationId"] == answer["correlationId"]
-    ]
-    return decided
+    """Return the audit record of the call that got *answer*. A host may log it after the answer."""
+
+    def decided() -> list[Json]:
+        records = audit_records(cloud.log.read_text())
+        return [
+            record
+            for record in records
+            if record["event"] == "decided" and record["correlationId"] == answer["correlationId"]
+        ]
+
+    wait_until(decided, "not recorded")
+    [record] = decided()
+    return record
 
 
 @pytest.mark.parametrize("lines", ["", "1"], ids=["whole order", "line 1"])

@@ -124,7 +124,7 @@ def _run_cloud(root: Path, name: str, cells: Sequence[Cell], findings: Findings)
         findings.calls |= {run.cell: run.calls for run in runs}
         findings.cells_without_their_step += [run.cell for run in runs if not _took_its_step(cloud, run, requests)]
         findings.requests += requests
-        findings.logs.append(cloud.log.read_text())
+    findings.logs.append(cloud.log.read_text())  # whole only now: a host may log after it has answered
 
 
 @contextmanager
