@@ -180,7 +180,6 @@ SCHEMAS = {
     " lines are cancelled, other lines are not. `already_cancelled`: there was nothing left to cancel. `pending`:"
     " Partner Center accepted the cancellation and the order does not show it yet; send a dry run later to see it."
     f" `dry_run`: nothing was changed.{OPEN}",
-    "Guid": "A GUID; upper and lower case are the same.",
     "Problem": "The reason why the request failed (RFC 9457). Branch on `code`, not on the texts.",
     "FieldError": "One mistake in the request.",
     "PartnerCenterError": "Partner Center's own error.",

@@ -9,6 +9,7 @@ audit             the audit record of a call
 call              the facts of one call: its ids, its deadline, its PATCH requests
 settings, clouds  the operator's settings; Microsoft's clouds
 contract          the models of request and answer
+ids               the ids in a request, and what is wrong with one
 http_request      strict reading of any request
 tls, host_names   the TLS context; look-ups of host names
 outside_text      cleans and cuts texts from outside

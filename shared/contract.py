@@ -2,19 +2,24 @@
 
 No I/O. The request is strict: unknown members, null where it could mean two things and values of the
 wrong type are refused. The answer has always the same members. shared/http_request.py reads the body.
-
-Source: order ids as Partner Center has issued them: base64url of 33 characters, 11 or 12 hex digits,
-GUIDs. The case of an order id matters and is kept.
 """
 
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    field_validator,
+)
 from pydantic.alias_generators import to_camel
 
-GUID = r"^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$"
-ORDER_ID = r"^[A-Za-z0-9_-]{8,64}$"
+from shared.ids import GUID, ORDER_ID, check_order_id, check_tenant_id, tidy_id
 
 type Guid = Annotated[str, StringConstraints(pattern=GUID, to_lower=True)]
 
@@ -26,6 +31,12 @@ def _refuse_null(value: object) -> object:
 
 
 NotNull = BeforeValidator(_refuse_null)
+Tidy = BeforeValidator(tidy_id)
+# The patterns are for the interface's description only: the functions say in words what is wrong.
+_TENANT_SCHEMA = WithJsonSchema({"type": "string", "pattern": GUID})
+_ORDER_SCHEMA = WithJsonSchema({"type": "string", "pattern": ORDER_ID})
+TenantId = Annotated[str, Tidy, AfterValidator(check_tenant_id), _TENANT_SCHEMA]
+OrderId = Annotated[str, Tidy, AfterValidator(check_order_id), _ORDER_SCHEMA]
 
 
 class _Strict(BaseModel):
@@ -36,14 +47,14 @@ class LineItemRef(_Strict):
     """A line to cancel. *offer_id* may be left out; if given, it must be the line's own, compared without case."""
 
     line_item_number: int = Field(ge=0, le=2**31 - 1)
-    offer_id: Annotated[str | None, NotNull] = Field(None, min_length=1, max_length=200)
+    offer_id: Annotated[str | None, NotNull, Tidy] = Field(None, min_length=1, max_length=200)
 
 
 class CancelRequest(_Strict):
     """One cancel request, validated. *line_items* None means the whole order."""
 
-    customer_tenant_id: Guid
-    order_id: str = Field(pattern=ORDER_ID)
+    customer_tenant_id: TenantId
+    order_id: OrderId
     line_items: Annotated[list[LineItemRef] | None, NotNull] = Field(None, min_length=1)
     account: Annotated[str | None, NotNull] = Field(None, min_length=1, max_length=64)
     ticket_id: str | None = Field(None, max_length=100)

@@ -32,7 +32,8 @@ ALLOWED: dict[str, set[str]] = {
     "shared.tls": {"shared.errors"},
     "shared.host_names": set(),
     "shared.http_request": {"shared.errors", "shared.strict_json"},
-    "shared.contract": set(),
+    "shared.ids": set(),
+    "shared.contract": {"shared.ids"},
     "shared.clouds": set(),
     "shared.settings": {"shared.clouds", "shared.contract", "shared.errors", "shared.strict_json"},
     "shared.call": {"shared.contract", "shared.errors"},
@@ -51,7 +52,7 @@ ALLOWED: dict[str, set[str]] = {
     "cancel_order": {"shared.audit", "shared.call", "shared.contract", "shared.errors", "shared.runtime"},
 }
 PURE = (
-    *("errors", "rfc3339", "strict_json", "outside_text", "http_request", "contract", "clouds", "settings"),
+    *("errors", "rfc3339", "strict_json", "outside_text", "http_request", "ids", "contract", "clouds", "settings"),
     *("callers.identify", "callers.proofs", "callers.permissions"),
     *("partner_center.orders", "partner_center.reply", "partner_center.refusals", "partner_center.answers"),
     "partner_center.retry",

@@ -43,8 +43,9 @@ def test_every_form_of_order_id_is_accepted(order_id: str) -> None:
     [
         pytest.param({"customerTenantId": None}, "/customerTenantId", id="customer-null"),
         pytest.param({"customerTenantId": "contoso.com"}, "/customerTenantId", id="customer-not-a-guid"),
-        pytest.param({"customerTenantId": f"{{{CUSTOMER}}}"}, "/customerTenantId", id="customer-in-braces"),
-        pytest.param({"customerTenantId": CUSTOMER + "\n"}, "/customerTenantId", id="customer-with-newline"),
+        pytest.param({"customerTenantId": f"{{{CUSTOMER}"}, "/customerTenantId", id="customer-in-half-a-brace"),
+        pytest.param({"customerTenantId": f"{CUSTOMER} {CUSTOMER}"}, "/customerTenantId", id="customer-twice"),
+        pytest.param({"customerTenantId": 5}, "/customerTenantId", id="customer-number"),
         pytest.param({"orderId": "../subscriptions/x"}, "/orderId", id="order-with-path"),
         pytest.param({"orderId": "short"}, "/orderId", id="order-too-short"),
         pytest.param({"orderId": 12345678}, "/orderId", id="order-number"),
@@ -97,6 +98,86 @@ def test_a_mistake_is_refused_with_its_pointer(change: dict[str, Any], pointer: 
 )
 def test_a_fault_is_told_in_plain_words(change: dict[str, Any], message: str) -> None:
     assert [fault.message for fault in refused(WHOLE | change).errors] == [message]
+
+
+BLANKS = " \t\r\n\u00a0"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        pytest.param("customerTenantId", f"{BLANKS}{CUSTOMER}{BLANKS}", CUSTOMER, id="customer-in-blanks"),
+        pytest.param("customerTenantId", f"{{{CUSTOMER.upper()}}}", CUSTOMER, id="customer-in-braces"),
+        pytest.param("customerTenantId", f" {{ {CUSTOMER} }}\n", CUSTOMER, id="customer-in-both"),
+        pytest.param("orderId", f"{BLANKS}a68736758d9c{BLANKS}", "a68736758d9c", id="order-in-blanks"),
+        pytest.param("orderId", f"{{{CUSTOMER.upper()}}}", CUSTOMER.upper(), id="order-in-braces"),
+    ],
+)
+def test_blanks_and_braces_around_an_id_are_taken_off(name: str, value: str, expected: str) -> None:
+    """No id holds them, and people copy them along."""
+    assert parse(WHOLE | {name: value}).model_dump(by_alias=True)[name] == expected
+
+
+def test_blanks_around_an_offer_are_taken_off() -> None:
+    lines = parse(WHOLE | {"lineItems": [{"lineItemNumber": 0, "offerId": " a:b:c\n"}]}).line_items
+
+    assert lines
+    assert lines[0].offer_id == "a:b:c"
+
+
+TENANT_ADVICE = "send the customer's tenant id, a GUID, which Partner Center shows as Microsoft ID"
+ORDER_ADVICE = "send the order's id as Partner Center's order history shows it"
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        pytest.param("", "is empty; the field was not filled in", id="empty"),
+        pytest.param(BLANKS, "is empty; the field was not filled in", id="blank"),
+        pytest.param("{{ticket.id}}", "is a placeholder that was not filled in; check the template", id="zendesk"),
+        pytest.param("<<ticket^id>>", "is a placeholder that was not filled in; check the template", id="halo"),
+        pytest.param("${ticket}", "is a placeholder that was not filled in; check the template", id="servicenow"),
+        pytest.param("<order id>", "is a placeholder that was not filled in; check the template", id="angles"),
+        pytest.param("[CUSTOMER]", "is a placeholder that was not filled in; check the template", id="brackets"),
+        pytest.param("{% if x %}", "is a placeholder that was not filled in; check the template", id="liquid"),
+        pytest.param(f"https://example.com/orders/{CUSTOMER}", "is a link; send only the id in it", id="link"),
+        pytest.param("www.example.com/orders/5", "is a link; send only the id in it", id="link-without-scheme"),
+        pytest.param("contoso.onmicrosoft.com", "is a domain; ADVICE", id="domain"),
+        pytest.param("bücher.example", "is a domain; ADVICE", id="domain-with-umlaut"),
+        pytest.param("admin@contoso.com", "is an e-mail address; ADVICE", id="e-mail"),
+    ],
+)
+def test_a_wrong_id_is_told_by_what_it_looks_like(value: str, fault: str) -> None:
+    """The person at the ticket cannot read a pattern."""
+    faults = refused(WHOLE | {"customerTenantId": value, "orderId": value}).errors
+
+    assert [error.message for error in faults] == [
+        fault.replace("ADVICE", advice) for advice in (TENANT_ADVICE, ORDER_ADVICE)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        pytest.param({"customerTenantId": "12345"}, f"is no GUID; {TENANT_ADVICE}", id="customer"),
+        pytest.param({"orderId": "#12345"}, f"is a number with #, not an id; {ORDER_ADVICE}", id="order-number"),
+        pytest.param(
+            {"orderId": "Order #4711"}, f"is a number with #, not an id; {ORDER_ADVICE}", id="order-number-in-words"
+        ),
+        pytest.param(
+            {"orderId": "short"},
+            f"has other characters or another length than an order id; {ORDER_ADVICE}",
+            id="order-too-short",
+        ),
+        pytest.param(
+            {"orderId": "a68736758d9c a68736758d9c"},
+            f"has other characters or another length than an order id; {ORDER_ADVICE}",
+            id="two-orders",
+        ),
+    ],
+)
+def test_any_other_wrong_id_is_told_in_words(change: dict[str, Any], fault: str) -> None:
+    assert [error.message for error in refused(WHOLE | change).errors] == [fault]
 
 
 def test_ticket_and_reason_may_be_null() -> None:

@@ -1,0 +1,61 @@
+"""The ids in a request: blanks and braces around them are taken off, and any other fault is told in words.
+
+No I/O. People copy ids out of portals, mails and spreadsheets, so a fault is told by what the value looks like. The
+words never repeat the value, which may hold what must not reach a log.
+
+Source: order ids as Partner Center has issued them: base64url of 33 characters, 11 or 12 hex digits, GUIDs. The case
+of an order id matters and is kept.
+"""
+
+import re
+
+GUID = r"^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$"
+ORDER_ID = r"^[A-Za-z0-9_-]{8,64}$"
+
+_IN_BRACES = re.compile(r"\{\s*(" + GUID[1:-1] + r")\s*\}")
+_PLACEHOLDER = re.compile(r"\{\{|\}\}|\$\{|<<|>>|\{%|^[<{\[].*[>}\]]$", re.DOTALL)
+_LINK = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|www\.", re.IGNORECASE)
+_DOMAIN = re.compile(r"[\w-]+(\.[\w-]+)*\.[^\W\d][\w-]*\.?")
+
+_TENANT_ADVICE = "send the customer's tenant id, a GUID, which Partner Center shows as Microsoft ID"
+_ORDER_ADVICE = "send the order's id as Partner Center's order history shows it"
+
+
+def tidy_id(value: object) -> object:
+    """Return *value* without blanks around it and, if it is a GUID, without braces, since no id holds them."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    in_braces = _IN_BRACES.fullmatch(text)
+    return in_braces[1] if in_braces else text
+
+
+def check_tenant_id(text: str) -> str:
+    """Return *text* in lower case if it is a tenant id. Raises ValueError with the fault in words."""
+    if not re.fullmatch(GUID, text):
+        raise ValueError(_looks_like(text, _TENANT_ADVICE) or f"is no GUID; {_TENANT_ADVICE}")
+    return text.lower()
+
+
+def check_order_id(text: str) -> str:
+    """Return *text* if it can be an order's id. Raises ValueError with the fault in words."""
+    if re.fullmatch(ORDER_ID, text):
+        return text
+    if fault := _looks_like(text, _ORDER_ADVICE):
+        raise ValueError(fault)
+    if "#" in text:
+        raise ValueError(f"is a number with #, not an id; {_ORDER_ADVICE}")
+    raise ValueError(f"has other characters or another length than an order id; {_ORDER_ADVICE}")
+
+
+def _looks_like(text: str, advice: str) -> str | None:
+    """Return the fault in words if *text* is a well-known thing other than an id, else None."""
+    if not text:
+        return "is empty; the field was not filled in"
+    if _PLACEHOLDER.search(text):
+        return "is a placeholder that was not filled in; check the template"
+    if _LINK.match(text):
+        return "is a link; send only the id in it"
+    if "@" in text:
+        return f"is an e-mail address; {advice}"
+    return f"is a domain; {advice}" if _DOMAIN.fullmatch(text) else None
