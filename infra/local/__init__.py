@@ -7,7 +7,8 @@ Commands
 Stand-ins, one for each service
     `entra` (Entra ID and the managed identity), `key_vault`, `partner_center`, and `functions` (the Functions host).
 Contents of the stand-ins
-    `accounts`, `callers`, `national_clouds`, and `partner_center.catalogue` (the orders).
+    `accounts`, `callers`, `national_clouds`, `partner_center.catalogue` (the orders) and
+    `partner_center.subscription_catalogue`.
 Around every stand-in
     `serving` (sockets and TLS), `traffic` (the record of requests), `faults`, `control` (the control interface).
 """

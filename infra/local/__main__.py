@@ -28,6 +28,7 @@ def main() -> int:
     options = Options(
         port=arguments.port if arguments.port is not None else 0 if arguments.command == "demo" else 7071,
         orders=arguments.orders,
+        subscriptions=arguments.subscriptions,
         latency_ms=arguments.latency_ms,
         requests_per_minute=arguments.requests_per_minute,
         replay=not arguments.no_replay,
@@ -65,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--port", type=int, help="port of the Functions host; 0 picks a free one (7071; for demo 0)")
     parser.add_argument("--orders", type=Path, metavar="DIR", help="add every *.json order in DIR")
+    parser.add_argument("--subscriptions", type=Path, metavar="DIR", help="add every *.json subscription in DIR")
     parser.add_argument("--latency-ms", type=float, default=0, metavar="N", help="Partner Center answers N ms later")
     parser.add_argument(
         "--requests-per-minute",

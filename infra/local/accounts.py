@@ -15,7 +15,7 @@ from typing import Any, Literal
 from infra.local.entra.registrations import AppRegistration, FederatedCredential, load_certificates
 from infra.local.entra.signing import KeyPair, new_key_pair
 from infra.local.national_clouds import NationalCloud
-from infra.local.partner_center.catalogue import SOFTWARE_CUSTOMER
+from infra.local.partner_center.resources import SOFTWARE_CUSTOMER
 from infra.local.values import Json
 
 LIMITED_CUSTOMER = SOFTWARE_CUSTOMER

@@ -32,8 +32,10 @@ from infra.local.faults import Service
 from infra.local.functions.process import BACKLOG, HOST, bound_socket, function_process, other_host
 from infra.local.key_vault import KeyVault
 from infra.local.national_clouds import CLOUD_FACTS, NATIONAL_CLOUDS, NationalCloud
-from infra.local.partner_center import catalogue
+from infra.local.partner_center import files
+from infra.local.partner_center.catalogue import built_in_orders
 from infra.local.partner_center.server import PartnerCenter
+from infra.local.partner_center.subscription_catalogue import built_in_subscriptions
 from infra.local.serving import Server, server_for
 from infra.local.traffic import Recorded, Traffic
 from infra.local.values import Json
@@ -49,6 +51,7 @@ class Options:
     Attributes:
         port: of the Functions host; 0 picks a free one.
         orders: a folder with more orders.
+        subscriptions: a folder with more subscriptions.
         latency_ms: Partner Center answers this much later.
         requests_per_minute: Partner Center throttles beyond it, per partner tenant; 0 means no limit.
         replay: whether Partner Center repeats its answer to a repeated MS-RequestId.
@@ -57,6 +60,7 @@ class Options:
 
     port: int = 7071
     orders: Path | None = None
+    subscriptions: Path | None = None
     latency_ms: float = 0
     requests_per_minute: int = 0
     replay: bool = True
@@ -89,10 +93,20 @@ class LocalCloud:
         self.callers = LocalCallers()
         self.function_key = secrets.token_urlsafe(32)
         self._identity_header = secrets.token_urlsafe(24)
-        self.orders = catalogue.built_in_orders(datetime.now(UTC))
-        if options.orders:
-            self.orders = catalogue.merge(self.orders, catalogue.load_orders(options.orders))
+        self._load_catalogue()
         self._make_stand_ins()
+
+    def _load_catalogue(self) -> None:
+        now, options = datetime.now(UTC), self._options
+        self.subscriptions = built_in_subscriptions(now)
+        if options.subscriptions:
+            self.subscriptions = files.merge_subscriptions(
+                self.subscriptions, files.load_subscriptions(options.subscriptions)
+            )
+        self.orders = built_in_orders(now)
+        if options.orders:
+            loaded = files.with_kinds(files.load_orders(options.orders), self.subscriptions)
+            self.orders = files.merge(self.orders, loaded)
 
     def _make_stand_ins(self) -> None:
         signers: dict[NationalCloud, Signer] = {national_cloud: Signer() for national_cloud in NATIONAL_CLOUDS}
@@ -120,9 +134,11 @@ class LocalCloud:
             public_key=public_key,
             audiences={CLOUD_FACTS["global"].audience},
             orders=self.orders,
+            subscriptions=self.subscriptions,
             replay=self._options.replay,
             requests_per_minute=self._options.requests_per_minute,
         )
+        self.traffic.put_subscription = self.partner_center.subscriptions.put
         self._partner_center_apps = {
             national_cloud: self.partner_center.app_for(signer.public_key, {CLOUD_FACTS[national_cloud].audience})
             for national_cloud, signer in signers.items()
@@ -227,6 +243,16 @@ class LocalCloud:
                     "note": entry.note,
                 }
                 for entry in self.orders
+            ],
+            "subscriptions": [
+                {
+                    "customerTenantId": entry.customer_tenant_id,
+                    "subscriptionId": entry.subscription_id,
+                    "orderId": entry.order_id,
+                    "kind": entry.kind,
+                    "note": entry.note,
+                }
+                for entry in self.subscriptions
             ],
             "environment": self.environment(),
         }

@@ -5,6 +5,7 @@ on loopback, without a key. A request that makes no sense is answered with 400 a
 """
 
 import asyncio
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -18,8 +19,10 @@ from infra.local.entra.registrations import AppRegistration, FailureMode, load_c
 from infra.local.entra.signing import new_key_pair
 from infra.local.faults import Fault
 from infra.local.key_vault import KeyVault
+from infra.local.partner_center.members import member
 from infra.local.partner_center.server import PartnerCenter
 from infra.local.traffic import Traffic
+from infra.local.values import Json
 
 
 class _Body(BaseModel):
@@ -90,6 +93,10 @@ class _Limits(_Body):
     requests_per_minute: int = Field(alias="requestsPerMinute", ge=0)
 
 
+class _Age(_Body):
+    days: int = Field(ge=1, le=3650)
+
+
 class ControlInterface:
     """The app under `controlUrl`. *registrations* have the client id as their key."""
 
@@ -111,6 +118,10 @@ class ControlInterface:
                 Route("/faults", self._add_fault, methods=["POST"]),
                 Route("/faults", self._clear_faults, methods=["DELETE"]),
                 Route("/orders/{order_id}", self._show_order, methods=["GET"]),
+                Route("/orders/{order_id}/age", self._age_order, methods=["POST"]),
+                Route("/subscriptions/{subscription_id}", self._show_subscription, methods=["GET"]),
+                Route("/subscriptions/{subscription_id}", self._put_subscription, methods=["PUT"]),
+                Route("/subscriptions/{subscription_id}/age", self._age_subscription, methods=["POST"]),
                 Route("/secrets/{name}", self._list_secret_versions, methods=["GET"]),
                 Route("/secrets/{name}", self._set_secret, methods=["PUT"]),
                 Route("/certificates", self._make_certificate, methods=["POST"]),
@@ -128,7 +139,12 @@ class ControlInterface:
         return JSONResponse({})
 
     async def _add_fault(self, request: Request) -> Response:
-        self._traffic.faults.append(await _read(request, Fault))
+        fault = await _read(request, Fault)
+        if fault.put_subscription is not None:
+            subscription_id = member(fault.put_subscription, "id")
+            if self._partner_center.subscriptions.now(subscription_id) is None:
+                return _reason("put_subscription", "there is no subscription with this id")
+        self._traffic.faults.append(fault)
         return JSONResponse({}, 201)
 
     async def _clear_faults(self, _: Request) -> Response:
@@ -138,6 +154,30 @@ class ControlInterface:
     async def _show_order(self, request: Request) -> Response:
         order = self._partner_center.order(request.path_params["order_id"])
         return JSONResponse({"error": "no such order"}, 404) if order is None else JSONResponse(order)
+
+    async def _age_order(self, request: Request) -> Response:
+        days = (await _read(request, _Age)).days
+        order = self._partner_center.orders.age(request.path_params["order_id"], days)
+        return JSONResponse({"error": "no such order"}, 404) if order is None else JSONResponse(order)
+
+    async def _show_subscription(self, request: Request) -> Response:
+        return _subscription(self._partner_center.subscriptions.now(request.path_params["subscription_id"]))
+
+    async def _put_subscription(self, request: Request) -> Response:
+        subscription_id = request.path_params["subscription_id"]
+        try:
+            subscription = json.loads(await request.body())
+        except (ValueError, RecursionError):
+            return _reason("body", "not JSON")
+        given_id = member(subscription, "id") if isinstance(subscription, dict) else None
+        if not isinstance(given_id, str) or given_id.lower() != subscription_id.lower():
+            return _reason("id", "a whole subscription with the id in the path is needed")
+        self._partner_center.subscriptions.put(subscription_id, subscription)
+        return _subscription(self._partner_center.subscriptions.now(subscription_id))
+
+    async def _age_subscription(self, request: Request) -> Response:
+        days = (await _read(request, _Age)).days
+        return _subscription(self._partner_center.subscriptions.age(request.path_params["subscription_id"], days))
 
     async def _list_secret_versions(self, request: Request) -> Response:
         versions = self._key_vault.versions(request.path_params["name"])
@@ -168,6 +208,14 @@ class ControlInterface:
 async def _read[Body: BaseModel](request: Request, model: type[Body]) -> Body:
     """Return the request's body as a *model*. Raises ValidationError, which is answered with 400."""
     return model.model_validate_json(await request.body())
+
+
+def _subscription(subscription: Json | None) -> Response:
+    return JSONResponse({"error": "no such subscription"}, 404) if subscription is None else JSONResponse(subscription)
+
+
+def _reason(field: str, message: str) -> Response:
+    return JSONResponse({"error": [{"field": [field], "message": message}]}, 400)
 
 
 async def _bad_request(_: Request, error: Exception) -> Response:

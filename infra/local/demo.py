@@ -11,7 +11,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 
 from infra.local.cloud import LocalCloud, Options, running
-from infra.local.partner_center.catalogue import SOFTWARE_CUSTOMER
+from infra.local.partner_center.resources import SOFTWARE_CUSTOMER
 from infra.local.values import Json
 from infra.local.welcome import ONE_LINE, WHOLE_ORDER, curl_command
 

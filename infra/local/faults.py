@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from infra.local.partner_center.members import member
+
 type Service = Literal["partner_center", "entra", "key_vault", "identity"]
 
 
@@ -29,6 +31,9 @@ class Fault(BaseModel):
         hang_up: drop the connection before or after the request is carried out, or halfway through the body.
         body_bytes: answer with so many spaces, compressed if *headers* have `Content-Encoding: gzip`.
         slow_s: send the body over this time.
+        put_subscription: a whole subscription. Somebody else changes the one with its id to this, after the answer to
+            the request is made and before it leaves; also if the request is not carried out.
+        behind: if the request changes a subscription, its next so many reads show the state before.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -44,6 +49,8 @@ class Fault(BaseModel):
     hang_up: Literal["before", "after", "halfway"] | None = None
     body_bytes: int | None = Field(None, ge=0, le=1_000_000_000)
     slow_s: float = Field(0.0, ge=0)
+    put_subscription: dict[str, Any] | None = None
+    behind: int = Field(0, ge=0)
 
     @model_validator(mode="before")
     @classmethod
@@ -76,6 +83,13 @@ class Fault(BaseModel):
             if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not re.fullmatch(r"[\t -~\x80-\xff]*", value):
                 raise ValueError("a header has characters that cannot be sent")
         return headers
+
+    @field_validator("put_subscription")
+    @classmethod
+    def _check_id(cls, subscription: dict[str, Any] | None) -> dict[str, Any] | None:
+        if subscription is not None and not isinstance(member(subscription, "id"), str):
+            raise ValueError("a whole subscription with its id is needed")
+        return subscription
 
     def matches(self, service: str, method: str, path: str) -> bool:
         return (

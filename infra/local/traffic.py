@@ -8,12 +8,14 @@ import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from infra.local.faults import Fault, Service
+from infra.local.partner_center.members import member
+from infra.local.partner_center.server import LATE_READS
 from infra.local.serving import read_body
 from infra.local.values import HttpAnswer, Json
 
@@ -38,12 +40,14 @@ class Traffic:
         requests: the newest requests, as `GET /requests` lists them.
         faults: first in, first out.
         latency_s: the seconds by which a stand-in's answers are delayed, by service.
+        put_subscription: changes the subscription with this id, as a fault asks for.
     """
 
     def __init__(self) -> None:
         self.requests: deque[Json] = deque(maxlen=KEPT_REQUESTS)
         self.faults: list[Fault] = []
         self.latency_s: dict[str, float] = {}
+        self.put_subscription: Callable[[str, Json], object] = lambda _id, _subscription: None
         self._faults_cleared = asyncio.Event()
 
     def take_fault(self, service: str, method: str, path: str) -> Fault | None:
@@ -108,9 +112,11 @@ class Recorded:
         if fault.delay_s:
             await self._traffic.delay(fault.delay_s)
         if fault.hang_up == "before":
+            self._change_subscription(fault)
             await _hang_up(scope, receive)
             return
         answer = await self._answer_with(fault, scope, body)
+        self._change_subscription(fault)
         if fault.hang_up == "after":
             await _hang_up(scope, receive)
             return
@@ -126,9 +132,13 @@ class Recorded:
         if fault.status is not None:
             headers = {"content-type": "application/json"} | fault_headers
             return HttpAnswer(fault.status, headers, payload or b"")
-        answer = await _call(self._app, scope, body)
+        answer = await _call(self._app, {**scope, LATE_READS: fault.behind}, body)
         headers = {**answer.headers, **fault_headers}
         return HttpAnswer(answer.status, headers, answer.body if payload is None else payload)
+
+    def _change_subscription(self, fault: Fault) -> None:
+        if fault.put_subscription is not None:
+            self._traffic.put_subscription(member(fault.put_subscription, "id"), fault.put_subscription)
 
 
 def _decode_headers(raw_headers: list[tuple[bytes, bytes]]) -> dict[str, str]:

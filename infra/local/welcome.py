@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.cloud import LocalCloud
-from infra.local.partner_center.catalogue import ONE_LINE_CUSTOMER, SOFTWARE_CUSTOMER
+from infra.local.partner_center.resources import ONE_LINE_CUSTOMER, SOFTWARE_CUSTOMER
 
 WHOLE_ORDER = {
     "customerTenantId": ONE_LINE_CUSTOMER,

@@ -109,6 +109,18 @@ class LocalCloud:
         found: Json = self.http.get(f"{self.description['controlUrl']}/orders/{order_id}").json()
         return found
 
+    def subscription(self, subscription_id: str) -> Json:
+        """Return the subscription as Partner Center has it now."""
+        found: Json = self.http.get(f"{self.description['controlUrl']}/subscriptions/{subscription_id}").json()
+        return found
+
+    def age(self, path: str, days: int) -> Json:
+        """Make `orders/ID` or `subscriptions/ID` so many days older and return it."""
+        answer = self.http.post(f"{self.description['controlUrl']}/{path}/age", json={"days": days})
+        answer.raise_for_status()
+        found: Json = answer.json()
+        return found
+
 
 def software_order(order_id: str, customer: str, lines: int = 1, **more: object) -> Json:
     """Return an order in the form of Partner Center, with *lines* lines of software."""

@@ -11,8 +11,10 @@ import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from infra.local.partner_center.catalogue import Entry, load_orders
+from infra.local.partner_center.entries import Entry
+from infra.local.partner_center.files import load_orders
 from infra.local.partner_center.server import PartnerCenter
+from tests.support.built_in_orders import LICENCE_CUSTOMER
 from tests.support.local_cloud import ROOT, Json
 
 SAMPLES = ROOT / "tests/samples"
@@ -46,6 +48,16 @@ def path_of(order_id: str, customer: str = CUSTOMER) -> str:
     return f"/v1/customers/{customer}/orders/{order_id}"
 
 
+def subscription_path(subscription_id: str, customer: str) -> str:
+    return f"/v1/customers/{customer}/subscriptions/{subscription_id}"
+
+
+def sample(name: str) -> Json:
+    """Return one of Microsoft's samples, like `subscriptions/savings-plan`."""
+    content: Json = json.loads((SAMPLES / f"{name}.json").read_bytes())
+    return content
+
+
 def cancel(
     http: httpx.Client,
     order_id: str,
@@ -64,6 +76,22 @@ def cancel(
 def status_and_code(response: httpx.Response) -> tuple[int, Any]:
     """Return the status and Partner Center's code, which is None for an order."""
     return response.status_code, json.loads(response.content).get("code")
+
+
+def change(
+    http: httpx.Client,
+    subscription_id: str,
+    customer: str = LICENCE_CUSTOMER,
+    *,
+    tenant: str = SANDBOX,
+    request_id: str = "",
+    **members: object,
+) -> httpx.Response:
+    """Read a subscription and send it back whole, with *members* instead of its own."""
+    path = subscription_path(subscription_id, customer)
+    whole = http.get(path, headers=bearer(tenant)).json()
+    headers = bearer(tenant, **{"MS-RequestId": request_id or str(uuid4())})
+    return http.patch(path, json=whole | members, headers=headers)
 
 
 def quantities(order: Json | None) -> list[int]:

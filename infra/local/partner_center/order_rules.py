@@ -9,16 +9,14 @@ cancel-software-purchases, order-resources, error-codes; customers/new-commerce-
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from infra.local.partner_center.catalogue import Behaviour, Entry, ProductKind, member
-from infra.local.partner_center.refusals import Refusal
+from infra.local.partner_center.entries import Behaviour, Entry, ProductKind
+from infra.local.partner_center.members import date_member, id_key, member, set_member
+from infra.local.partner_center.refusals import Refusal, Refused
 from infra.local.values import Json
-
-GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 SANDBOX_DAYS = 60
 PRODUCTION_DAYS: Mapping[str, int] = {ProductKind.SOFTWARE: 30, ProductKind.SOFTWARE_SUBSCRIPTION: 7}
@@ -32,6 +30,7 @@ BY_SUBSCRIPTION = Refusal(400, "800063", "The order cannot be cancelled; PATCH i
 SOFTWARE_ONLY = Refusal(403, "800019", "A production tenant may cancel only software.")
 SEAT_BASED = Refusal(403, "800077", "Seat-based SaaS is cancelled by its subscription.")
 IN_AZURE_ONLY = Refusal(403, "900321", "A savings plan is managed in Azure only.")
+NOT_SUPPORTED = Refusal(400, "900141", "Not supported for this product.")
 ALREADY_CANCELLED = Refusal(400, "800061", "The order cannot be cancelled.")
 
 # The refusals for each kind of product, in the sandbox and in production; None means that PATCH cancels it.
@@ -50,24 +49,11 @@ PRODUCTS: Mapping[str, tuple[Refusal | None, Refusal | None]] = {
 }
 
 
-class Refused(Exception):
-    """Partner Center refuses a request, with *refusal* as its answer."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.message)
-        self.refusal = refusal
-
-
 @dataclass(frozen=True)
 class Cancellation:
     """The content of a PATCH: it cancels *lines*, by their numbers, or the whole order if *lines* is None."""
 
     lines: frozenset[int] | None
-
-
-def order_key(order_id: str) -> str:
-    """Return the form in which *order_id* is compared: GUIDs in lower case, other ids unchanged."""
-    return order_id.lower() if GUID.fullmatch(order_id) else order_id
 
 
 def read_cancellation(body: bytes, order: Json) -> Cancellation | None:
@@ -83,8 +69,8 @@ def read_cancellation(body: bytes, order: Json) -> Cancellation | None:
     if not isinstance(request, dict):
         raise Refused(Refusal(400, "800002", "The body is not an order."))
     request_id = member(request, "id")
-    own_ids = {order_key(str(value)) for name in ("id", "alternateId") if (value := member(order, name))}
-    if request_id is not None and order_key(str(request_id)) not in own_ids:
+    own_ids = {id_key(str(value)) for name in ("id", "alternateId") if (value := member(order, name))}
+    if request_id is not None and id_key(str(request_id)) not in own_ids:
         raise Refused(Refusal(400, "3000", "The id is not this order's."))
     status = member(request, "status")
     if status is not None and str(status).lower() not in STATUSES:
@@ -94,17 +80,34 @@ def read_cancellation(body: bytes, order: Json) -> Cancellation | None:
     return Cancellation(lines) if str(status).lower() == "cancelled" else None
 
 
-def refusal_for(entry: Entry, order: Json, *, production: bool, now: datetime) -> Refusal | None:
-    """Return the reason why *order*, the present state of *entry*, cannot be cancelled at *now*; None if it can."""
+def refusal_for(
+    entry: Entry, order: Json, cancellation: Cancellation, *, production: bool, now: datetime
+) -> Refusal | None:
+    """Return why *cancellation* of *order*, the present state of *entry*, is refused at *now*; None if it is not."""
     if entry.refusal:
         return entry.refusal
     if str(member(order, "status")).lower() == "cancelled":
         return ALREADY_CANCELLED  # Guess: no document says.
-    refusal = PRODUCTS[entry.kind][production]
+    # Guess: of several kinds in one order, the first one that cannot be cancelled decides for all lines requested.
+    refusals = (_refusal_for_kind(kind, entry, order, production, now) for kind in _kinds(entry, order, cancellation))
+    return next((refusal for refusal in refusals if refusal), None)
+
+
+def _kinds(entry: Entry, order: Json, cancellation: Cancellation) -> list[str]:
+    """Return the kinds of the lines that *cancellation* names; of an order without lines, its own kind."""
+    numbers = cancellation.lines
+    if numbers is None:
+        numbers = frozenset(member(line, "lineItemNumber") for line in member(order, "lineItems") or [])
+    return [entry.line_kinds.get(number, entry.kind) for number in sorted(numbers, key=str)] or [entry.kind]
+
+
+def _refusal_for_kind(kind: str, entry: Entry, order: Json, production: bool, now: datetime) -> Refusal | None:
+    # Guess: the code for product types that no source describes.
+    refusal = PRODUCTS.get(kind, (NOT_SUPPORTED, NOT_SUPPORTED))[production]
     if refusal or entry.behaviour == Behaviour.NO_LIMITS:
         return refusal
-    days = PRODUCTION_DAYS.get(entry.kind) if production else SANDBOX_DAYS
-    created = _creation_date(order)
+    days = PRODUCTION_DAYS.get(kind) if production else SANDBOX_DAYS
+    created = date_member(order, "creationDate")
     if days and created and now - created > timedelta(days=days):
         # Guess for the sandbox: its limit is documented, the code is not.
         return Refusal(400, "900117", f"The {days}-day cancellation window has passed.")
@@ -121,10 +124,10 @@ def cancel(order: Json, cancellation: Cancellation) -> None:
         lines = member(order, "lineItems") or []
         for line in lines:
             if member(line, "lineItemNumber") in cancellation.lines:
-                _set_member(line, "quantity", 0)
+                set_member(line, "quantity", 0)
         if any(member(line, "quantity") != 0 for line in lines):
             return
-    _set_member(order, "status", "cancelled")
+    set_member(order, "status", "cancelled")
 
 
 def _read_lines(requested_lines: object, order: Json) -> frozenset[int] | None:
@@ -144,18 +147,3 @@ def _read_lines(requested_lines: object, order: Json) -> frozenset[int] | None:
         if requested_offer is not None and offer is not None and str(requested_offer).lower() != str(offer).lower():
             raise Refused(Refusal(400, "800002", f"Line {number} has another offer."))
     return frozenset(member(line, "lineItemNumber") for line in requested_lines)
-
-
-def _creation_date(order: Json) -> datetime | None:
-    try:
-        created = datetime.fromisoformat(str(member(order, "creationDate")))
-    except ValueError:
-        return None
-    return created if created.tzinfo else created.replace(tzinfo=UTC)
-
-
-def _set_member(json_object: Json, name: str, value: object) -> None:
-    """Set the member called *name* in upper or lower case. A new member follows the case of the first one."""
-    is_pascal = next(iter(json_object), "")[:1].isupper()
-    new_name = name[:1].upper() + name[1:] if is_pascal else name
-    json_object[next((key for key in json_object if key.lower() == name.lower()), new_name)] = value

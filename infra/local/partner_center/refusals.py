@@ -19,7 +19,15 @@ class Refusal:
     form: Literal["json", "bom", "gateway", "text", "empty"] = "json"
 
 
-# Microsoft's table, without the answers that follow from the rules in `order_rules` and `server`.
+class Refused(Exception):
+    """Partner Center refuses a request, with *refusal* as its answer."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+# Microsoft's table, without the answers that follow from the rules for orders and subscriptions.
 REFUSALS = (
     Refusal(400, "900213", "The 72-hour cancellation window has passed."),
     Refusal(400, "800061", "The order cannot be cancelled."),

@@ -1,12 +1,12 @@
-"""Partner Center's stand-in: orders in memory, read with GET and cancelled with PATCH.
+"""Partner Center's stand-in: the doors in front of the orders and subscriptions, and the form of the answers.
 
-This module checks tokens, throttles, repeats answers, finds the order and gives answers their form. The effect
-of a cancellation is in `order_rules`. "Guess" marks the places that no document describes; there the stand-in
-does the likeliest.
+This module checks tokens, throttles, repeats answers, and finds the customer. The contents are in `orders` and
+`subscriptions`, the effects of a PATCH in `order_rules` and `subscription_rules`. "Guess" marks the places that no
+document describes; there the stand-in does the likeliest.
 
-Source: learn.microsoft.com/partner-center/developer/ headers, error-codes, order-resources,
-api-throttling-guidance, deprecate-azure-active-directory-graph-token, partner-center-authentication
-(MFA for App+User since 2026-04-01; read 2026-11-21).
+Source: learn.microsoft.com/partner-center/developer/ headers, error-codes, order-resources, subscription-resources,
+update-a-subscription-by-id, api-throttling-guidance, deprecate-azure-active-directory-graph-token,
+partner-center-authentication (MFA for App+User since 2026-04-01; read 2026-11-21).
 """
 
 import json
@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import Literal
 from uuid import uuid4
@@ -28,30 +27,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from infra.local.partner_center.catalogue import Behaviour, Entry, member
-from infra.local.partner_center.order_rules import (
-    ALREADY_CANCELLED,
-    GUID,
-    Cancellation,
-    Refused,
-    cancel,
-    order_key,
-    read_cancellation,
-    refusal_for,
-)
-from infra.local.partner_center.refusals import Refusal
+from infra.local.partner_center.entries import Behaviour, Entry, SubscriptionEntry
+from infra.local.partner_center.members import GUID
+from infra.local.partner_center.order_rules import read_cancellation
+from infra.local.partner_center.orders import Orders
+from infra.local.partner_center.refusals import Refusal, Refused
+from infra.local.partner_center.subscriptions import Subscriptions
 from infra.local.values import HttpAnswer, Json
 
 BOM = b"\xef\xbb\xbf"
 KEPT_ANSWERS = 20_000
-SHOWS_LATER_S = 1.5  # the delay of orders that show their change later
+LATE_READS = "infra.local.late_reads"  # the key in a request's scope for the reads that show the state before
 
 # Partner Center has refused them since 2025-08-31, though Microsoft's own SDKs still request them.
 GRAPH_AUDIENCES = frozenset(
     {"https://graph.windows.net", "https://graph.chinacloudapi.cn", "https://graph.cloudapi.de"}
 )
 ACCESS_DENIED = Refusal(401, "400", "Access denied.")
-IN_PROGRESS = Refusal(409, "800060", "The order is in progress.")
 MFA_MISSING = Refusal(401, "900421", "The token has no MFA claim.")
 
 
@@ -63,21 +55,27 @@ class TokenPolicy:
     audiences: frozenset[str]
 
 
-@dataclass
-class StoredOrder:
-    """The present state of an order, and a cancellation that does not show before *shows_at*."""
+@dataclass(frozen=True)
+class Inquiry:
+    """A request with its whole body, and the kind of tenant that sent it."""
 
-    entry: Entry
-    order: Json
-    pending: Cancellation | None = None
-    shows_at: float = 0.0
+    request: Request
+    body: bytes
+    production: bool
+
+    @property
+    def customer(self) -> str:
+        return str(self.request.path_params["customer_id"]).lower()
+
+
+type Answer = Callable[[Inquiry], HttpAnswer]
 
 
 class PartnerCenter:
-    """The orders and the ASGI app in front of them. All partner tenants see the same orders.
+    """The orders and subscriptions, and the ASGI app in front of them. All partner tenants see the same ones.
 
     *app* accepts tokens for *audiences* that *public_key* verifies. `app_for` makes another app in front of the
-    same orders, for the tokens of another national cloud.
+    same contents, for the tokens of another national cloud.
 
     *requests_per_minute* (0: no limit) and *replay* can be changed at any time. *clock* gives seconds since 1970;
     only the expiry of tokens is checked against the real time.
@@ -90,48 +88,45 @@ class PartnerCenter:
         public_key: RSAPublicKey,
         audiences: Collection[str],
         orders: Iterable[Entry],
+        subscriptions: Iterable[SubscriptionEntry] = (),
         replay: bool = True,
         requests_per_minute: int = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.replay = replay
         self.requests_per_minute = requests_per_minute
+        self.subscriptions = Subscriptions(subscriptions, clock)
+        self.orders = Orders(orders, self.subscriptions, clock)
+        self._customers = self.orders.customers | self.subscriptions.customers
         self._tenants = {tenant.lower(): kind for tenant, kind in tenants.items()}
         self._clock = clock
         self._windows: dict[str, tuple[float, int]] = {}
         self._answers: dict[tuple[str, str, str], HttpAnswer] = {}
-        stored_orders = [StoredOrder(entry, deepcopy(entry.order)) for entry in orders]
-        self._orders = {order_key(member(stored.order, "id")): stored for stored in stored_orders}
-        self._orders_by_alternate_id = {member(stored.order, "alternateId"): stored for stored in stored_orders}
-        self._customers = {
-            stored.entry.customer_tenant_id.lower()
-            for stored in stored_orders
-            if stored.entry.behaviour != Behaviour.NO_RELATIONSHIP
-        }
         self.app = self.app_for(public_key, audiences)
 
     def app_for(self, public_key: RSAPublicKey, audiences: Collection[str]) -> Starlette:
         """Return an app that accepts the tokens of one national cloud."""
         policy = TokenPolicy(public_key, frozenset(audience.rstrip("/") for audience in audiences))
-        route = "/v1/customers/{customer_id}/orders/{order_id}"
-        return Starlette(routes=[Route(route, partial(self._respond, policy), methods=["GET", "PATCH"])])
+        customer = "/v1/customers/{customer_id}"
+        return Starlette(
+            routes=[
+                Route(path, partial(self._respond, policy, answer), methods=methods)
+                for path, answer, methods in (
+                    (f"{customer}/orders/{{order_id}}", self._answer_order, ["GET", "PATCH"]),
+                    (f"{customer}/subscriptions", self._answer_subscriptions, ["GET"]),
+                    (f"{customer}/subscriptions/{{subscription_id}}", self._answer_subscription, ["GET", "PATCH"]),
+                )
+            ]
+        )
 
     def order(self, order_id: str) -> Json | None:
         """Return a copy of the order with this id or alternateId in its present state, or None."""
-        stored = self._find(order_id)
+        stored = self.orders.find(order_id)
         return deepcopy(stored.order) if stored else None
 
-    def _find(self, order_id: str) -> StoredOrder | None:
-        # Guess: an order is found by its alternateId too, as in Microsoft's newest sample.
-        stored = self._orders.get(order_key(order_id)) or self._orders_by_alternate_id.get(order_id)
-        if stored and stored.pending and self._clock() >= stored.shows_at:
-            cancel(stored.order, stored.pending)
-            stored.pending = None
-        return stored
-
-    async def _respond(self, policy: TokenPolicy, request: Request) -> Response:
+    async def _respond(self, policy: TokenPolicy, answer_with: Answer, request: Request) -> Response:
         try:
-            answer = self._admit(policy, request, await request.body())
+            answer = self._admit(policy, request, await request.body(), answer_with)
         except Refused as refused:
             answer = _refusal_answer(refused.refusal)
         headers = {**_trace_headers(request.headers), **answer.headers}
@@ -139,7 +134,7 @@ class PartnerCenter:
             headers["WWW-Authenticate"] = "Bearer"
         return Response(answer.body, answer.status, headers)
 
-    def _admit(self, policy: TokenPolicy, request: Request, body: bytes) -> HttpAnswer:
+    def _admit(self, policy: TokenPolicy, request: Request, body: bytes, answer_with: Answer) -> HttpAnswer:
         """Check the token and the rate. Then answer, or repeat the earlier answer to the same MS-RequestId."""
         tenant = _read_tenant(request.headers.get("authorization"), policy)
         if tenant not in self._tenants:
@@ -150,11 +145,12 @@ class PartnerCenter:
         request_id = request.headers.get("ms-requestid", "").lower()
         # Guess: the method is no part of it, so a GET with the id of a PATCH gets the PATCH's old answer. That is
         # harder for a client.
-        key = (tenant, request.url.path, request_id)
+        key = (tenant, f"{request.url.path}?{request.url.query}", request_id)
         if self.replay and request_id and key in self._answers:
             return self._answers[key]
         try:
-            answer = self._answer(request, body, production=self._tenants[tenant] == "production")
+            inquiry = Inquiry(request, body, production=self._tenants[tenant] == "production")
+            answer = self._answer(inquiry, answer_with)
         except Refused as refused:
             answer = _refusal_answer(refused.refusal)
         # Guess: the documents call MS-RequestId an idempotency key and say no more. Refusals are repeated too,
@@ -177,43 +173,52 @@ class PartnerCenter:
         self._windows[tenant] = (started, count + 1)
         return math.ceil(started + 60 - now) if count >= self.requests_per_minute else 0
 
-    def _answer(self, request: Request, body: bytes, *, production: bool) -> HttpAnswer:
+    def _answer(self, inquiry: Inquiry, answer: Answer) -> HttpAnswer:
+        request = inquiry.request
         if request.method == "PATCH" and not _is_json(request.headers.get("content-type")):
             # Microsoft's SDKs send it. Guess: the form of the answer.
             raise Refused(Refusal(415, "", "The request's Content-Type is not supported.", "gateway"))
-        customer = request.path_params["customer_id"].lower()
-        if not GUID.fullmatch(customer):
+        if not GUID.fullmatch(inquiry.customer):
             raise Refused(Refusal(400, "800002", "The customer id is not a GUID."))
-        if customer not in self._customers:
+        if inquiry.customer not in self._customers:
             raise Refused(Refusal(403, "20002", "No commerce relationship with the customer."))
-        stored = self._find(request.path_params["order_id"])
-        if stored is None or stored.entry.customer_tenant_id.lower() != customer:
-            raise Refused(Refusal(404, "20000", "The order was not found."))
+        return answer(inquiry)
 
-        if request.method == "PATCH" and (cancellation := read_cancellation(body, stored.order)):
-            self._cancel(stored, cancellation, production=production)
+    def _answer_order(self, inquiry: Inquiry) -> HttpAnswer:
+        request = inquiry.request
+        stored = self.orders.of_customer(inquiry.customer, request.path_params["order_id"])
+        if request.method == "PATCH" and (cancellation := read_cancellation(inquiry.body, stored.order)):
+            self.orders.cancel(stored, cancellation, production=inquiry.production)
             if stored.entry.behaviour == Behaviour.ACCEPTED:
-                return HttpAnswer(202, {"location": request.url.path}, b"")
+                return _accepted_answer(request)
         prefix = BOM if stored.entry.behaviour == Behaviour.BOM else b""
         return _json_answer(200, stored.order, prefix)
 
-    def _cancel(self, stored: StoredOrder, cancellation: Cancellation, *, production: bool) -> None:
-        now = self._clock()
-        if stored.pending:
-            # Guess: no document says. An order whose reads lag behind its writes is cancelled already; one that was
-            # only accepted is still in progress.
-            has_lagging_reads = stored.entry.behaviour == Behaviour.SHOWS_LATER
-            raise Refused(ALREADY_CANCELLED if has_lagging_reads else IN_PROGRESS)
-        at = datetime.fromtimestamp(now, UTC)
-        if refusal := refusal_for(stored.entry, stored.order, production=production, now=at):
-            raise Refused(refusal)
-        match stored.entry.behaviour:
-            case Behaviour.NEVER_CHANGES:
-                pass
-            case Behaviour.SHOWS_LATER | Behaviour.ACCEPTED:
-                stored.pending, stored.shows_at = cancellation, now + SHOWS_LATER_S
-            case _:
-                cancel(stored.order, cancellation)
+    def _answer_subscription(self, inquiry: Inquiry) -> HttpAnswer:
+        request, subscription_id = inquiry.request, inquiry.request.path_params["subscription_id"]
+        if request.method == "PATCH":
+            # A fault asks for late reads; see `infra.local.traffic`.
+            late_reads = request.scope.get(LATE_READS, 0)
+            changed = self.subscriptions.patch(inquiry.customer, subscription_id, inquiry.body, late_reads=late_reads)
+            return _accepted_answer(request) if changed is None else _json_answer(200, changed)
+        return _json_answer(200, self.subscriptions.read(inquiry.customer, subscription_id))
+
+    def _answer_subscriptions(self, inquiry: Inquiry) -> HttpAnswer:
+        """Answer with a customer's subscriptions, or with those of the order in `order_id`.
+
+        Guesses: an order is named by its alternateId, too, and an unknown one has no subscriptions.
+        """
+        request = inquiry.request
+        order_ids: list[str] | None = None
+        if order_id := request.query_params.get("order_id"):
+            stored = self.orders.find(order_id)
+            order_ids = stored.ids if stored and stored.customer == inquiry.customer else [order_id]
+        token = request.headers.get("ms-continuationtoken", "0")
+        if not token.isdecimal():
+            raise Refused(Refusal(400, "3000", "The continuation token is invalid."))
+        query = f"?{request.url.query}" if request.url.query else ""
+        uri = request.url.path.removeprefix("/v1") + query
+        return _json_answer(200, self.subscriptions.list_page(inquiry.customer, order_ids, uri, int(token)))
 
 
 def _read_tenant(authorization: str | None, policy: TokenPolicy) -> str:
@@ -256,6 +261,11 @@ def _trace_headers(request_headers: Headers) -> dict[str, str]:
 def _json_answer(status: int, content: Json, prefix: bytes = b"") -> HttpAnswer:
     body = prefix + json.dumps(content).encode()
     return HttpAnswer(status, {"content-type": "application/json; charset=utf-8"}, body)
+
+
+def _accepted_answer(request: Request) -> HttpAnswer:
+    """Return 202 with the path of the same resource. Guess: its form, and that an order is answered so, too."""
+    return HttpAnswer(202, {"location": request.url.path}, b"")
 
 
 def _throttled_answer(wait_s: int) -> HttpAnswer:

@@ -13,8 +13,10 @@ import pytest
 import trustme
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from infra.local.partner_center.catalogue import Entry, built_in_orders
+from infra.local.partner_center.catalogue import built_in_orders
+from infra.local.partner_center.entries import Entry, SubscriptionEntry
 from infra.local.partner_center.server import PartnerCenter
+from infra.local.partner_center.subscription_catalogue import built_in_subscriptions
 from infra.local.serving import server_for
 from tests.support.clock import Clock
 from tests.support.partner_center import AUDIENCE, KEY, NOW, PRODUCTION, SANDBOX, OpenPartnerCenter
@@ -67,14 +69,17 @@ def clock() -> Clock:
 
 @pytest.fixture
 def open_partner_center(tls_server: TlsServer, clock: Clock) -> OpenPartnerCenter:
-    """Return a function that opens a Partner Center with these orders, or with those of the catalogue."""
+    """Return a function that opens a Partner Center with these contents, or with those of the catalogue."""
 
-    def open_partner_center(orders: list[Entry] | None = None, **options: Any) -> PartnerCenter:
+    def open_partner_center(
+        orders: list[Entry] | None = None, subscriptions: list[SubscriptionEntry] | None = None, **options: Any
+    ) -> PartnerCenter:
         partner_center = PartnerCenter(
             tenants={SANDBOX: "sandbox", PRODUCTION: "production"},
             public_key=KEY.public_key(),
             audiences=[AUDIENCE],
             orders=built_in_orders(NOW) if orders is None else orders,
+            subscriptions=built_in_subscriptions(NOW) if subscriptions is None else subscriptions,
             clock=clock,
             **options,
         )

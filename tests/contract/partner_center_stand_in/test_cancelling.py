@@ -7,7 +7,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from infra.local.partner_center.catalogue import Behaviour, ProductKind, built_in_orders
+from infra.local.partner_center.catalogue import built_in_orders
+from infra.local.partner_center.entries import Behaviour, ProductKind
 from infra.local.partner_center.server import PartnerCenter
 from tests.support.built_in_orders import built_in
 from tests.support.local_cloud import Json

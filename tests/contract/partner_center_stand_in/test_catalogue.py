@@ -1,6 +1,7 @@
 """The built-in orders: each shows one behaviour."""
 
 import re
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from infra.local.partner_center.catalogue import built_in_orders
 from infra.local.partner_center.refusals import ODD_REFUSALS, REFUSALS
-from tests.support.built_in_orders import built_in
+from tests.support.built_in_orders import built_in, built_in_short
 from tests.support.partner_center import (
     LEGACY,
     NOW,
@@ -24,6 +25,17 @@ from tests.support.partner_center import (
     status_and_code,
 )
 
+LEGACY_ADD_ON = str(uuid.uuid5(uuid.NAMESPACE_URL, "local/order/legacy-add-on"))
+# The orders that are there for their subscriptions.
+LICENCES = (
+    *("licence", "licence-20-days-old", "licence-without-deadline", "licence-without-deadline-20-days-old"),
+    *("licence-upgraded", "licence-202", "licence-pascal-case", "licence-next-term", "licence-trial"),
+    *("licence-auto-renew-off", "licence-scheduled", "licence-scheduled-other-spelling", "licence-renewed"),
+    *("licence-extended", "licence-suspended", "licence-suspended-by-microsoft", "licence-pending"),
+    *("licence-deleted", "licence-expired", "licence-disabled", "licence-order-pending", "unknown-product-type"),
+    *("licences-five", "licences-two-windows", "licence-and-add-on", "software-and-licence", "licence-linked"),
+    *("licence-unnamed", "licence-twins", "licence-seats-added", "licence-seats-added-by"),
+)
 # The answer (status and code) to the cancellation of each order, in the sandbox and in production.
 ANSWERS = {
     ONE_LINE: [(200, None), (200, None)],
@@ -48,6 +60,9 @@ ANSWERS = {
     built_in("shows-later"): [(200, None), (200, None)],
     built_in("never-changes"): [(200, None), (200, None)],
     built_in("stranger"): [(403, "20002"), (403, "20002")],
+    **{built_in(name): [(403, "800077")] * 2 for name in ("saas-10-days-old", "saas-trial", "saas-not-activated")},
+    **{built_in_short(name): [(400, "800063")] * 2 for name in (*LICENCES, "azure-plan-empty")},
+    LEGACY_ADD_ON: [(400, "800063"), (400, "800063")],
 }
 
 

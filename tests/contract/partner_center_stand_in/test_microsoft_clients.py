@@ -1,7 +1,7 @@
 """Clients that others wrote.
 
 They are `partnercenterservices`, generated from Microsoft's own description of the API, and requests recorded from
-Microsoft's .NET and Java SDKs.
+it and from Microsoft's .NET and Java SDKs.
 """
 
 import json
@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from infra.local.partner_center.entries import SubscriptionEntry
 from infra.local.partner_center.server import PartnerCenter
 from tests.support.partner_center import (
     CAL,
@@ -27,6 +28,8 @@ from tests.support.partner_center import (
     bearer,
     load_two_lines,
     quantities,
+    sample,
+    status_and_code,
     token_for,
 )
 
@@ -40,6 +43,10 @@ with warnings.catch_warnings():
         MicrosoftPartnerSdkContractsV1OrderLineItem,
     )
     from msrest.authentication import BasicTokenAuthentication
+
+RECORDED = sorted(file.stem for file in (SAMPLES / "sdk-requests").glob("*.json"))
+LICENCE = sample("subscriptions/nce-seat-active-refundable")
+OF_SAMPLE = "d8202a51-69f9-4228-b900-d0e081af17d7"  # the customer in the recorded requests
 
 
 @pytest.fixture
@@ -96,7 +103,7 @@ def test_the_generated_client_cancels_by_sending_the_whole_order_back(
     assert quantities(partner_center.order(TWO_LINES)) == [0, 0]
 
 
-@pytest.mark.parametrize("name", sorted(file.stem for file in (SAMPLES / "sdk-requests").glob("*.json")))
+@pytest.mark.parametrize("name", [name for name in RECORDED if "subscription" not in name])
 def test_a_recorded_request_of_microsofts_sdks_cancels_the_right_lines(
     http: httpx.Client, open_partner_center: OpenPartnerCenter, tmp_path: Path, name: str
 ) -> None:
@@ -117,3 +124,76 @@ def test_a_recorded_request_of_microsofts_sdks_cancels_the_right_lines(
     answer = response.json()
     assert (answer["status"], quantities(answer)) == expected
     assert answer == partner_center.order(order_id)
+
+
+@pytest.fixture
+def licence(open_partner_center: OpenPartnerCenter) -> PartnerCenter:
+    """A Partner Center with the licence of the recorded requests, which can be cancelled at any age."""
+    return open_partner_center([], [SubscriptionEntry(LICENCE, OF_SAMPLE, "", has_window=False)])
+
+
+@pytest.mark.usefixtures("licence")
+def test_the_generated_client_reads_a_subscription(generated_client: Any) -> None:
+    subscription = generated_client.getvversioncustomerscustomer.id6(OF_SAMPLE, LICENCE["id"], version="1")
+
+    assert (subscription.id, subscription.status, subscription.quantity) == (LICENCE["id"], "active", 1)
+    assert (subscription.auto_renew_enabled, subscription.order_id) == (True, "34b37d7340cc")
+
+
+@pytest.mark.usefixtures("licence")
+def test_the_generated_client_finds_the_subscriptions_of_an_order(generated_client: Any) -> None:
+    found = generated_client.getvversioncustomerscustomer.value9(OF_SAMPLE, version="1", order_id="34b37d7340cc")
+
+    assert [subscription.id for subscription in found.items] == [LICENCE["id"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("status", "deleted", {"status": "deleted"}),
+        ("auto_renew_enabled", False, {"autoRenewEnabled": False}),
+        ("friendly_name", "Sales", {"friendlyName": "Sales"}),
+    ],
+)
+def test_the_generated_client_changes_a_subscription_by_sending_it_back(
+    licence: PartnerCenter, generated_client: Any, name: str, value: object, expected: dict[str, object]
+) -> None:
+    subscription = generated_client.getvversioncustomerscustomer.id6(OF_SAMPLE, LICENCE["id"], version="1")
+    setattr(subscription, name, value)
+
+    answer = generated_client.patchvversioncustomerscustomer.id4(OF_SAMPLE, LICENCE["id"], subscription, version="1")
+
+    assert getattr(answer, name) == value
+    assert licence.subscriptions.now(LICENCE["id"]) == LICENCE | expected
+
+
+@pytest.mark.parametrize("name", [name for name in RECORDED if "subscription" in name])
+def test_a_recorded_request_of_microsofts_sdks_has_the_documented_effect(
+    http: httpx.Client, licence: PartnerCenter, name: str
+) -> None:
+    expected = {"status": "deleted"} if name.endswith("deleted") else {"autoRenewEnabled": False}
+
+    for request in json.loads((SAMPLES / f"sdk-requests/{name}.json").read_bytes()):
+        response = http.request(
+            request["method"],
+            request["path"],
+            headers=request["headers"] | bearer(),
+            content=json.dumps(request["body"]) if request["body"] else None,
+        )
+        assert response.status_code == 200
+
+    assert response.json() == licence.subscriptions.now(LICENCE["id"]) == LICENCE | expected
+
+
+@pytest.mark.parametrize("name", ["dotnet", "python_autorest"])
+def test_what_microsofts_models_lack_is_lost(http: httpx.Client, licence: PartnerCenter, name: str) -> None:
+    """None of them knows scheduledActions: whoever changes a subscription with them undoes the end of the term."""
+    scheduled = {"scheduledActions": [{"scheduleType": "TermEnd", "actionType": "Cancel"}], "autoRenewEnabled": False}
+    licence.subscriptions.put(LICENCE["id"], LICENCE | scheduled)
+    recorded = SAMPLES / f"sdk-requests/{name}_subscription_get_then_patch_auto_renew_off.json"
+    [_, request] = json.loads(recorded.read_bytes())
+
+    answer = http.request("PATCH", request["path"], headers=request["headers"] | bearer(), json=request["body"])
+
+    assert status_and_code(answer) == (200, None)
+    assert licence.subscriptions.now(LICENCE["id"]) == LICENCE | {"autoRenewEnabled": False}

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from infra.local.partner_center.catalogue import Entry, ProductKind
+from infra.local.partner_center.entries import Entry, ProductKind
 from infra.local.partner_center.order_rules import PRODUCTS
 from tests.support.partner_center import CUSTOMER, NOW, PRODUCTION, SANDBOX, OpenPartnerCenter, cancel, status_and_code
 

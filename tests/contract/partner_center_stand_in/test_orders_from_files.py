@@ -6,7 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from infra.local.partner_center.catalogue import built_in_orders, load_orders, merge
+from infra.local.partner_center.catalogue import built_in_orders
+from infra.local.partner_center.files import load_orders, merge
 from tests.support.partner_center import CUSTOMER, NOW, PRODUCTION, TWO_LINES, OpenPartnerCenter, cancel, load_two_lines
 
 

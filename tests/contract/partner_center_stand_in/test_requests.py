@@ -5,7 +5,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from infra.local.partner_center.server import SHOWS_LATER_S, PartnerCenter
+from infra.local.partner_center.orders import SHOWS_LATER_S
+from infra.local.partner_center.server import PartnerCenter
 from tests.support.built_in_orders import built_in
 from tests.support.clock import Clock
 from tests.support.partner_center import (

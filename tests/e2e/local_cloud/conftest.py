@@ -9,11 +9,13 @@ import httpx
 import pytest
 
 from tests.support.local_cloud import Json, LocalCloud, running, software_order, write_orders
+from tests.support.partner_center import sample
 from tests.support.stand_in_clients import partner_center_client
 
 CALLER_KEY = "a-caller-s-own-key-of-32-characters"
 LICENCE = "5cf72f146967"  # the built-in order with this id cannot be cancelled as an order
 CONFIGURED_CUSTOMER = "0a7f3c55-9d0c-4f0e-8f6b-5d3d1f6f2a10"
+CONFIGURED_LICENCE_ORDER, CONFIGURED_SUBSCRIPTION = "34b37d7340cc", "a4c1340d-6911-4758-bba3-0c4c6007d161"
 CONFIGURED_ORDERS = ("configured-order-0", "configured-order-1", "configured-order-2")
 
 
@@ -52,6 +54,15 @@ def configured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]
     }
     (orders / "replacement.json").write_text(json.dumps(replacement))
     (orders / "notes.txt").write_text("no order")
+    of_licence = software_order(CONFIGURED_LICENCE_ORDER, CONFIGURED_CUSTOMER)
+    of_licence["lineItems"][0]["subscriptionId"] = CONFIGURED_SUBSCRIPTION
+    write_orders(orders, [of_licence])
+    subscriptions = directory / "subscriptions"
+    subscriptions.mkdir()
+    licence = sample("subscriptions/nce-seat-active-refundable")
+    own = {"id": CONFIGURED_SUBSCRIPTION, "orderId": CONFIGURED_LICENCE_ORDER}
+    loaded = {"customerTenantId": CONFIGURED_CUSTOMER, "subscription": licence | own, "patchAnswers": 202}
+    (subscriptions / "licence.json").write_text(json.dumps(loaded))
     callers = {"helpdesk": {"proof": "key", "sha256": hashlib.sha256(CALLER_KEY.encode()).hexdigest()}}
     environment = {
         "CALLERS": json.dumps(callers),
@@ -69,8 +80,8 @@ def configured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]
         "no_proxy": "example.com",
         "NO_PROXY": "example.com",
     }
-    options = ("--orders", str(orders), "--latency-ms", "150", "--no-replay", "--callers")
-    with running(directory, *options, **environment) as cloud:
+    folders = ("--orders", str(orders), "--subscriptions", str(subscriptions))
+    with running(directory, *folders, "--latency-ms", "150", "--no-replay", "--callers", **environment) as cloud:
         yield cloud
 
 

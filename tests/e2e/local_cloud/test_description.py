@@ -29,6 +29,12 @@ def test_the_description_names_everything(cloud: LocalCloud) -> None:
         order.keys() >= {"customerTenantId", "orderId", "kind", "note"} and order["kind"] and order["note"]
         for order in description["orders"]
     )
+    assert all(
+        subscription.keys() == {"customerTenantId", "subscriptionId", "orderId", "kind", "note"}
+        for subscription in description["subscriptions"]
+    )
+    kinds = {subscription["kind"] for subscription in description["subscriptions"]}
+    assert kinds >= {"licence", "licence, trial", "SaaS", "SaaS, trial", "software subscription", "legacy licence"}
     assert len({order["orderId"] for order in description["orders"]}) == len(description["orders"])
 
 

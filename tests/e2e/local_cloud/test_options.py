@@ -14,7 +14,9 @@ import pytest
 from tests.e2e.local_cloud.conftest import (
     CALLER_KEY,
     CONFIGURED_CUSTOMER,
+    CONFIGURED_LICENCE_ORDER,
     CONFIGURED_ORDERS,
+    CONFIGURED_SUBSCRIPTION,
     LICENCE,
     post_as_helpdesk,
 )
@@ -81,6 +83,27 @@ def test_an_order_from_a_file_replaces_the_built_in_one(configured: LocalCloud) 
     assert configured.order(LICENCE)["Status"] == "cancelled"
 
 
+def test_a_subscription_from_a_file_is_there_and_its_order_has_its_kind(configured: LocalCloud) -> None:
+    [subscription] = [
+        entry for entry in configured.description["subscriptions"] if entry["subscriptionId"] == CONFIGURED_SUBSCRIPTION
+    ]
+    [order] = [entry for entry in configured.description["orders"] if entry["orderId"] == CONFIGURED_LICENCE_ORDER]
+
+    assert subscription == {
+        "customerTenantId": CONFIGURED_CUSTOMER,
+        "subscriptionId": CONFIGURED_SUBSCRIPTION,
+        "orderId": CONFIGURED_LICENCE_ORDER,
+        "kind": "licence",
+        "note": "loaded from licence.json",
+    }
+    assert order["kind"] == "licence"
+    path = f"/v1/customers/{CONFIGURED_CUSTOMER}/subscriptions/{CONFIGURED_SUBSCRIPTION}"
+    with partner_center_client(configured, "production") as client:
+        answer = client.patch(path, json={"status": "deleted"})
+    assert (answer.status_code, answer.content) == (202, b"")
+    assert configured.subscription(CONFIGURED_SUBSCRIPTION)["status"] == "deleted"
+
+
 def test_latency_delays_each_answer_of_partner_center(configured: LocalCloud) -> None:
     with partner_center_client(configured) as client:
         started = time.monotonic()
@@ -138,6 +161,7 @@ def test_a_start_that_cannot_succeed_says_why_and_ends(tmp_path: Path) -> None:
         wrong_options: tuple[tuple[list[str], dict[str, str]], ...] = (
             (["--orders", str(tmp_path / "none")], {}),
             (["--orders", str(tmp_path)], {}),
+            (["--subscriptions", str(tmp_path)], {}),
             (["--port", port], {}),
             ([], {"FUNCTIONS_HOST": str(tmp_path / "no-host")}),
         )
@@ -153,10 +177,11 @@ def test_a_start_that_cannot_succeed_says_why_and_ends(tmp_path: Path) -> None:
         ]
         errors = [process.communicate(timeout=START_LIMIT_S)[1] for process in processes]
 
-    assert [process.returncode for process in processes] == [1, 1, 1, 1]
-    no_folder, no_json, port_taken, no_host = errors
+    assert [process.returncode for process in processes] == [1, 1, 1, 1, 1]
+    no_folder, no_json, no_json_either, port_taken, no_host = errors
     assert "no such folder" in no_folder
     assert "broken.json: not JSON" in no_json
+    assert "broken.json: not JSON" in no_json_either
     assert f"port {port} is in use" in port_taken
     assert "PORT=" in port_taken
     assert "FUNCTIONS_HOST names" in no_host

@@ -1,0 +1,173 @@
+"""The subscriptions at Partner Center's stand-in: finding, listing, changing and ageing them.
+
+The effect of a PATCH is in `subscription_rules`, the effect of time in `subscription_terms`.
+
+Source: learn.microsoft.com/partner-center/developer/ get-a-subscription-by-id, get-a-list-of-subscriptions-by-order,
+get-all-of-a-customer-s-subscriptions, update-a-subscription-by-id (read 2026-11-28).
+"""
+
+from collections.abc import Callable, Collection, Iterable
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from infra.local.partner_center.entries import ProductKind, SubscriptionEntry, kind_of
+from infra.local.partner_center.members import id_key, member, set_member
+from infra.local.partner_center.refusals import Refusal, Refused
+from infra.local.partner_center.resources import link
+from infra.local.partner_center.subscription_rules import Circumstances, patched, suspend
+from infra.local.partner_center.subscription_terms import age_dates, let_time_pass
+from infra.local.values import Json
+
+# Guess. Small, so that a client meets a second page: an order of five licences has two.
+PAGE_SIZE = 4
+# Microsoft's sample of a list by order has one item and this count.
+FALSE_TOTAL_COUNT = 37
+
+NOT_FOUND = Refusal(404, "20003", "The subscription was not found.")
+
+
+@dataclass
+class StoredSubscription:
+    """The present state of a subscription, and an older one that the next *late_reads* reads show."""
+
+    entry: SubscriptionEntry
+    subscription: Json
+    older: Json | None = None
+    late_reads: int = 0
+
+    @property
+    def customer(self) -> str:
+        return self.entry.customer_tenant_id.lower()
+
+    def read(self) -> Json:
+        """Return what a read shows, and count it."""
+        if self.older is None:
+            return self.subscription
+        shown = self.older
+        self.late_reads -= 1
+        if self.late_reads <= 0:
+            self.older = None
+        return shown
+
+
+class Subscriptions:
+    """All subscriptions. *clock* gives seconds since 1970."""
+
+    def __init__(self, entries: Iterable[SubscriptionEntry], clock: Callable[[], float]) -> None:
+        self._clock = clock
+        stored = [StoredSubscription(entry, deepcopy(entry.subscription)) for entry in entries]
+        self._stored = {id_key(subscription.entry.subscription_id): subscription for subscription in stored}
+
+    @property
+    def customers(self) -> set[str]:
+        return {stored.customer for stored in self._stored.values()}
+
+    def now(self, subscription_id: str) -> Json | None:
+        """Return a copy of a subscription in its present state, or None."""
+        stored = self._stored.get(id_key(subscription_id))
+        return deepcopy(stored.subscription) if stored else None
+
+    def put(self, subscription_id: str, subscription: Json) -> bool:
+        """Replace a subscription, as if somebody else had changed it. Return False if there is none."""
+        stored = self._stored.get(id_key(subscription_id))
+        if stored:
+            stored.subscription = deepcopy(subscription)
+        return stored is not None
+
+    def age(self, subscription_id: str, days: int) -> Json | None:
+        """Put all dates *days* further back and do what Partner Center has done meanwhile. Return a copy, or None."""
+        stored = self._stored.get(id_key(subscription_id))
+        if stored is None:
+            return None
+        stored.subscription = age_dates(stored.subscription, days)
+        stored.older = None
+        let_time_pass(stored.subscription, self._date())
+        return deepcopy(stored.subscription)
+
+    def age_those_of(self, customer: str, order_ids: Collection[str], days: int) -> None:
+        """Age the subscriptions that an order began."""
+        for stored in self._of_order(customer, order_ids):
+            self.age(stored.entry.subscription_id, days)
+
+    def delete_those_of(self, customer: str, order_ids: Collection[str], offers: Collection[str] | None) -> None:
+        """Delete the subscriptions that an order began, if they are of these *offers*; None means all of them.
+
+        Guess: the cancellation of an order's line ends its subscription, too.
+        """
+        for stored in self._of_order(customer, order_ids):
+            if offers is None or str(member(stored.subscription, "offerId")).lower() in offers:
+                set_member(stored.subscription, "status", "deleted")
+
+    def read(self, customer: str, subscription_id: str) -> Json:
+        """Return what a read of a subscription shows now. Raises Refused."""
+        return self._find(customer, subscription_id).read()
+
+    def list_page(self, customer: str, order_ids: Collection[str] | None, uri: str, start: int) -> Json:
+        """Return a page of a customer's subscriptions in every status, or of those that an order began.
+
+        *start* is the position of its first item. Guesses: the size of a page; that pages are linked as those of
+        other lists, by a continuation token in a header; that deleted ones are listed by order, too.
+        """
+        found = [stored for stored in self._stored.values() if stored.customer == customer]
+        if order_ids is not None:
+            found = self._of_order(customer, order_ids)
+        links: Json = {"self": link(uri)}
+        if start + PAGE_SIZE < len(found):
+            next_uri = uri if "seekOperation=Next" in uri else f"{uri}{'&' if '?' in uri else '?'}seekOperation=Next"
+            token = {"key": "MS-ContinuationToken", "value": str(start + PAGE_SIZE)}
+            links["next"] = link(next_uri) | {"headers": [token]}
+        return {
+            "totalCount": FALSE_TOTAL_COUNT,
+            "items": [stored.read() for stored in found[start : start + PAGE_SIZE]],
+            "links": links,
+            "attributes": {"objectType": "Collection"},
+        }
+
+    def patch(self, customer: str, subscription_id: str, body: bytes, *, late_reads: int = 0) -> Json | None:
+        """Change a subscription. Return its new state, or None if that is not answered (202). Raises Refused.
+
+        The next *late_reads* reads show the state before the change.
+        """
+        stored = self._find(customer, subscription_id)
+        if stored.entry.refusal:
+            raise Refused(stored.entry.refusal)
+        before = stored.subscription
+        parent = self.now(str(member(before, "parentSubscriptionId")))
+        parent_status = str(member(parent, "status")).lower() if parent else None
+        after = patched(before, body, Circumstances(self._date(), stored.entry.has_window, parent_status))
+        stored.subscription = after
+        if late_reads:
+            stored.older, stored.late_reads = before, late_reads
+        if member(after, "status") != member(before, "status"):
+            self._suspend_add_ons_of(stored)
+        return after if stored.entry.patch_answers == 200 else None
+
+    def _find(self, customer: str, subscription_id: str) -> StoredSubscription:
+        stored = self._stored.get(id_key(subscription_id))
+        if stored is None or stored.customer != customer:
+            raise Refused(NOT_FOUND)
+        return stored
+
+    def _of_order(self, customer: str, order_ids: Collection[str]) -> list[StoredSubscription]:
+        keys = {id_key(order_id) for order_id in order_ids}
+        return [
+            stored
+            for stored in self._stored.values()
+            if stored.customer == customer and id_key(str(member(stored.subscription, "orderId"))) in keys
+        ]
+
+    def _suspend_add_ons_of(self, parent: StoredSubscription) -> None:
+        """Suspend the active add-ons of a legacy subscription that was suspended (suspend-a-subscription)."""
+        if str(member(parent.subscription, "status")).lower() != "suspended":
+            return
+        for stored in self._stored.values():
+            is_add_on = id_key(str(member(stored.subscription, "parentSubscriptionId"))) == id_key(
+                parent.entry.subscription_id
+            )
+            is_legacy = kind_of(stored.subscription) == ProductKind.LEGACY_LICENCE
+            if is_add_on and is_legacy and str(member(stored.subscription, "status")).lower() == "active":
+                suspend(stored.subscription)
+
+    def _date(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
