@@ -66,7 +66,9 @@ async def handle(req: func.HttpRequest, context: func.Context, app: Callable[[],
     # Logic Apps wraps every type but application/json in base64, so callers must ask for the problem type.
     is_requested = "application/problem+json" in headers.get("accept", "").lower()
     media_type = "application/problem+json" if is_requested else "application/json"
-    return _answer(end.status, problem_body(end, call.request_id, call.correlation_id), media_type, answer_headers)
+    order = call.order.model_dump(by_alias=True) if call.order else None
+    problem = problem_body(end, call.request_id, call.correlation_id, order)
+    return _answer(end.status, problem, media_type, answer_headers)
 
 
 def _answer(status: int, body: dict[str, Any], media_type: str, headers: dict[str, str]) -> func.HttpResponse:

@@ -21,7 +21,7 @@ from pydantic_core.core_schema import BeforeValidatorFunctionSchema, NullableSch
 
 from infra import openapi_texts
 from infra.openapi_texts import Json
-from shared.contract import CancelRequest, CancelResult
+from shared.contract import CancelRequest, CancelResult, OrderState
 from shared.credentials.health import Health
 from shared.errors import (
     RETRY_AFTER_MAX_S,
@@ -201,6 +201,7 @@ def _schemas() -> Json:
     inputs: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = [
         ("request", sent, TypeAdapter(CancelRequest)),
         ("result", answered, TypeAdapter(CancelResult)),
+        ("order", answered, TypeAdapter(OrderState)),
         ("field error", answered, TypeAdapter(FieldError)),
         ("Partner Center error", answered, TypeAdapter(PartnerCenterError)),
         ("health", answered, TypeAdapter(Health)),
@@ -228,6 +229,7 @@ def _problem_schema() -> Json:
         "retryable": {"type": "boolean"},
         "errors": {"type": "array", "items": _reference("FieldError")},
         "partnerCenter": _or_null(_reference("PartnerCenterError")),
+        "order": _or_null(_reference("OrderState")),
         "requestId": {"type": "string", "format": "uuid"},
         "correlationId": {"type": "string", "format": "uuid"},
     }

@@ -175,6 +175,7 @@ SCHEMAS = {
     "LineItemRef": "A line to cancel.",
     "CancelResult": "The order, in the same shape for every product: every member is always there, and is null if"
     " Partner Center did not give it.",
+    "OrderState": "The order as it was read, in the shape of the answer 200.",
     "LineItem": "A line as it is now.",
     "Outcome": "The result of the request. `cancelled`: every line is cancelled. `partially_cancelled`: the requested"
     " lines are cancelled, other lines are not. `already_cancelled`: there was nothing left to cancel. `pending`:"
@@ -189,6 +190,16 @@ SCHEMAS = {
     "AccountHealth": "One account. An account that is switched off is not tried, and counts as healthy.",
 }
 
+_ORDER_MEMBERS = {
+    "orderId": "The order's id.",
+    "alternateId": "The order's second id.",
+    "customerTenantId": "The id of the customer's tenant, in lower case.",
+    "status": "Partner Center's status of the order, in lower case.",
+    "billingCycle": "How often the order is billed, in lower case.",
+    "currencyCode": "The order's currency.",
+    "creationDate": "The time at which the order was created, in UTC (RFC 3339).",
+    "lineItems": "All lines of the order.",
+}
 MEMBERS: dict[str, dict[str, str]] = {
     "CancelRequest": {
         "customerTenantId": "The id of the customer's tenant.",
@@ -207,19 +218,13 @@ MEMBERS: dict[str, dict[str, str]] = {
         "offerId": "The line's offer, as a check: if the line has another offer, nothing is changed. Upper and lower"
         " case are the same.",
     },
-    "CancelResult": {
+    "OrderState": _ORDER_MEMBERS | {"cancelledLineItems": "The numbers of all cancelled lines."},
+    "CancelResult": _ORDER_MEMBERS
+    | {
         "outcome": f"The result of the request; branch on it.{OPEN}",
-        "orderId": "The order's id.",
-        "alternateId": "The order's second id.",
-        "customerTenantId": "The id of the customer's tenant, in lower case.",
-        "status": "Partner Center's status of the order, in lower case.",
-        "billingCycle": "How often the order is billed, in lower case.",
-        "currencyCode": "The order's currency.",
-        "creationDate": "The time at which the order was created, in UTC (RFC 3339).",
         "dryRun": "True if nothing was changed because the request or the account's mode asks for a dry run.",
         "cancelledLineItems": "The numbers of all cancelled lines. In a dry run: of the lines that the"
         " request would act on.",
-        "lineItems": "All lines of the order.",
         "account": "The name of the account that was used.",
         "ticketId": "The ticket's id from the request.",
         "requestId": "The id of the request to Partner Center (MS-RequestId).",
@@ -244,6 +249,7 @@ MEMBERS: dict[str, dict[str, str]] = {
         "retryable": "True: send the same body again after `Retry-After`. False: sending it again does not help.",
         "errors": "All mistakes in the request; empty for every status except 400.",
         "partnerCenter": "Partner Center's own error, null if Partner Center gave none.",
+        "order": "The order as it was read, null if it was not read, or if nobody knows how it is since.",
         "requestId": "The id of the request to Partner Center (MS-RequestId).",
         "correlationId": "The id of this call in every log (MS-CorrelationId). Microsoft's support asks for it.",
     },

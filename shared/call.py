@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from shared.contract import CancelRequest
+from shared.contract import CancelRequest, OrderState
 from shared.errors import CancelError, OurFault, OutcomeUnknown, Unavailable
 
 UNKNOWN = (
@@ -52,6 +52,8 @@ class Call:
         target: the order and its account; None until the request is read.
         patches_sent: PATCH requests of which at least the first byte of the body has left.
         patches_unaccounted: those of them without an answer that shows whether they changed the order.
+        order: the order as it was read, for the answer to a call that fails; None if it was not read, or if a PATCH
+            may have changed it since.
         attempts: requests to Partner Center that have ended.
         token_s: seconds spent waiting for a token.
         partner_center_s: seconds spent waiting for Partner Center.
@@ -66,6 +68,7 @@ class Call:
     target: Target | None = None
     patches_sent: int = 0
     patches_unaccounted: int = 0
+    order: OrderState | None = None
     attempts: int = 0
     token_s: float = 0.0
     partner_center_s: float = 0.0

@@ -95,14 +95,13 @@ class LineItem(_Answer):
     cancelled: bool
 
 
-class CancelResult(_Answer):
+class OrderState(_Answer):
     """The normalized order. Every member is always present, and None if Partner Center did not send it.
 
-    *cancelled_line_items* are all lines that are cancelled; in a dry run, the lines that would be.
+    *cancelled_line_items* are all lines that are cancelled; in the answer to a dry run, the lines that would be.
     *creation_date* is RFC 3339 in UTC. *status* and *billing_cycle* are in lower case.
     """
 
-    outcome: Outcome
     order_id: str
     alternate_id: str | None
     customer_tenant_id: str
@@ -110,9 +109,20 @@ class CancelResult(_Answer):
     billing_cycle: str | None
     currency_code: str | None
     creation_date: str | None
-    dry_run: bool
     cancelled_line_items: list[int]
     line_items: list[LineItem]
+
+
+class _Headline(_Answer):
+    """The member that callers branch on, and that people see first."""
+
+    outcome: Outcome
+
+
+class CancelResult(OrderState, _Headline):
+    """The answer to a request that succeeded. In JSON the outcome comes first, then the order as it is now."""
+
+    dry_run: bool
     account: str
     ticket_id: str | None
     request_id: str

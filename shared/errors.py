@@ -147,8 +147,13 @@ def all_codes() -> Iterator[tuple[str, int]]:
         yield from kind.codes.items()
 
 
-def problem_body(error: CancelError, request_id: str, correlation_id: str) -> dict[str, Any]:
-    """Return the problem (RFC 9457) for *error*. It always has the same members, like the answer 200."""
+def problem_body(
+    error: CancelError, request_id: str, correlation_id: str, order: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the problem (RFC 9457) for *error*. It always has the same members, like the answer 200.
+
+    *order* is the normalized order as it was read, None if it was not.
+    """
     return {
         "type": "about:blank",
         "title": HTTPStatus(error.status).phrase,
@@ -159,6 +164,7 @@ def problem_body(error: CancelError, request_id: str, correlation_id: str) -> di
         "retryable": error.retryable,
         "errors": [asdict(mistake) for mistake in error.errors],
         "partnerCenter": error.partner_center and asdict(error.partner_center),
+        "order": order,
         "requestId": request_id,
         "correlationId": correlation_id,
     }

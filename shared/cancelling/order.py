@@ -6,6 +6,7 @@ never cancelled. If an answer leaves open what happened, the order itself is rea
 
 import asyncio
 import uuid
+from typing import Any
 
 from shared.call import Call, Target
 from shared.cancelling.accepted import AcceptedPatches
@@ -17,7 +18,7 @@ from shared.cancelling.outcome import (
     proven_by_answer,
     with_known_lines,
 )
-from shared.contract import CancelResult, LineItem, Outcome
+from shared.contract import CancelResult, LineItem, OrderState, Outcome
 from shared.errors import CancelError
 from shared.partner_center.answers import error_of
 from shared.partner_center.client import OrderClient
@@ -34,6 +35,7 @@ async def cancel_order(target: Target, call: Call, client: OrderClient, accepted
     order = Order()
     if requested_lines is not None or target.dry_run:
         order = await client.read_order(call.request_id if target.dry_run else str(uuid.uuid4()))
+        call.order = _state(target, order)
         lines = lines_to_cancel(order, requested_lines) if requested_lines is not None else None
         if target.dry_run:
             would_cancel = [line for line in (order.line_items if lines is None else lines) if not line.cancelled]
@@ -44,6 +46,7 @@ async def cancel_order(target: Target, call: Call, client: OrderClient, accepted
     failure: CancelError | None = None
     proven: Order | None = None
     unproven = order
+    order_before, call.order = call.order, None
     try:
         with accepted.on_its_way(target, order):
             reply = await client.patch(cancel_body(target.request.order_id, lines))
@@ -76,6 +79,7 @@ async def cancel_order(target: Target, call: Call, client: OrderClient, accepted
         was_patch_accepted_before=accepted.is_recent(target, looked),
     )
     if isinstance(end, CancelError):
+        call.order = _state(target, looked) if looked else None if is_patch_unaccounted else order_before
         raise end
     return _result(target, call, end, looked or proven or unproven)
 
@@ -85,21 +89,31 @@ def _complete(order: Order | None, known: Order) -> Order | None:
     return order and with_known_lines(order, known)
 
 
+def _state(target: Target, order: Order) -> OrderState:
+    """Return *order* as the caller sees it."""
+    return OrderState.model_validate(vars(order) | _members(target, order))
+
+
 def _result(
     target: Target, call: Call, outcome: Outcome, order: Order, would_cancel: list[LineItem] | None = None
 ) -> CancelResult:
     """Return the answer for *order*. A dry run names the lines in *would_cancel* instead of the cancelled ones."""
-    request = target.request
-    named_lines = [line for line in order.line_items if line.cancelled] if would_cancel is None else would_cancel
     ours = {
         "outcome": outcome,
-        "order_id": order.order_id or request.order_id,
-        "customer_tenant_id": request.customer_tenant_id,
         "dry_run": target.dry_run,
-        "cancelled_line_items": [line.line_item_number for line in named_lines if line.line_item_number is not None],
         "account": target.account,
-        "ticket_id": request.ticket_id,
+        "ticket_id": target.request.ticket_id,
         "request_id": call.request_id,
         "correlation_id": call.correlation_id,
     }
-    return CancelResult.model_validate(vars(order) | ours)
+    return CancelResult.model_validate(vars(order) | _members(target, order, would_cancel) | ours)
+
+
+def _members(target: Target, order: Order, named_lines: list[LineItem] | None = None) -> dict[str, Any]:
+    """Return the members of the normalized order that Partner Center does not send as they are."""
+    lines = [line for line in order.line_items if line.cancelled] if named_lines is None else named_lines
+    return {
+        "order_id": order.order_id or target.request.order_id,
+        "customer_tenant_id": target.request.customer_tenant_id,
+        "cancelled_line_items": [line.line_item_number for line in lines if line.line_item_number is not None],
+    }

@@ -15,6 +15,7 @@ from tests.support.fault_matrix.expected import CANCELLED, MAY_BE_DONE, STATUS, 
 from tests.support.fault_matrix.faults import ELSEWHERE
 from tests.support.fault_matrix.run import Call, Findings, run_matrix
 from tests.support.functions_host import audit_records, logged_errors
+from tests.support.local_cloud import Json
 
 HUGE_MIB = 64  # that the function's process may grow by while it gets several huge answers at once
 
@@ -46,9 +47,7 @@ def test_the_caller_gets_the_truth(findings: Findings, cell: Cell) -> None:
 def check_against_order(call: Call, cell: Cell) -> None:
     """Compare what the answer claims with what happened to the order."""
     result, order = call.answer.result, call.order_after
-    cancelled = {
-        line["lineItemNumber"] for line in order["lineItems"] if order["status"] == "cancelled" or line["quantity"] == 0
-    }
+    cancelled = cancelled_lines(order)
     assert cancelled in (set(), cell.lines), "more or less was cancelled than the request names"
     if result in CANCELLED:
         assert cancelled == cell.lines
@@ -56,6 +55,13 @@ def check_against_order(call: Call, cell: Cell) -> None:
         assert order == call.order_before
     if call.answer.status in {404, 422}:
         assert cancelled != cell.lines, "the answer is a final refusal, and the order is cancelled"
+    if shown := call.answer.body.get("order"):
+        assert set(shown["cancelledLineItems"]) in (cancelled_lines(call.order_before), cancelled)
+
+
+def cancelled_lines(order: Json) -> set[int]:
+    is_cancelled = order["status"] == "cancelled"
+    return {line["lineItemNumber"] for line in order["lineItems"] if is_cancelled or line["quantity"] == 0}
 
 
 def test_each_fault_met_a_request_of_its_step(findings: Findings) -> None:

@@ -17,8 +17,7 @@ GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 RETRY_AFTER = re.compile(r"[1-9]|[1-5][0-9]")  # Zendesk repeats a 429 or 503 only with a Retry-After below 60
 STATUS_OF = dict(all_codes())
 
-RESULT: Shape = {
-    "outcome": {TEXT},
+ORDER: Shape = {
     "orderId": {TEXT},
     "alternateId": {TEXT, NULL},
     "customerTenantId": {TEXT},
@@ -26,9 +25,12 @@ RESULT: Shape = {
     "billingCycle": {TEXT, NULL},
     "currencyCode": {TEXT, NULL},
     "creationDate": {TEXT, NULL},
-    "dryRun": {bool},
     "cancelledLineItems": {list},
     "lineItems": {list},
+}
+RESULT: Shape = ORDER | {
+    "outcome": {TEXT},
+    "dryRun": {bool},
     "account": {TEXT},
     "ticketId": {TEXT, NULL},
     "requestId": {TEXT},
@@ -53,6 +55,7 @@ PROBLEM: Shape = {
     "retryable": {bool},
     "errors": {list},
     "partnerCenter": {dict, NULL},
+    "order": {dict, NULL},
     "requestId": {TEXT},
     "correlationId": {TEXT},
 }
@@ -114,12 +117,16 @@ def check_shape(answer: Answer, media_type: str = "application/json") -> None:
 
 
 def _check_result(answer: Answer) -> None:
-    _check_members(answer.body, RESULT)
-    for line in answer.body["lineItems"]:
-        _check_members(line, LINE)
+    _check_order(answer.body, RESULT)
     assert answer.outcome in set(Outcome)
-    assert all(type(number) is int for number in answer.body["cancelledLineItems"])
     assert answer.retry_after is None
+
+
+def _check_order(order: Json, shape: Shape) -> None:
+    _check_members(order, shape)
+    for line in order["lineItems"]:
+        _check_members(line, LINE)
+    assert all(type(number) is int for number in order["cancelledLineItems"])
 
 
 def _check_problem(answer: Answer) -> None:
@@ -128,6 +135,8 @@ def _check_problem(answer: Answer) -> None:
         _check_members(error, FIELD_ERROR)
     if answer.body["partnerCenter"] is not None:
         _check_members(answer.body["partnerCenter"], PARTNER_CENTER_ERROR)
+    if answer.body["order"] is not None:
+        _check_order(answer.body["order"], ORDER)
     assert answer.body["detail"]
     assert (answer.status, answer.body["status"]) == (STATUS_OF[answer.body["code"]],) * 2
     assert answer.body["retryable"] == (answer.status in RETRYABLE_STATUSES)

@@ -80,6 +80,7 @@ def test_a_problem_always_has_the_same_members() -> None:
         ),
         "request",
         "correlation",
+        {"orderId": "a68736758d9c"},
     )
 
     assert plain == {
@@ -92,9 +93,11 @@ def test_a_problem_always_has_the_same_members() -> None:
         "retryable": True,
         "errors": [],
         "partnerCenter": None,
+        "order": None,
         "requestId": "request",
         "correlationId": "correlation",
     }
     assert full.keys() == plain.keys()
     assert full["errors"] == [{"pointer": "/orderId", "message": "is required"}]
     assert full["partnerCenter"] == {"code": "1", "description": None}
+    assert full["order"] == {"orderId": "a68736758d9c"}
