@@ -42,10 +42,12 @@ RETRY_AFTER = "The seconds to wait before the same request is sent again."
 # Answers that Azure's host gives before the function sees the request. They have no body, so no `code`.
 HOST_ANSWERS = {
     400: "With an empty body, from Azure's host: the request is not valid HTTP.",
-    401: "With an empty body, from Azure's host: the function key is missing or wrong, or the host is unwell.",
+    401: "With an empty body, from Azure's host: the function key is missing or wrong, or the host cannot"
+    " read its keys.",
     404: "With an empty body, from Azure's host: the route does not exist, or does not take this method.",
     429: "With an empty body and without Retry-After, from Azure's host: it is overloaded; nothing was changed.",
-    500: "With an empty body, from Azure's host: the app broke, or the request is larger than 128 KiB.",
+    500: "With an empty body, from Azure's host: the request is larger than 128 KiB, and nothing was changed; or the"
+    " app broke, and an order that was to be cancelled may be cancelled.",
 }
 
 HEADERS: dict[str, tuple[str, Json]] = {

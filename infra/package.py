@@ -45,10 +45,13 @@ def main() -> None:
         sys.exit(f"infra.package: {refusal}")
     if chosen and chosen.exists() and any(chosen.iterdir()):
         sys.exit(f"infra.package: {chosen} is not empty")
-    directory = (chosen or ROOT / "dist").resolve()
+    directory = Path(chosen or ROOT / "dist").absolute()
+    sbom = directory.with_name(f"{directory.name}.cdx.json")
+    if directory.is_symlink():
+        sys.exit(f"infra.package: {directory} is a link; remove it first")
+    sbom.unlink(missing_ok=True)  # a build that fails must leave no list of another one
     if not chosen:
         shutil.rmtree(directory, ignore_errors=True)
-    sbom = directory.with_name(f"{directory.name}.cdx.json")
     sbom.write_text(build(directory))
     files = [path for path in directory.rglob("*") if path.is_file()]
     print(f"{directory}: {len(files):,} files, {sum(path.stat().st_size for path in files) / 1e6:.1f} MB")

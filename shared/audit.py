@@ -38,7 +38,8 @@ log = logging.getLogger("cancel_order.audit")
 log.setLevel(logging.INFO)
 
 # Records made outside a call. The host drops what is logged while no call runs, or in a thread of ours
-# (GrpcWorkerChannel.Log of azure-functions-host), so the next record of a call takes them along.
+# (GrpcWorkerChannel.Log of azure-functions-host), so the next record of a call takes them along (decision 34). Calls
+# write their records on the event loop's thread alone.
 _waiting: deque[dict[str, Any]] = deque()
 
 
@@ -107,7 +108,8 @@ def _shown(text: str | None, limit: int, limit_bytes: int) -> str | None:
 
 def _log(record: dict[str, Any]) -> None:
     while _waiting:
-        log.info("%s", json.dumps(_waiting.popleft()))
+        log.info("%s", json.dumps(_waiting[0]))
+        _waiting.popleft()
     log.info("%s", json.dumps(_with_time(record)))
 
 
