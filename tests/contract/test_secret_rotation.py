@@ -47,3 +47,25 @@ async def test_a_secret_rotated_between_its_read_and_its_use_fails_no_call(
     cloud.clear_faults()
 
     assert await fetch
+
+
+async def test_a_refresh_token_that_was_just_stored_is_not_read_again(
+    credentials: Credentials, cloud: LocalCloud, clock: Clock
+) -> None:
+    """It is kept like one that was read, for SECRET_TTL_S."""
+    account = "user-usgov"
+    name = cloud.description["accounts"][account]["refreshTokenName"]
+    cloud.change_app(account, refreshToken="1.old", tokenLifetime_s=60)
+    cloud.store_secret(name, "1.old", attributes={"created": 1_700_000_000, "updated": 1_700_000_000})
+    try:
+        await credentials.bearer(account, LONG_S)
+        await wait_for_request(cloud, "key_vault", "PUT")
+        await asyncio.sleep(0.1)  # the answer to the write
+        clock.now += 61
+        cloud.forget_requests()
+
+        await credentials.bearer(account, LONG_S)
+    finally:
+        cloud.change_app(account, tokenLifetime_s=3599)
+
+    assert cloud.requests("key_vault", "GET", name) == []
