@@ -29,7 +29,7 @@ from infra.local.entra.registrations import AppRegistration
 from infra.local.entra.server import Entra
 from infra.local.entra.signing import Signer
 from infra.local.faults import Service
-from infra.local.functions.process import BACKLOG, HOST, bound_socket, function_process, other_host
+from infra.local.functions.process import ADDRESS, BACKLOG, bound_socket, function_process, real_host
 from infra.local.key_vault import KeyVault
 from infra.local.national_clouds import CLOUD_FACTS, NATIONAL_CLOUDS, NationalCloud
 from infra.local.partner_center import files
@@ -82,10 +82,10 @@ class LocalCloud:
             for name in SERVED_PER_NATIONAL_CLOUD
             for national_cloud in NATIONAL_CLOUDS
         }
-        self.has_authentication = options.callers and other_host(os.environ) is None
+        self.has_authentication = options.callers and real_host(os.environ) is None
         self._host_socket = bound_socket(options.port)
-        with socket.create_server((HOST, 0)) as closed:  # nothing answers at this address afterwards
-            unreachable_url = f"https://{HOST}:{closed.getsockname()[1]}"
+        with socket.create_server((ADDRESS, 0)) as closed:  # nothing answers at this address afterwards
+            unreachable_url = f"https://{ADDRESS}:{closed.getsockname()[1]}"
 
         self.traffic = Traffic()
         self.traffic.latency_s["partner_center"] = options.latency_ms / 1000
@@ -176,11 +176,11 @@ class LocalCloud:
     def url(self, name: str, national_cloud: NationalCloud = "global") -> str:
         """Return the address of a stand-in, of the control interface or of the impostor."""
         scheme = "http" if name in {"identity", "control"} else "https"
-        return f"{scheme}://{HOST}:{self._sockets[name, national_cloud].getsockname()[1]}"
+        return f"{scheme}://{ADDRESS}:{self._sockets[name, national_cloud].getsockname()[1]}"
 
     @property
     def function_url(self) -> str:
-        return f"http://{HOST}:{self._host_socket.getsockname()[1]}/api/cancel_order"
+        return f"http://{ADDRESS}:{self._host_socket.getsockname()[1]}/api/cancel_order"
 
     @property
     def ca_file(self) -> Path:
@@ -209,8 +209,8 @@ class LocalCloud:
             "IDENTITY_HEADER": self._identity_header,
             "SSL_CERT_FILE": str(self.ca_file),
             "REQUESTS_CA_BUNDLE": str(self.ca_file),
-            "NO_PROXY": HOST,
-            "no_proxy": HOST,  # if both are set, this one wins
+            "NO_PROXY": ADDRESS,
+            "no_proxy": ADDRESS,  # if both are set, this one wins
             **({"WEBSITE_AUTH_ENABLED": "True"} if self.has_authentication else {}),
             **({"CALLERS": json.dumps(self.callers.settings())} if self.known_callers else {}),
         }
@@ -263,9 +263,9 @@ class LocalCloud:
         authority = trustme.CA()
         authority.cert_pem.write_to_path(self.ca_file)
         certificate = self._directory / "server.pem"
-        authority.issue_cert(HOST, "localhost").private_key_and_cert_chain_pem.write_to_path(certificate)
+        authority.issue_cert(ADDRESS, "localhost").private_key_and_cert_chain_pem.write_to_path(certificate)
         untrusted_certificate = self._directory / "impostor.pem"
-        trustme.CA().issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(untrusted_certificate)
+        trustme.CA().issue_cert(ADDRESS).private_key_and_cert_chain_pem.write_to_path(untrusted_certificate)
 
         def recorded(
             app: Starlette, name: Service, national_cloud: NationalCloud = "global"

@@ -1,4 +1,4 @@
-"""Microsoft's national clouds that the local cloud imitates, and how their tokens differ.
+"""Microsoft's national clouds that the local cloud has, and how their tokens differ.
 
 This table repeats the product's own on purpose: a stand-in that took its audience from the product would agree
 with any mistake there.

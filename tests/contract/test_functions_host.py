@@ -9,10 +9,12 @@ import importlib.metadata
 import json
 import os
 import re
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +23,12 @@ import httpx
 import pytest
 
 from tests.support.functions_host import function_host
+from tests.support.functions_wire.app import write_function
 from tests.support.waiting import wait_until
 
 KEY = {"x-functions-key": "right"}
 BODY_LIMIT = 1000
+BURST = 120  # connections; some systems let no more than 128 wait
 STOPS_WITHIN_S = 5.0
 LOG = "log.txt"
 
@@ -83,26 +87,26 @@ def main(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse(headers={"X-Name": "\u00e9"})
 """
 
+WRITES = """
+import logging
+import azure.functions as func
 
-def write_function(app_root: Path, name: str, code: str, **trigger: Any) -> None:
-    folder = app_root / name
-    folder.mkdir()
-    (folder / "__init__.py").write_text(code)
-    bindings = [
-        {"type": "httpTrigger", "direction": "in", "name": "req", **trigger},
-        {"type": "http", "direction": "out", "name": "$return"},
-    ]
-    (folder / "function.json").write_text(json.dumps({"scriptFile": "__init__.py", "bindings": bindings}))
+def main(req: func.HttpRequest) -> func.HttpResponse:
+    logging.error("the body is %s", req.get_body().decode())
+    return func.HttpResponse()
+"""
 
+BLOCKS = """
+import pathlib, time
+import azure.functions as func
 
-@contextmanager
-def host_process(app_root: Path, **environment: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """Serve *app_root* with the stand-in. Yield its process and its address."""
-    (app_root / "host.json").write_text(json.dumps(HOST_JSON))
-    settings = {"FUNCTIONS_HOST": "", "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": str(BODY_LIMIT)}
-    with function_host(app_root, app_root / LOG, "right", os.environ | settings | environment) as (process, port):
-        yield process, f"127.0.0.1:{port}"
-
+async def main(req: func.HttpRequest) -> func.HttpResponse:
+    folder = pathlib.Path(req.get_body().decode())
+    (folder / "blocks").touch()
+    while not (folder / "go").exists():
+        time.sleep(0.01)
+    return func.HttpResponse()
+"""
 
 LOGS = """
 import asyncio, logging
@@ -130,6 +134,15 @@ async def log_as(text):
 """
 
 
+@contextmanager
+def host_process(app_root: Path, **environment: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Serve *app_root* with the stand-in. Yield its process and its address."""
+    (app_root / "host.json").write_text(json.dumps(HOST_JSON))
+    settings = {"FUNCTIONS_HOST": "", "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": str(BODY_LIMIT)}
+    with function_host(app_root, app_root / LOG, "right", os.environ | settings | environment) as (process, port):
+        yield process, f"127.0.0.1:{port}"
+
+
 @pytest.fixture(scope="module")
 def app_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     app_root = tmp_path_factory.mktemp("app")
@@ -142,6 +155,8 @@ def app_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_function(app_root, "raises", FAILS.format(error="ValueError('our bug')"), authLevel="anonymous")
     write_function(app_root, "exits", FAILS.format(error="SystemExit(3)"), authLevel="anonymous")
     write_function(app_root, "header", HEADER, authLevel="anonymous")
+    write_function(app_root, "writes", WRITES, authLevel="anonymous")
+    write_function(app_root, "blocks", BLOCKS, authLevel="anonymous")
     write_function(app_root, "logs", LOGS, authLevel="anonymous")
     write_function(app_root, "cancelled", FAILS.format(error="asyncio.CancelledError"), authLevel="anonymous")
     return app_root
@@ -174,6 +189,35 @@ def test_a_body_over_the_limit_is_500_before_it_is_read_and_logged(host: httpx.C
         assert (response.status, response.read()) == (500, b"")
         assert response.getheader("connection") == "close"
     assert "anyone raised\nThe request body is too large: over 1000 bytes" in (app_root / LOG).read_text()
+
+
+def test_a_caller_that_breaks_off_in_its_body_reaches_no_function(host: httpx.Client, app_root: Path) -> None:
+    log = app_root / LOG
+    head = b"POST /api/writes HTTP/1.1\r\nHost: functions.local\r\nContent-Length: 10\r\n\r\n"
+    with socket.create_connection((host.base_url.host, host.base_url.port or 0), timeout=10) as connection:
+        connection.sendall(head + b"12345")
+        connection.shutdown(socket.SHUT_WR)
+
+        assert connection.recv(1) == b""
+
+    assert host.post("/api/writes", content=b"whole").status_code == 200
+    assert re.findall("the body is (.*)", log.read_text()) == ["whole"]
+    assert "Unhandled exception" not in log.read_text()
+
+
+def test_callers_can_connect_while_the_host_is_busy(host: httpx.Client, tmp_path: Path) -> None:
+    """A burst of calls meets a worker that is in the middle of something."""
+    address = (host.base_url.host, host.base_url.port or 0)
+    with ThreadPoolExecutor(1) as background, ExitStack() as connections:
+        call = background.submit(host.post, "/api/blocks", content=str(tmp_path).encode())
+        wait_until((tmp_path / "blocks").exists, "the function was not called")
+        try:
+            for _ in range(BURST):
+                connections.enter_context(socket.create_connection(address, timeout=10))
+        finally:
+            (tmp_path / "go").touch()
+
+        assert call.result().status_code == 200
 
 
 def test_an_exception_is_500_without_a_body_and_logged(host: httpx.Client, app_root: Path) -> None:

@@ -1,9 +1,8 @@
 """The stand-in for the Functions host against the real one: the same bytes in, the same answers out.
 
 tests/samples/functions-host.json has the real host's answers, so that the stand-in is held to them everywhere. If
-FUNCTIONS_HOST names a program that starts the real host (infra/local/functions/process.py), that host is held to them
-too. A new request needs its answer:
-`FUNCTIONS_HOST=PROGRAM python -m tests.support.functions_wire`.
+FUNCTIONS_HOST names a program that starts the real host (infra/local/README.md), that host is held to them too. A new
+request needs its answer: `FUNCTIONS_HOST=PROGRAM python -m tests.support.functions_wire`.
 """
 
 import json
@@ -15,16 +14,15 @@ from typing import Any
 import pytest
 
 from infra.local.functions.own_pages import HOME_PAGE
-from tests.support.functions_wire.__main__ import RECORDED
 from tests.support.functions_wire.app import serving, write_app
-from tests.support.functions_wire.exchange import Json, exchange
-from tests.support.functions_wire.requests import REQUESTS
-from tests.support.local_cloud import LocalCloud
+from tests.support.functions_wire.exchange import exchange
+from tests.support.functions_wire.requests import RECORDED, REQUESTS
+from tests.support.local_cloud import Json, LocalCloud
 
 ANSWERS: dict[str, list[Any]] = json.loads(RECORDED.read_text())
-OWN_PAGE = "the real host's page is a text of its owner"
-FEW_PAGES = "the stand-in shows no keys and functions"
-FEW_MEMBERS = "the stand-in has only the members that say something here"
+OWN_PAGE = "the real host's page is Microsoft's text"
+FEW_PAGES = "the stand-in has no pages for keys and functions"
+FEW_MEMBERS = "the stand-in's status has only the members that the local cloud reads"
 IN_APP_SERVICE = "the stand-in answers as in App Service, behind TLS and with Application Insights"
 
 

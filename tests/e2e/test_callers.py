@@ -28,7 +28,7 @@ type Proof = Callable[[LocalCloud, bytes], Headers]  # the headers that go with 
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     """A local cloud whose callers must prove who they are, with orders of two customers.
 
-    Its host is always the imitation, because another host has no App Service Authentication.
+    Its host is always the stand-in, because the real host has no App Service Authentication.
     """
     directory = tmp_path_factory.mktemp("guarded")
     orders = (

@@ -1,7 +1,7 @@
 """The package that azd uploads: built, packed by azd's rules, unpacked in another folder, and run there.
 
 With PYTHONVERBOSE Python itself reports the file of each module and whether it compiled the module again
-(importlib's `_bootstrap_external.SourceLoader.get_code`). For that it runs in the imitation of the Functions host,
+(importlib's `_bootstrap_external.SourceLoader.get_code`). For that it runs in the stand-in for the Functions host,
 which hides the packages that are not shipped.
 """
 
@@ -35,7 +35,7 @@ from tests.support.requirements import canonical, read_pins
 BUILD_LIMIT_S = 300  # pip may have to download 12 MB
 ANSWER_LIMIT_S = 60
 KEY = {"x-functions-key": "right"}
-IMITATION = {"FUNCTIONS_HOST": ""}
+STAND_IN = {"FUNCTIONS_HOST": ""}
 # Packages of the local host. google is protobuf, which Azure's worker has too; setuptools' .pth loads the last one.
 HOST_PACKAGES = {"google", "starlette", "_distutils_hack"}
 
@@ -103,7 +103,7 @@ def run(
 ) -> Run:
     log = tmp_path_factory.mktemp("run") / "log.txt"
     before = file_times(shipped)
-    cancel_by_package(shipped, log, whole_cloud, next(_order_ids), **IMITATION, PYTHONVERBOSE="1")
+    cancel_by_package(shipped, log, whole_cloud, next(_order_ids), **STAND_IN, PYTHONVERBOSE="1")
     report = log.read_text()
     from_byte_code = {
         importlib.util.source_from_cache(name) for name in re.findall(r"code object from '([^']+\.pyc)'", report)
@@ -289,7 +289,7 @@ def test_a_package_that_is_not_in_it_cannot_be_imported(shipped: Path, tmp_path:
     (tmp_path / "cancel_order/__init__.py").write_text("import pytest\ndef main(req): ...")
     shutil.copy(ROOT / "cancel_order/function.json", tmp_path / "cancel_order")
 
-    with host(tmp_path, tmp_path / "log.txt", **IMITATION) as (process, _):
+    with host(tmp_path, tmp_path / "log.txt", **STAND_IN) as (process, _):
         assert process.wait(ANSWER_LIMIT_S) == 1
 
     assert "No module named 'pytest'" in (tmp_path / "log.txt").read_text()

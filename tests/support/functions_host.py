@@ -1,4 +1,4 @@
-"""The Functions host in tests: what differs between the imitation and the program that FUNCTIONS_HOST names.
+"""The Functions host in tests: what differs between the stand-in and the real host.
 
 Everything that a test wants to know of the host's log and processes goes through this module.
 """
@@ -8,32 +8,28 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
-from infra.local.functions.process import ROOT, STATUS_PATH, bound_socket, host_command, other_host
+from infra.local.functions.process import ROOT, bound_socket, host_command, is_running, real_host
+from tests.support.local_cloud import Json
+from tests.support.waiting import wait_until
 
-# A caller that proves itself with a token of Entra ID.
+# For tests in which a caller proves itself with a token of Entra ID.
 NEEDS_APP_SERVICE_AUTHENTICATION = pytest.mark.skipif(
-    bool(os.environ.get("FUNCTIONS_HOST")), reason="only the imitation of the Functions host has the sign-in for tokens"
+    bool(os.environ.get("FUNCTIONS_HOST")), reason="only the stand-in has App Service Authentication"
 )
 
-START_LIMIT_S = 90
 STOP_LIMIT_S = 20
 
-type Json = dict[str, Any]
-
-# The imitation writes a record into a line of its own logger, Microsoft's host indented into the line after.
+# The stand-in writes a record into a line of its own logger, the real host indented into the line after.
 AUDIT_RECORD = re.compile(r'\{"time": ".*\}$', re.MULTILINE)
 ERROR = re.compile(r"Traceback| (ERROR|CRITICAL) |^(fail|crit): ")
 
-# An argument of the process that runs the function: the imitation's own, or the worker's that Microsoft's host starts.
+# An argument of the process that runs the function: the stand-in's own, or the worker's that the real host starts.
 FUNCTION_ARGUMENTS = {b"infra.local.functions.host", b"--workerId"}
 
 
@@ -53,7 +49,7 @@ def function_host(
 ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """Serve *app_root* with nothing but *environment*; yield the host's process and its port.
 
-    FUNCTIONS_HOST in *environment* chooses the host; blank means the imitation. The host writes to *log*. It is killed
+    FUNCTIONS_HOST in *environment* chooses the host; blank means the stand-in. The host writes to *log*. It is killed
     at the end, if it still runs.
     """
     with ExitStack() as ending:
@@ -70,8 +66,13 @@ def function_host(
             )
             ending.callback(kill, process)
             port = listener.getsockname()[1]
-            if other_host(environment):  # the imitation's socket listens already
-                _wait_until_up(process, f"http://127.0.0.1:{port}{STATUS_PATH}", f"master-{function_key}", log)
+            if real_host(environment):  # the stand-in's socket listens already
+                wait_until(
+                    lambda: process.poll() is not None or is_running(port, function_key),
+                    f"the Functions host is not up; its log is {log}",
+                )
+                if process.poll() is not None:
+                    raise RuntimeError(f"the Functions host ended before it was up:\n{log.read_text()}")
         yield process, port
 
 
@@ -85,21 +86,12 @@ def kill(process: subprocess.Popen[bytes]) -> None:
         process.stdin.close()
     if not below:
         process.kill()
-    process.wait(STOP_LIMIT_S)
-
-
-def _wait_until_up(process: subprocess.Popen[bytes], url: str, master_key: str, log: Path) -> None:
-    deadline = time.monotonic() + START_LIMIT_S
-    with httpx.Client(trust_env=False, timeout=START_LIMIT_S) as client:
-        while process.poll() is None and time.monotonic() < deadline:
-            try:
-                answer = client.get(url, headers={"x-functions-key": master_key})
-                if answer.is_success and answer.json()["state"] == "Running":
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.05)
-    raise RuntimeError(f"the Functions host did not start:\n{log.read_text()}")
+    try:
+        process.wait(STOP_LIMIT_S)
+    except subprocess.TimeoutExpired:  # it does not end with the host that it started, as it must
+        process.kill()
+        process.wait()
+        raise
 
 
 class FunctionProcess:

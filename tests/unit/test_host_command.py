@@ -1,4 +1,4 @@
-"""The command that starts the Functions host: the imitation, or the program that FUNCTIONS_HOST names."""
+"""The command that starts the Functions host: the stand-in, or the program that FUNCTIONS_HOST names."""
 
 import socket
 import sys
@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.functions.process import host_command, other_host
+from infra.local.functions.process import bound_socket, host_command, real_host
 
 APP_ROOT = Path("/app")
 
 
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+    with bound_socket(0) as listener:
         yield listener
 
 
@@ -31,7 +30,7 @@ def is_listening(listener: socket.socket) -> bool:
     return bool(listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
-def test_the_imitation_inherits_the_socket_and_hides_the_key(listener: socket.socket) -> None:
+def test_the_stand_in_inherits_the_socket_and_hides_the_key(listener: socket.socket) -> None:
     command = host_command(APP_ROOT, listener, "KEY", {"FUNCTIONS_HOST": "", "CANCEL_DEADLINE_S": "1"})
 
     assert command.arguments[:3] == [sys.executable, "-m", "infra.local.functions.host"]
@@ -41,7 +40,7 @@ def test_the_imitation_inherits_the_socket_and_hides_the_key(listener: socket.so
     assert command.environment["CANCEL_DEADLINE_S"] == "1"
 
 
-def test_another_program_gets_the_port_and_the_settings_of_the_host(listener: socket.socket, program: str) -> None:
+def test_the_real_host_gets_the_port_and_the_settings_of_the_host(listener: socket.socket, program: str) -> None:
     """The product's own settings are in the environment; they hold ids that no command line should show."""
     environment = {
         "FUNCTIONS_HOST": program,
@@ -63,7 +62,7 @@ def test_another_program_gets_the_port_and_the_settings_of_the_host(listener: so
 
 
 @pytest.mark.parametrize(("log_level", "level"), [("INFO", "Information"), ("WARNING", "Warning")])
-def test_another_program_logs_as_much_as_the_imitation(
+def test_the_real_host_logs_as_much_as_the_stand_in(
     listener: socket.socket, program: str, log_level: str, level: str
 ) -> None:
     function = "AzureFunctionsJobHost__Logging__LogLevel__Function"
@@ -79,4 +78,4 @@ def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
     missing = str(tmp_path / "nothing")
 
     with pytest.raises(ValueError, match=f"FUNCTIONS_HOST names {missing}"):
-        other_host({"FUNCTIONS_HOST": missing})
+        real_host({"FUNCTIONS_HOST": missing})

@@ -1,9 +1,9 @@
 """The stand-in for the Azure Functions host, around Microsoft's own Python runtime.
 
 `host` does the work of the .NET host and `own_pages` shows its own pages, behind `kestrel`, its web server, which reads
-requests by the rules of `request_head`. `worker` does the work of the Python worker, `app_service_auth` imitates App
-Service Authentication in front of the host, and `process` starts all of it in a process of its own, or another host in
-its place; `core_tools` is such a host's program.
+requests by the rules of `request_head`. `worker` does the work of the Python worker, `app_service_auth` that of App
+Service Authentication in front of the host, and `process` starts all of it in a process of its own, or the real host in
+its place; `core_tools` is a program that starts the real host.
 
 Real, not stood in for
     The runtime: azure-functions-runtime-v1 and azure-functions, the wheels that Azure loads on Python 3.13. They
@@ -15,8 +15,9 @@ Stood in for
     Authentication: a bearer token becomes X-MS-CLIENT-PRINCIPAL, and these headers never come through from outside.
 
 Observed behaviour
-    Everything but App Service Authentication was compared with a running host (4.1037.0, October 2024), byte by byte:
-    tests/contract/test_functions_wire.py sends both the same requests and lists the known differences.
+    Everything but App Service Authentication and the parts left out was compared with the real host (4.1037.0, October
+    2024): tests/contract/test_functions_wire.py sends both the same bytes and compares status, headers and body. It
+    lists the known differences.
 
 Documented behaviour
     host.json and the HTTP trigger; the principal's headers and JSON.
@@ -27,6 +28,10 @@ Guesses, marked in `app_service_auth`
 
 Left out
     Bindings other than HTTP (a function without an httpTrigger does not load), cookies, route constraints and
-    defaults, throttling (429), the load balancer's 230 s, functionTimeout except where a call would never end, most
-    pages below /admin, HTTP/2, the limits of Kestrel in seconds, and the new worker process after a SystemExit.
+    defaults, throttling (429), the load balancer's 230 s, functionTimeout except where a call would never end, the new
+    worker process after a SystemExit, and the 10 s that calls get when the host is told to end.
+    Kestrel's HTTP/2 and its time limits: 130 s for an idle connection, 30 s for the head of a request (408),
+    5 s for the rest of an unwanted body.
+    Below /admin all pages but `ping`, `warmup` and `status`. Of the others the common ones are 401 without the master
+    key and 404 with it.
 """

@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
-"""Runs an app in the host of Azure Functions Core Tools (`func start`), in place of the imitation.
+"""Runs an app in the host of Azure Functions Core Tools (`func start`), in place of the stand-in.
 
     core_tools.py --app DIR --port N --key KEY --python PYTHON [--setting NAME=VALUE …]
 
-The environment of this process is the app's settings; `--setting` adds to it. PYTHON has the app's packages. "ready N"
-on stderr says that the host runs. SIGTERM, or the end of standard input, ends it together with its worker. The status
-is 1 if the host did not come up, or ended by itself.
+The environment of this process is the app's settings; `--setting` adds to it. PYTHON has the app's packages. SIGTERM,
+or the end of standard input, ends the host together with its worker. The status is 1 if the host ended by itself.
 
 Core Tools lets every request in: KEY is taken and not checked. A trigger other than HTTP wants `AzureWebJobsStorage`.
 
@@ -14,21 +13,17 @@ Helpers/PythonHelpers.cs, Program.cs, CancelKeyHandler.cs; lib/main.js in the np
 """
 
 import argparse
-import json
 import os
 import signal
 import subprocess
 import sys
 import threading
-import time
-import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
-START_LIMIT_S = 60.0
 STOP_LIMIT_S = 10.0  # Core Tools itself gives up 2 s after SIGINT
 
-# They make the host believe that it runs in Azure.
+# These variables make the host believe that it runs in Azure.
 NOT_HANDED_ON = ("WEBSITE_", "CONTAINER_", "KUBERNETES_")
 
 
@@ -58,24 +53,12 @@ def main() -> int:
     except FileNotFoundError:
         sys.exit("core_tools.py: `func` is not on the PATH; npm install --global azure-functions-core-tools@4")
     try:
-        return _run(process, arguments.port, ending)
+        while process.poll() is None:
+            if ending.wait(0.1):
+                return 0
+        return 1
     finally:
         _end(process)
-
-
-def _run(process: subprocess.Popen[bytes], port: int, ending: threading.Event) -> int:
-    deadline = time.monotonic() + START_LIMIT_S
-    while not _is_running(port):
-        if process.poll() is not None or time.monotonic() > deadline:
-            print("core_tools.py: the host did not come up", file=sys.stderr)
-            return 1
-        if ending.wait(0.1):
-            return 0
-    print(f"ready {port}", file=sys.stderr, flush=True)
-    while process.poll() is None:
-        if ending.wait(0.1):
-            return 0
-    return 1
 
 
 def _environment(python: str) -> dict[str, str]:
@@ -86,17 +69,6 @@ def _environment(python: str) -> dict[str, str]:
         "PYTHON_ENABLE_DEBUG_LOGGING": "0",  # unless it is set, Core Tools turns on what the SDKs log for debugging
         "languageWorkers__python__defaultExecutablePath": python,  # else the first supported Python on the PATH
     }
-
-
-def _is_running(port: int) -> bool:
-    """Return whether the host has loaded the app. The page at / answers earlier."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with direct.open(f"http://127.0.0.1:{port}/admin/host/status", timeout=5) as answer:
-            status: dict[str, object] = json.load(answer)
-    except (OSError, ValueError):
-        return False
-    return status.get("state") == "Running"
 
 
 def _wait_for_end_of_input(ending: threading.Event) -> None:

@@ -2,16 +2,11 @@
 
 The runtime is Microsoft's (`worker`). This module does the work of the .NET host: before the worker sees a request
 (routes, keys, rules for headers and query, limit of the body) and after its answer. tests/contract/
-test_functions_wire.py compares it with a running host; the list of known differences is there.
+test_functions_wire.py compares it with the real host; the list of known differences is there.
 
-Like the host in App Service, and unlike one alone on a machine, it takes the scheme from X-Forwarded-Proto, and each
-call has a trace. If the environment turns it on, App Service Authentication (`app_service_auth`) comes before
-everything.
-
-Left out: bindings other than HTTP, cookies, route constraints, throttling (429), the load balancer's 230 s, and
-functionTimeout except in the one case that would otherwise never end. Below /admin only `ping`, `warmup` and `status`
-answer; other addresses that the host has there are 401 without the master key, and 404 with it. After a SystemExit
-out of the function the host starts another worker process; here the same process goes on.
+Like Azure's host behind App Service, and unlike the real host on one machine, it takes the scheme from
+X-Forwarded-Proto, and each call has a trace. If the environment turns it on, App Service Authentication
+(`app_service_auth`) comes before everything.
 """
 
 import argparse
@@ -34,7 +29,7 @@ from infra.local.functions.app_service_auth import TrustedIssuer, with_authentic
 from infra.local.functions.kestrel import Kestrel
 from infra.local.functions.own_pages import Keys, OwnPages
 from infra.local.functions.request_head import decoded, encoded_path
-from infra.local.functions.worker import Function, FunctionRaised, LoadFailed, Worker, is_shown
+from infra.local.functions.worker import RUNTIME_LOGGERS, Function, FunctionRaised, LoadFailed, Worker, is_shown
 from infra.local.values import HttpAnswer
 
 BODY_LIMIT = 104_857_600  # bytes (ScriptConstants.DefaultMaxRequestBodySize)
@@ -62,8 +57,6 @@ class Host:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = await self._respond(scope, receive)
-        if answer is None:
-            return
         headers = self._custom_headers | {name.lower(): value for name, value in answer.headers.items()}
         if self._hsts and _is_public_https(scope):
             headers["strict-transport-security"] = self._hsts
@@ -71,8 +64,7 @@ class Host:
         await send({"type": "http.response.start", "status": answer.status, "headers": raw_headers})
         await send({"type": "http.response.body", "body": answer.body})
 
-    async def _respond(self, scope: Scope, receive: Receive) -> HttpAnswer | None:
-        """Return the answer, or None if the caller disconnected before the request was whole."""
+    async def _respond(self, scope: Scope, receive: Receive) -> HttpAnswer:
         method, path = scope["method"].upper(), scope["path"]
         query = _query_pairs(scope["query_string"].decode())
         given_keys = [value.decode() for name, value in scope["headers"] if name == b"x-functions-key"]
@@ -91,7 +83,7 @@ class Host:
 
     async def _run(
         self, function: Function, params: dict[str, str], query: list[tuple[str, str]], scope: Scope, receive: Receive
-    ) -> HttpAnswer | None:
+    ) -> HttpAnswer:
         headers = _join_repeats((name.decode(), value.decode()) for name, value in scope["headers"])
         # The host copies a body only if it has a Content-Length (GrpcMessageConversionExtensions).
         length = int(headers.get("content-length", "0"))
@@ -101,12 +93,8 @@ class Host:
         if not headers.get("host"):
             log.error("%s raised\nThe request has no host, so it has no URL", function.name)
             return HttpAnswer(500, {}, b"")
-        body = b""
-        if length:
-            message = await receive()  # the whole body: `kestrel` does not give it in pieces
-            if message["type"] == "http.disconnect":
-                return None
-            body = message["body"]
+        # `kestrel` gives the whole body at once. If the caller breaks off, its exception ends the connection.
+        body = (await receive())["body"] if length else b""
         invocation = self._worker.invoke(
             function.name,
             method=scope["method"],
@@ -126,9 +114,6 @@ async def _finish(invocation: Awaitable[HttpAnswer], name: str, timeout_s: float
     except FunctionRaised as error:
         log.error("%s raised\n%s", name, error)  # noqa: TRY400  (the text is the function's traceback)
     except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task and task.cancelling():
-            raise  # the server is stopping
         # The worker then sends the host no answer, so in Azure the caller hangs until functionTimeout ends
         # the invocation. An immediate answer would hide this bug.
         log.exception("%s let a CancelledError escape: in Azure the caller gets no answer", name)
@@ -254,10 +239,7 @@ def main() -> None:
     [handler] = logging.getLogger().handlers
     handler.setLevel(os.environ.pop("LOCAL_LOG_LEVEL", "INFO"))
     handler.addFilter(is_shown)
-    for name in (
-        "azure.functions",
-        "azure_functions_runtime_v1",
-    ):  # the runtime's loggers, which are system logs in Azure
+    for name in RUNTIME_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
     # `python -m` puts the working directory first. The worker does not have it; it has the app root last.
     sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != Path.cwd()]

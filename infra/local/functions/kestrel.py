@@ -2,8 +2,6 @@
 
 It serves an ASGI app, which gets the path decoded and without dot segments. `request_head` has Kestrel's rules for
 a request's head, `written` those for an answer's length.
-
-Left out: HTTP/2, and the 30 s for the head of a request (408) and 5 s for the rest of an unwanted body.
 """
 
 import asyncio
@@ -15,21 +13,19 @@ from email.utils import formatdate
 
 from starlette.types import ASGIApp, Message, Scope
 
+from infra.local.functions.process import BACKLOG
 from infra.local.functions.request_head import (
-    HEADERS_LIMIT,
-    HEADERS_MAXIMUM,
-    LINE_LIMIT,
+    HEADER_COUNT_LIMIT,
+    HEADERS_LIMIT_BYTES,
+    LINE_LIMIT_BYTES,
     Head,
     Refused,
-    finish,
+    check_headers,
     read_header,
     read_request_line,
 )
 from infra.local.values import HttpAnswer
 
-KEEP_ALIVE_S = 130
-STOP_LIMIT_S = 1.0
-LINGER_S = 1.0
 REASONS = {status.value: status.phrase for status in http.HTTPStatus} | {
     413: "Payload Too Large",
     414: "URI Too Long",
@@ -51,60 +47,38 @@ class Kestrel:
     def __init__(self, app: ASGIApp, *, body_limit: int) -> None:
         self._app = app
         self._body_limit = body_limit
-        self._answering = 0
 
     async def serve(self, listener: socket.socket, stop: asyncio.Event) -> None:
-        """Serve until *stop* is set, and then as long as requests are being answered, but at most `STOP_LIMIT_S`."""
-        server = await asyncio.start_server(self._converse, sock=listener, limit=HEADERS_LIMIT, backlog=2048)
+        """Serve until *stop* is set."""
+        # asyncio listens again: without *backlog* 100 connections would be the most that wait to be accepted.
+        await asyncio.start_server(self._converse, sock=listener, limit=HEADERS_LIMIT_BYTES, backlog=BACKLOG)
         await stop.wait()
-        server.close()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(STOP_LIMIT_S):
-                while self._answering:  # noqa: ASYNC110  (an event would need as much code)
-                    await asyncio.sleep(0.02)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):
             while await self._exchange(reader, writer):
                 pass
-            # Closing while the client still sends would reset the connection, and could cost it the answer.
-            writer.write_eof()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LINGER_S):
-                    while await reader.read(HEADERS_LIMIT):
-                        pass
         writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer one request. Return whether the connection may carry another one."""
         try:
-            async with asyncio.timeout(KEEP_ALIVE_S):
-                head = await _read_head(reader)
+            head = await _read_head(reader)
         except Refused as refused:
             writer.write(_written_head(refused.status, CLOSING | refused.headers))
             return False
         body = _Body(reader, writer, head)
-        self._answering += 1
-        try:
-            answer = await self._answer(head, body)
-            if answer is None:
-                return False
-            content, stays = written(answer, head)
-            writer.write(content)
-            await writer.drain()
-        finally:
-            self._answering -= 1
+        content, stays = written(await self._answer(head, body), head)
+        writer.write(content)
+        await writer.drain()
         return stays and await body.skip(self._body_limit)
 
-    async def _answer(self, head: Head, body: "_Body") -> HttpAnswer | None:
-        """Return the app's answer, or None if the client disconnected before its request was whole."""
+    async def _answer(self, head: Head, body: "_Body") -> HttpAnswer:
+        """Return the app's answer. Raises OSError or IncompleteReadError if the client breaks off in the body."""
         messages: list[Message] = []
 
         async def receive() -> Message:
-            try:
-                return {"type": "http.request", "body": await body.read(), "more_body": False}
-            except (OSError, asyncio.IncompleteReadError):
-                return {"type": "http.disconnect"}
+            return {"type": "http.request", "body": await body.read(), "more_body": False}
 
         async def send(message: Message) -> None:
             messages.append(message)
@@ -119,13 +93,7 @@ class Kestrel:
             "query_string": head.query.encode(),
             "headers": [(name.encode(), value.encode()) for name, value in head.headers],
         }
-        try:
-            await self._app(scope, receive, send)
-        except Exception:
-            log.exception("the host failed")
-            return HttpAnswer(500, {}, b"")
-        if not messages:
-            return None
+        await self._app(scope, receive, send)
         start, *rest = messages
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in start["headers"]}
         return HttpAnswer(start["status"], headers, b"".join(message["body"] for message in rest))
@@ -154,7 +122,7 @@ def written(answer: HttpAnswer, head: Head) -> tuple[bytes, bool]:
             headers["content-length"] = "0"
     elif head.version == "HTTP/1.0":
         stays = False  # the end of the connection is the end of the body
-    elif head.method != "HEAD" and "transfer-encoding" not in headers:
+    elif head.method != "HEAD":
         headers["transfer-encoding"] = "chunked"
         body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
     if not stays:
@@ -175,15 +143,15 @@ async def _read_head(reader: asyncio.StreamReader) -> Head:
     """Return the head of the next request. Raises Refused, and IncompleteReadError at the end of the connection."""
     line = b""
     while not line:  # blank lines before a request are allowed
-        line = await _read_line(reader, LINE_LIMIT, too_long=414)
+        line = await _read_line(reader, LINE_LIMIT_BYTES, too_long=414)
     head = read_request_line(line)
-    left = HEADERS_LIMIT
+    left = HEADERS_LIMIT_BYTES
     while line := await _read_line(reader, left, too_long=431):
         left -= len(line) + 2
         head.headers.append(read_header(line))
-        if len(head.headers) > HEADERS_MAXIMUM:
+        if len(head.headers) > HEADER_COUNT_LIMIT:
             raise Refused(431)
-    finish(head)
+    check_headers(head)
     return head
 
 

@@ -1,8 +1,4 @@
-"""The pages that the host answers by itself, without a function: the home page, and those below /admin.
-
-Left out: below /admin only `ping`, `warmup` and `status` answer. Other addresses that the host has there are 401
-without the master key, and 404 with it.
-"""
+"""The pages that the host answers by itself, without a function: the home page, and those below /admin."""
 
 import hmac
 import json
@@ -19,11 +15,10 @@ OPEN_PAGES = {
     "/admin/warmup": HttpAnswer(200, {}, b""),
 }
 ADMIN_PAGES = re.compile(
-    r"GET /admin/(host/(status|keys|systemkeys|config|processes)|functions(/[^/]+(/(keys|status))?)?)/?"
-    r"|POST /admin/functions/[^/]+/?|[^ ]+ /runtime/webhooks/.+",
+    r"GET /admin/(host/(status|keys)|functions(/[^/]+)?)/?|POST /admin/functions/[^/]+/?|[^ ]+ /runtime/webhooks/.+",
     re.IGNORECASE,
 )
-VERSION = "4.1037.0.0"  # of the host that this one is compared with
+VERSION = "4.1037.0.0"  # of the real host, as recorded in tests/samples/functions-host.json
 
 
 @dataclass(frozen=True)

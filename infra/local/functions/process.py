@@ -1,35 +1,29 @@
 """Runs the function and its host in a process of their own, until the local cloud ends.
 
-The host is the imitation beside this module. The environment variable FUNCTIONS_HOST puts another program in its
-place, such as Microsoft's own host: a program that takes
-
-    PROGRAM --app DIR --port N --key KEY --python PYTHON [--setting NAME=VALUE ...]
-
-and serves the function app in DIR on 127.0.0.1:N, with KEY as the function key and master-KEY as the master key. The
-app gets the program's environment and the settings: host settings, which such a program does not take from its
-environment. The program ends with SIGTERM, and when its standard input is closed.
+The host is the stand-in beside this module, or the program that FUNCTIONS_HOST names; infra/local/README.md says what
+such a program must do.
 """
 
 import asyncio
+import http.client
+import json
 import os
 import shutil
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import NamedTuple
 
-import httpx
-
 ROOT = Path(__file__).resolve().parents[3]
-HOST = "127.0.0.1"
+ADDRESS = "127.0.0.1"
 BACKLOG = 1024
 START_LIMIT_S = 60.0
-STOP_LIMIT_S = 15.0  # Microsoft's host waits 10 s for calls that are under way
-STATUS_PATH = "/admin/host/status"
+STOP_LIMIT_S = 15.0  # the real host waits 10 s for calls that are under way
+STATUS_LIMIT_S = 5.0
 
-# Settings of the host itself. A program in the imitation's place may drop them from its environment, because a
+# Settings of the host itself. A program that starts the real host may drop them from its environment, because a
 # developer's machine can have some that are not meant for it.
 HOST_SETTINGS = ("FUNCTIONS_", "AzureWebJobs")
 LOG_LEVELS = {"INFO": "Information", "WARNING": "Warning"}  # Microsoft's names
@@ -51,15 +45,15 @@ def bound_socket(port: int) -> socket.socket:
     # an answer in two writes waits 40 ms for an acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
-        listener.bind((HOST, port))
+        listener.bind((ADDRESS, port))
     except OSError:
         listener.close()
         raise
     return listener
 
 
-def other_host(environment: Mapping[str, str]) -> str | None:
-    """Return the program that FUNCTIONS_HOST names, None for the imitation. Raises ValueError if it cannot be run."""
+def real_host(environment: Mapping[str, str]) -> str | None:
+    """Return the program that FUNCTIONS_HOST names, None for the stand-in. Raises ValueError if it cannot be run."""
     name = environment.get("FUNCTIONS_HOST")
     if not name:
         return None
@@ -80,13 +74,13 @@ def host_command(
 ) -> HostCommand:
     """Return the command that serves *app_root* at the address to which *listener* is bound.
 
-    *listener* does not listen yet. The imitation inherits it. Another program binds the same port, and nobody else
-    gets that port while *listener* is open.
+    *listener* does not listen yet. The stand-in inherits it. The real host binds the same port, and nobody else gets
+    that port while *listener* is open.
 
     *log_level* is INFO or WARNING. *trusted_issuer* is the JSON of a TrustedIssuer, for App Service Authentication,
-    which the imitation alone has. Raises ValueError if FUNCTIONS_HOST names no program.
+    which the stand-in alone has. Raises ValueError if FUNCTIONS_HOST names no program.
     """
-    program = other_host(environment)
+    program = real_host(environment)
     if program is None:
         listener.listen(BACKLOG)
         own = {"LOCAL_FUNCTION_KEY": function_key, "LOCAL_LOG_LEVEL": log_level, "LOCAL_AUTH": trusted_issuer}
@@ -143,17 +137,21 @@ async def function_process(
                 await process.wait()
 
 
+def is_running(port: int, function_key: str) -> bool:
+    """Return whether the host is in the state Running. The real host answers before it has loaded the function."""
+    with closing(http.client.HTTPConnection(ADDRESS, port, timeout=STATUS_LIMIT_S)) as connection:
+        try:
+            connection.request("GET", "/admin/host/status", headers={"x-functions-key": f"master-{function_key}"})
+            answer = connection.getresponse()
+            return answer.status == 200 and json.load(answer)["state"] == "Running"
+        except (OSError, http.client.HTTPException):
+            return False
+
+
 async def _wait_until_up(process: asyncio.subprocess.Process, port: int, function_key: str) -> None:
-    """Wait for the state Running. Microsoft's host answers other requests before it has loaded the function."""
-    master_key = {"x-functions-key": f"master-{function_key}"}
-    url = f"http://{HOST}:{port}{STATUS_PATH}"
-    async with asyncio.timeout(START_LIMIT_S), httpx.AsyncClient(trust_env=False, timeout=START_LIMIT_S) as client:
+    async with asyncio.timeout(START_LIMIT_S):
         while process.returncode is None:
-            try:
-                answer = await client.get(url, headers=master_key)
-                if answer.is_success and answer.json()["state"] == "Running":
-                    return
-            except httpx.TransportError:
-                pass
+            if await asyncio.to_thread(is_running, port, function_key):
+                return
             await asyncio.sleep(0.02)
     raise RuntimeError(f"the Functions host ended with status {process.returncode} before it was up")

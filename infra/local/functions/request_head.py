@@ -3,26 +3,26 @@
 No I/O: lines of bytes come in; a Head or a refusal comes out. Kestrel answers a refusal by itself, before the host
 and the function see the request.
 
-Source: a running host (4.1037.0 with Kestrel of .NET 8). tests/contract/test_functions_wire.py compares both.
+Source: the real host (4.1037.0 with Kestrel of .NET 8). tests/contract/test_functions_wire.py compares both.
 """
 
 import re
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
-LINE_LIMIT = 8 * 1024  # bytes of the request line, with its end
-HEADERS_LIMIT = 32 * 1024  # bytes of all header lines, with their ends
-HEADERS_MAXIMUM = 100
+LINE_LIMIT_BYTES = 8 * 1024  # of the request line, with its end
+HEADERS_LIMIT_BYTES = 32 * 1024  # of all header lines, with their ends
+HEADER_COUNT_LIMIT = 100
+CONTENT_LENGTH_LIMIT = 2**63 - 1
 
 REQUEST_LINE = re.compile(rb"([-!#$%&'*+.^_`|~0-9A-Za-z]+) ([!-~]+) ([!-~]+)")  # method, target, version
 HEADER_NAME = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f!-9;-\x7f]+")  # much more than a token
-HOST = re.compile(r"([-!$&'()._~0-9A-Za-z]*|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?")
+HOST_VALUE = re.compile(r"([-!$&'()._~0-9A-Za-z]*|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?")
 AUTHORITY = re.compile(r"[-!$&'()._~:\[\]0-9A-Za-z]+")
 CONTENT_LENGTH = re.compile(r"\+?[0-9]+|-0+")
 PERCENT_RUN = re.compile("(?:%[0-9A-Fa-f]{2})+")
 NOT_IN_PATHS = re.compile(r"%(?![0-9A-Fa-f]{2})|[^-%!$&'()*+,;=:@/._~0-9A-Za-z]")
 DEFAULT_PORTS = {"http": 80, "https": 443}
-LONGEST = 2**63 - 1  # of a Content-Length
 
 
 class Refused(Exception):
@@ -75,8 +75,7 @@ def read_request_line(line: bytes) -> Head:
         if method != "OPTIONS":
             raise Refused(405, allow="OPTIONS")
     elif target.startswith(("http://", "https://")):
-        rest = target.partition("://")[2]
-        head.path, head.query = _path_and_query(rest[re.search(r"[/?]|$", rest).start() :])  # type: ignore[union-attr]
+        head.path, head.query = _path_and_query(re.sub("^https?://[^/?]*", "", target))
     elif AUTHORITY.fullmatch(target):
         if method != "CONNECT":
             raise Refused(405, allow="CONNECT")
@@ -97,7 +96,7 @@ def read_header(line: bytes) -> tuple[str, str]:
         raise Refused(400) from None
 
 
-def finish(head: Head) -> None:
+def check_headers(head: Head) -> None:
     """Check the headers of *head* together, and set what they decide. Raises Refused."""
     _check_host(head)
     _read_connection(head)
@@ -132,7 +131,7 @@ def _decoded_run(run: str, keep: str) -> str:
             except UnicodeDecodeError:
                 continue
             found += run[3 * at : 3 * end] if character in keep else character
-            at = min(end, len(raw))
+            at = end
             break
         else:
             found += run[3 * at : 3 * at + 3]
@@ -141,8 +140,6 @@ def _decoded_run(run: str, keep: str) -> str:
 
 
 def _without_dots(path: str) -> str:
-    if "/." not in path:
-        return path
     segments: list[str] = []
     *folders, last = path.split("/")[1:]
     for segment in (*folders, last):
@@ -158,7 +155,7 @@ def _check_host(head: Head) -> None:
     if len(hosts) > 1 or (not hosts and head.version == "HTTP/1.1"):
         raise Refused(400)
     host = hosts[0] if hosts else ""
-    if not HOST.fullmatch(host):
+    if not HOST_VALUE.fullmatch(host):
         raise Refused(400)
     if head.method == "CONNECT" and not head.target.startswith("/") and host != head.target:
         raise Refused(400)
@@ -178,22 +175,20 @@ def _authorities(target: str) -> set[str]:
 
 
 def _read_connection(head: Head) -> None:
-    options = {
-        option.strip().lower() for name, value in head.headers if name == "connection" for option in value.split(",")
-    }
+    options = {option for name, value in head.headers if name == "connection" for option in _options(value)}
     head.keep_alive = "close" not in options and (head.version == "HTTP/1.1" or "keep-alive" in options)
-    if options & {"close", "keep-alive", "upgrade"}:
-        head.headers = [
-            (name, _connection_value(value) if name == "connection" else value) for name, value in head.headers
-        ]
+    head.headers = [(name, _connection_value(value) if name == "connection" else value) for name, value in head.headers]
+
+
+def _options(connection: str) -> set[str]:
+    return {option.strip() for option in connection.lower().split(",")}
 
 
 def _connection_value(value: str) -> str:
     """Return a Connection header as the function gets it: Kestrel has constants for the common ones."""
-    lower = value.lower()
-    if "upgrade" in lower:
+    if "upgrade" in _options(value):
         return "Upgrade"
-    return lower if lower in {"close", "keep-alive"} else value
+    return value.lower() if value.lower() in {"close", "keep-alive"} else value
 
 
 def _read_framing(head: Head) -> None:
@@ -210,7 +205,7 @@ def _read_framing(head: Head) -> None:
             head.headers = [("x-content-length" if name == "content-length" else name, v) for name, v in head.headers]
     elif lengths:
         head.length = int(lengths[0])
-        if head.length > LONGEST:
+        if head.length > CONTENT_LENGTH_LIMIT:
             raise Refused(400)
         head.headers = [(name, str(head.length) if name == "content-length" else v) for name, v in head.headers]
     elif head.version == "HTTP/1.0" and head.method in {"POST", "PUT"}:

@@ -25,12 +25,10 @@ from infra.local.values import HttpAnswer, Json
 
 PACKAGES = ".python_packages/lib/site-packages"  # where a deployed app has its packages
 
+RUNTIME_LOGGERS = ("azure.functions", "azure_functions_runtime_v1")  # their records are system logs in Azure
+SYSTEM_LOGGERS = ("functions_host", *RUNTIME_LOGGERS)
 
-# The ids of the calls that run. There is one worker in a process.
-_executing: set[str] = set()
-
-# The host's own logger here, and the loggers of the runtime, whose records are system logs in Azure.
-SYSTEM_LOGGERS = ("functions_host", "azure.functions", "azure_functions_runtime_v1")
+_executing: set[str] = set()  # ids of the calls that run; a process has one worker
 
 
 class LoadFailed(Exception):

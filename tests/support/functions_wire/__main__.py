@@ -8,10 +8,8 @@ from pathlib import Path
 
 from tests.support.functions_wire.app import serving, write_app
 from tests.support.functions_wire.exchange import exchange
-from tests.support.functions_wire.requests import REQUESTS
+from tests.support.functions_wire.requests import RECORDED, REQUESTS
 from tests.support.local_cloud import running
-
-RECORDED = Path(__file__).resolve().parents[2] / "samples" / "functions-host.json"
 
 
 def main() -> None:

@@ -73,9 +73,9 @@ def write_app(folder: Path) -> Path:
     shutil.copy(ROOT / "host.json", folder)
     for package in ("cancel_order", "shared"):
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
-    _write_function(folder / "echo", ECHO, route="echo/{customer}/orders/{order}", methods=["get", "post"])
-    _write_function(folder / "anyone", ECHO, authLevel="anonymous")
-    _write_function(folder / "odd", ODD, authLevel="anonymous", route="odd/{kind}")
+    write_function(folder, "echo", ECHO, route="echo/{customer}/orders/{order}", methods=["get", "post"])
+    write_function(folder, "anyone", ECHO, authLevel="anonymous")
+    write_function(folder, "odd", ODD, authLevel="anonymous", route="odd/{kind}")
     return folder
 
 
@@ -87,7 +87,9 @@ def serving(app: Path, log: Path, settings: Mapping[str, str], program: str) -> 
         yield port
 
 
-def _write_function(folder: Path, code: str, **trigger: Any) -> None:
+def write_function(app: Path, name: str, code: str, **trigger: Any) -> None:
+    """Write the function *name* with the HTTP trigger *trigger* into *app*."""
+    folder = app / name
     folder.mkdir()
     (folder / "__init__.py").write_text(code)
     bindings = [

@@ -6,7 +6,7 @@ import socket
 from contextlib import suppress
 from typing import Any
 
-type Json = dict[str, Any]
+from tests.support.local_cloud import Json
 
 TIMEOUT_S = 30
 LONG = 500  # bytes of a body; of a longer one only a digest is kept

@@ -1,11 +1,14 @@
 """The requests, by a readable id: for each the parts to send, the next one after an answer to the one before."""
 
 import json
+from pathlib import Path
 
 from tests.support.built_in_orders import SOFTWARE_CUSTOMER, built_in
 from tests.support.functions_wire.app import BODY_LIMIT
 
-HOST = "Host: functions.local"
+RECORDED = Path(__file__).resolve().parents[2] / "samples" / "functions-host.json"  # the real host's answers
+
+HOST_HEADER = "Host: functions.local"
 KEY = "x-functions-key: right"
 MASTER_KEY = "x-functions-key: master-right"
 ECHO = "GET /api/echo/a/orders/b"
@@ -21,7 +24,7 @@ REFUSED = DRY_RUN | {"orderId": built_in("refused-with-800061"), "dryRun": False
 UNKNOWN = DRY_RUN | {"orderId": built_in("nowhere")}
 
 
-def request(line: str, *headers: str, body: bytes = b"", host: str | None = HOST, version: str = "1.1") -> bytes:
+def request(line: str, *headers: str, body: bytes = b"", host: str | None = HOST_HEADER, version: str = "1.1") -> bytes:
     """Return the bytes of a request. Characters of its head are bytes (Latin-1)."""
     lines = [f"{line} HTTP/{version}", *([host] if host is not None else []), *headers]
     return "".join(f"{part}\r\n" for part in (*lines, "")).encode("latin-1") + body
@@ -39,7 +42,7 @@ def _line_of(length: int) -> bytes:
 
 def _headers_of(length: int) -> bytes:
     """Return a request whose headers have *length* bytes, with their ends."""
-    return request(GET, f"x: {'a' * (length - len(HOST) - len('x: ') - 4)}")
+    return request(GET, f"x: {'a' * (length - len(HOST_HEADER) - len('x: ') - 4)}")
 
 
 PRODUCT = {
@@ -117,6 +120,7 @@ TARGETS = {
 } | {
     "target * with OPTIONS": request("OPTIONS *"),
     "target of CONNECT, for another host": request("CONNECT other.example:80"),
+    "target http://[::1]/api/anyone": request("GET http://[::1]/api/anyone", host="Host: [::1]"),
 }
 
 QUERIES = {
@@ -160,7 +164,7 @@ HOSTS = {
     )
 } | {
     "no host": request(GET, host=None),
-    "two hosts": request(GET, HOST),
+    "two hosts": request(GET, HOST_HEADER),
     "HTTP/1.0 without host": request(GET, host=None, version="1.0"),
     "HTTP/1.0 without host, unknown path": request("GET /api/nowhere", host=None, version="1.0"),
 }
@@ -192,7 +196,7 @@ VERSIONS = {
 
 CONNECTIONS = {
     f"connection {options}": request(GET, f"Connection: {options}")
-    for options in ("close", "Close", "keep-alive", "Keep-Alive", "keep-alive, close", "FOO")
+    for options in ("close", "Close", "keep-alive", "Keep-Alive", "keep-alive, close", "FOO", "xupgrade")
 } | {
     "connection close, unknown path": request("GET /api/nowhere", "Connection: close"),
     "upgrade to a web socket": request(
