@@ -90,8 +90,23 @@ def _parser() -> argparse.ArgumentParser:
 
 async def _serve(options: Options, describe: Path | None, *, remove_description: bool) -> int:
     stop = asyncio.Event()
+    serving = asyncio.create_task(_serve_until(stop, options, describe, remove_description=remove_description))
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    serving.cancel()  # while it starts too, which can take a minute
+    try:
+        return await serving
+    except asyncio.CancelledError:
+        return 0
+
+
+async def _serve_until(
+    stop: asyncio.Event, options: Options, describe: Path | None, *, remove_description: bool
+) -> int:
+    """Run the local cloud until this task is cancelled. Return 1 if the function's process ends before."""
     async with running(options) as (cloud, function), contextlib.AsyncExitStack() as at_the_end:
         if describe:
             description = json.dumps(cloud.describe(), indent=2)
@@ -99,14 +114,10 @@ async def _serve(options: Options, describe: Path | None, *, remove_description:
             if remove_description:
                 at_the_end.callback(_remove, describe, description)
         print(welcome(cloud), flush=True)
-        ended = asyncio.create_task(function.wait())
-        stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        if not stop.is_set():
+        await function.wait()
+        if not stop.is_set():  # Ctrl-C ends the function's process too
             print(f"infra.local: the Functions host ended with status {function.returncode}", file=sys.stderr)
             return 1
-        stopped.cancel()
-        ended.cancel()
     return 0
 
 

@@ -34,4 +34,5 @@ Left out
     5 s for the rest of an unwanted body.
     Below /admin all pages but `ping`, `warmup` and `status`. Of the others the common ones are 401 without the master
     key and 404 with it.
+    Requests that only a test sends: control characters in the target, a list in Connection, `PRI * HTTP/2.0`.
 """

@@ -37,6 +37,7 @@ FUNCTION_TIMEOUT = "00:30:00"  # host.json's default on every plan but Consumpti
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 TRACE_PARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})")  # W3C Trace Context
 
+HOST_IN_URL = re.compile(r"([-\w]+(\.[-\w]+)*\.?|\[[^\]]*\])(:\d*)?", re.ASCII)  # less than Kestrel lets through
 HEADER_NAME = re.compile("[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 
@@ -90,8 +91,8 @@ class Host:
         if length > self._body_limit:
             log.error("%s raised\nThe request body is too large: over %d bytes", function.name, self._body_limit)
             return HttpAnswer(500, {"connection": "close"}, b"")
-        if not headers.get("host"):
-            log.error("%s raised\nThe request has no host, so it has no URL", function.name)
+        if not HOST_IN_URL.fullmatch(headers.get("host", "")):
+            log.error("%s raised\nThe request has no host that can be in a URL", function.name)
             return HttpAnswer(500, {}, b"")
         # `kestrel` gives the whole body at once. If the caller breaks off, its exception ends the connection.
         body = (await receive())["body"] if length else b""
@@ -232,7 +233,7 @@ def main() -> None:
     keys = Keys(function_key, host=f"host-{function_key}", master=f"master-{function_key}")
     body_limit = int(os.environ.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT") or BODY_LIMIT)
     trusted_json = os.environ.pop("LOCAL_AUTH", "")  # in Azure this is not an app setting either
-    is_auth_on = os.environ.get("WEBSITE_AUTH_ENABLED") == "True"
+    is_auth_on = os.environ.get("WEBSITE_AUTH_ENABLED", "").lower() == "true"  # as the product reads it
     trusted = TrustedIssuer.model_validate_json(trusted_json) if is_auth_on else None
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")

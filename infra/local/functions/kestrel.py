@@ -7,6 +7,7 @@ a request's head, `written` those for an answer's length.
 import asyncio
 import http
 import logging
+import re
 import socket
 from contextlib import suppress
 from email.utils import formatdate
@@ -35,6 +36,7 @@ REASONS = {status.value: status.phrase for status in http.HTTPStatus} | {
     425: "",
     499: "Client Closed Request",
 }
+CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})(?:;[^\r]*)?")
 WITHOUT_BODY = frozenset({204, 205, 304})
 CLOSING = {"connection": "close", "content-length": "0"}
 
@@ -198,13 +200,21 @@ class _Body:
         return True
 
     async def _skip_chunks(self, limit: int) -> bool:
+        trailers_left = HEADERS_LIMIT_BYTES
         try:
-            while size := int((await self._reader.readuntil(b"\r\n")).partition(b";")[0], 16):
+            while size := await self._read_chunk_size():
                 limit -= size
                 if limit < 0 or (await self._reader.readexactly(size + 2))[-2:] != b"\r\n":
                     return False
-            while await self._reader.readuntil(b"\r\n") != b"\r\n":
-                pass  # trailers
-        except (ValueError, asyncio.LimitOverrunError):
+            while trailer := await _read_line(self._reader, trailers_left, too_long=431):
+                trailers_left -= len(trailer) + 2
+                read_header(trailer)
+        except Refused:
             return False
         return True
+
+    async def _read_chunk_size(self) -> int:
+        found = CHUNK_SIZE.fullmatch(await _read_line(self._reader, LINE_LIMIT_BYTES, too_long=400))
+        if not found:
+            raise Refused(400)
+        return int(found[1], 16)

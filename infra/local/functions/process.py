@@ -26,6 +26,8 @@ STATUS_LIMIT_S = 5.0
 # Settings of the host itself. A program that starts the real host may drop them from its environment, because a
 # developer's machine can have some that are not meant for it.
 HOST_SETTINGS = ("FUNCTIONS_", "AzureWebJobs")
+# The storage's setting may hold an account key, which no command line may show. An app with HTTP triggers needs none.
+LEFT_OUT = ("FUNCTIONS_HOST", "AzureWebJobsStorage")
 LOG_LEVELS = {"INFO": "Information", "WARNING": "Warning"}  # Microsoft's names
 
 
@@ -91,7 +93,7 @@ def host_command(
     port = str(listener.getsockname()[1])
     arguments = ["--app", str(app_root), "--port", port, "--key", function_key, "--python", sys.executable]
     for name, value in environment.items():
-        if name.startswith(HOST_SETTINGS) and name != "FUNCTIONS_HOST":
+        if name.startswith(HOST_SETTINGS) and not name.startswith(LEFT_OUT):
             arguments += ["--setting", f"{name}={value}"]
     logging = {
         "AzureFunctionsJobHost__Logging__LogLevel__Default": "Warning",
@@ -143,15 +145,18 @@ def is_running(port: int, function_key: str) -> bool:
         try:
             connection.request("GET", "/admin/host/status", headers={"x-functions-key": f"master-{function_key}"})
             answer = connection.getresponse()
-            return answer.status == 200 and json.load(answer)["state"] == "Running"
-        except (OSError, http.client.HTTPException):
+            return answer.status == 200 and json.load(answer).get("state") == "Running"
+        except (OSError, http.client.HTTPException, ValueError, AttributeError):  # also another program's answer
             return False
 
 
 async def _wait_until_up(process: asyncio.subprocess.Process, port: int, function_key: str) -> None:
-    async with asyncio.timeout(START_LIMIT_S):
-        while process.returncode is None:
-            if await asyncio.to_thread(is_running, port, function_key):
-                return
-            await asyncio.sleep(0.02)
+    try:
+        async with asyncio.timeout(START_LIMIT_S):
+            while process.returncode is None:
+                if await asyncio.to_thread(is_running, port, function_key):
+                    return
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise RuntimeError(f"the Functions host did not run within {START_LIMIT_S:g} s") from None
     raise RuntimeError(f"the Functions host ended with status {process.returncode} before it was up")

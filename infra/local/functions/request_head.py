@@ -14,8 +14,9 @@ LINE_LIMIT_BYTES = 8 * 1024  # of the request line, with its end
 HEADERS_LIMIT_BYTES = 32 * 1024  # of all header lines, with their ends
 HEADER_COUNT_LIMIT = 100
 CONTENT_LENGTH_LIMIT = 2**63 - 1
+CONTENT_LENGTH_DIGITS = 19
 
-REQUEST_LINE = re.compile(rb"([-!#$%&'*+.^_`|~0-9A-Za-z]+) ([!-~]+) ([!-~]+)")  # method, target, version
+REQUEST_LINE = re.compile(rb"([-!#$%&'*+.^_`|~0-9A-Za-z]+) ([!-~]+) ([^ ]*)")  # method, target, version
 HEADER_NAME = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f!-9;-\x7f]+")  # much more than a token
 HOST_VALUE = re.compile(r"([-!$&'()._~0-9A-Za-z]*|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?")
 AUTHORITY = re.compile(r"[-!$&'()._~:\[\]0-9A-Za-z]+")
@@ -65,9 +66,9 @@ def read_request_line(line: bytes) -> Head:
     found = REQUEST_LINE.fullmatch(line)
     if not found:
         raise Refused(400)
-    method, target, version = (part.decode("ascii") for part in found.groups())
+    method, target, version = (part.decode("latin-1") for part in found.groups())
     if version not in {"HTTP/1.0", "HTTP/1.1"}:
-        raise Refused(505)
+        raise Refused(505 if len(version) in {7, 8} else 400)  # Kestrel reads 8 bytes, the line's end among them
     head = Head(method, target, version)
     if target.startswith("/"):
         head.path, head.query = _path_and_query(target)
@@ -181,7 +182,7 @@ def _read_connection(head: Head) -> None:
 
 
 def _options(connection: str) -> set[str]:
-    return {option.strip() for option in connection.lower().split(",")}
+    return {option.strip(" \t") for option in connection.lower().split(",")}
 
 
 def _connection_value(value: str) -> str:
@@ -194,19 +195,26 @@ def _connection_value(value: str) -> str:
 def _read_framing(head: Head) -> None:
     codings = [value for name, value in head.headers if name == "transfer-encoding"]
     lengths = [value for name, value in head.headers if name == "content-length"]
-    if len(lengths) > 1 or (lengths and not CONTENT_LENGTH.fullmatch(lengths[0])):
+    if len(lengths) > 1:
         raise Refused(400)
+    if lengths:
+        head.length = _length(lengths[0])
+        head.headers = [(name, str(head.length) if name == "content-length" else v) for name, v in head.headers]
     if codings:
-        if ",".join(codings).rpartition(",")[2].strip().lower() != "chunked":
+        if ",".join(codings).rpartition(",")[2].strip(" \t").lower() != "chunked":
             raise Refused(400)
         head.length = None
         if lengths:  # a way to smuggle a request, so Kestrel moves one aside and closes
             head.keep_alive = False
             head.headers = [("x-content-length" if name == "content-length" else name, v) for name, v in head.headers]
-    elif lengths:
-        head.length = int(lengths[0])
-        if head.length > CONTENT_LENGTH_LIMIT:
-            raise Refused(400)
-        head.headers = [(name, str(head.length) if name == "content-length" else v) for name, v in head.headers]
-    elif head.version == "HTTP/1.0" and head.method in {"POST", "PUT"}:
+    elif not lengths and head.version == "HTTP/1.0" and head.method in {"POST", "PUT"}:
         raise Refused(400)
+
+
+def _length(text: str) -> int:
+    """Return a Content-Length. Raises Refused."""
+    digits = text.lstrip("+-").lstrip("0") or "0"
+    # Python refuses to read more than 4,300 digits.
+    if not CONTENT_LENGTH.fullmatch(text) or len(digits) > CONTENT_LENGTH_DIGITS or int(digits) > CONTENT_LENGTH_LIMIT:
+        raise Refused(400)
+    return int(digits)

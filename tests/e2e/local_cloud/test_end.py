@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from tests.support.functions_host import descendants
 from tests.support.local_cloud import ROOT, START_LIMIT_S, STOP_LIMIT_S, LocalCloud
 from tests.support.stand_in_clients import LIMIT_S, LONG_S, methods_and_statuses, request_for
 from tests.support.waiting import wait_until
@@ -107,6 +108,29 @@ def endings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Futu
 def test_a_signal_ends_everything(endings: dict[str, Future[None]], end: str) -> None:
     """Also while a call is under way."""
     endings[end].result()
+
+
+def test_a_signal_ends_a_start_that_takes_long(tmp_path: Path) -> None:
+    """The real host can take a minute, and one that never comes up must not keep the terminal."""
+    program = tmp_path / "never-up"
+    program.write_text("#!/bin/sh\nexec sleep 600\n")
+    program.chmod(0o755)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "infra.local", "--port", "0"],
+        cwd=ROOT,
+        env=os.environ | {"FUNCTIONS_HOST": str(program)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        wait_until(lambda: descendants(process.pid), "the program was not started")
+
+        terminate(process)
+        output, _ = process.communicate(timeout=STOP_LIMIT_S)
+    finally:
+        process.kill()
+
+    assert (process.returncode, output) == (0, b"")
 
 
 def test_the_description_goes_with_the_local_cloud_if_wanted(tmp_path: Path) -> None:

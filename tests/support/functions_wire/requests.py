@@ -160,7 +160,7 @@ HOSTS = {
     f"host {host}": request(GET, host=f"Host: {host}")
     for host in (
         *("", "a.example:8080", "a.example:80", "A.Example", "[::1]:80", "a_b", "a b", "a/b", "a@b", "a:b"),
-        "\xc3\xbc.example",
+        *("\xc3\xbc.example", "a..b", ".", "a.", "a-b", "-a", *(f"a{character}b" for character in "!$&'()~")),
     )
 } | {
     "no host": request(GET, host=None),
@@ -181,6 +181,9 @@ VERSIONS = {
     "HTTP/1.0, HEAD": request("HEAD /api/anyone", version="1.0"),
     "HTTP/1.0, 204": request("GET /api/odd/no-content", version="1.0"),
     "HTTP/1.2": request(GET, version="1.2"),
+    "version of nine characters": request(GET, version="1.1_"),
+    "version of seven characters": request(GET, version="1."),
+    "version not ASCII": request(GET, version="1\xf61"),
     "HTTP/2.0": request(GET, version="2.0"),
     "no version": b"GET /api/anyone\r\n\r\n",
     "version in lower case": b"GET /api/anyone http/1.1\r\nHost: functions.local\r\n\r\n",
@@ -196,7 +199,7 @@ VERSIONS = {
 
 CONNECTIONS = {
     f"connection {options}": request(GET, f"Connection: {options}")
-    for options in ("close", "Close", "keep-alive", "Keep-Alive", "keep-alive, close", "FOO", "xupgrade")
+    for options in ("close", "Close", "keep-alive", "Keep-Alive", "keep-alive, close", "FOO", "xupgrade", "\x0bclose")
 } | {
     "connection close, unknown path": request("GET /api/nowhere", "Connection: close"),
     "upgrade to a web socket": request(
@@ -212,6 +215,8 @@ BODIES = {
     f"content-length {length!r}": request(POST, f"Content-Length: {length}", body=b"abc" if "3" in length else b"")
     for length in ("+3", "0003", "\t3\t", "3, 3", "3.0", "0x3", "-1", "-0", "abc", "", "99999999999999999999")
 } | {
+    "content-length of 5,000 zeros": request(POST, f"Content-Length: {'0' * 5000}"),
+    "content-length of 5,000 nines": request(POST, f"Content-Length: {'9' * 5000}"),
     "two lengths": request(POST, "Content-Length: 2", ABC, body=b"abc"),
     "two lengths alike": request(POST, ABC, ABC, body=b"abc"),
     "no length": request(POST),
@@ -231,6 +236,14 @@ BODIES = {
     "chunked, unknown path": request("POST /api/nowhere", CHUNKED, body=CHUNKS),
     "chunked, extension and trailer": request(POST, CHUNKED, body=b"2;x=y\r\nab\r\n0\r\nTrailer: x\r\n\r\n"),
     "chunked, bad size": request(POST, CHUNKED, body=b"zz\r\nab\r\n0\r\n\r\n"),
+    **{
+        f"chunked, size {size!r}": request(POST, CHUNKED, body=size.encode() + b"\r\nab\r\n0\r\n\r\n")
+        for size in ("0x2", "+2", "0_2", "-0", " 2", "2 ", "02", "00000002", "000000002", "2;x", "2;x\ry")
+    },
+    "chunked, trailer without a colon": request(POST, CHUNKED, body=b"0\r\nGET /x HTTP/1.1\r\n\r\n"),
+    "chunked, 64 KiB of trailers": request(POST, CHUNKED, body=b"0\r\n" + b"a: b\r\n" * 11_000 + b"\r\n"),
+    "chunked after a control character": request(POST, "Transfer-Encoding: \x0bchunked", body=CHUNKS),
+    "chunked and a length with zeros": request(POST, "Content-Length: 0003", CHUNKED, body=CHUNKS),
     "chunked, longer than its size": request(POST, CHUNKED, body=b"2\r\nabc\r\n0\r\n\r\n"),
     "chunked, over the limit": request(
         POST, CHUNKED, body=b"%x\r\n%b\r\n0\r\n\r\n" % (BODY_LIMIT + 1, b"x" * (BODY_LIMIT + 1))
