@@ -2,8 +2,6 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -176,20 +174,6 @@ def test_dependabot_renews_packages_and_actions() -> None:
     assert [
         update for update in updates if ["*"] not in [group["patterns"] for group in update["groups"].values()]
     ] == []
-
-
-def test_zizmor_finds_nothing() -> None:
-    """It knows what makes workflows unsafe: injection by templates, moved tags, tokens left behind …"""
-    found = subprocess.run(  # noqa: S603  (pinned, of this environment)
-        [Path(sys.executable).with_name("zizmor"), "--offline", "--no-progress", "--color=never", ROOT / ".github"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-
-    assert found.returncode == 0, found.stdout + found.stderr
-    assert "No findings to report" in found.stdout
 
 
 # Forms for issues and pull requests, owners, hooks.
