@@ -2,7 +2,7 @@
 
 PYTHON_VERSION := $(shell cat .python-version)
 BIN := .venv/bin
-# Only files whose hashes are listed, and only wheels: building one would fetch tools that no file lists.
+# pip installs only files whose hash is listed, and builds none: a build would fetch tools that no file lists.
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check --no-deps --require-hashes --only-binary=:all:
 
 .DEFAULT_GOAL := help
@@ -55,7 +55,7 @@ bicep: install ## compile the Bicep files and check what they would deploy (BICE
 	@command -v "$(or $(BICEP),bicep)" >/dev/null || { \
 		echo "Microsoft's Bicep compiler is needed and was not found as $(or $(BICEP),bicep on the PATH)."; \
 		echo "Install it (https://aka.ms/bicep-install), or name it: make bicep BICEP=PROGRAM."; exit 1; }
-	@$(BIN)/python -m pytest -q tests/unit/test_bicep_compiled.py
+	@$(BIN)/python -m pytest -q tests/contract/bicep
 
 scan: .venv-scan/installed ## check the Bicep files for safety (checkov, in .venv-scan)
 	@.venv-scan/bin/python infra/scan.py

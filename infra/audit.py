@@ -50,6 +50,7 @@ def main() -> int:
 
 
 def canonical(name: str) -> str:
+    """Return the name of a package as package indexes compare it."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

@@ -12,7 +12,7 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import Any
 
-type Json = dict[str, Any]
+from infra.audit import canonical
 
 
 def bill_of_materials(packages: Path, hashes: dict[str, str], version: str) -> str:
@@ -33,8 +33,8 @@ def bill_of_materials(packages: Path, hashes: dict[str, str], version: str) -> s
     return json.dumps(document, indent=2) + "\n"
 
 
-def _component(package: Distribution, hashes: dict[str, str]) -> Json:
-    purl = f"pkg:pypi/{package.name.lower().replace('_', '-')}@{package.version}"
+def _component(package: Distribution, hashes: dict[str, str]) -> dict[str, Any]:
+    purl = f"pkg:pypi/{canonical(package.name)}@{package.version}"
     return {
         "type": "library",
         "bom-ref": purl,
@@ -46,8 +46,11 @@ def _component(package: Distribution, hashes: dict[str, str]) -> Json:
     }
 
 
-def _licences(package: Distribution) -> list[Json]:
-    """Return the licence as the package declares it. The older field `License` may hold a whole text: not taken."""
+def _licences(package: Distribution) -> list[dict[str, Any]]:
+    """Return the licence as the package declares it.
+
+    A `License` of several lines is the licence's text, and is left out.
+    """
     if expression := package.metadata.get("License-Expression"):
         return [{"expression": expression}]
     text = package.metadata.get("License", "")

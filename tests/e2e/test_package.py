@@ -25,12 +25,13 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from infra.audit import canonical
 from infra.package import PACKAGES, refused_python
 from infra.sbom import bill_of_materials
 from tests.conftest import CUSTOMER
 from tests.support.functions_host import function_host
 from tests.support.local_cloud import ROOT, LocalCloud
-from tests.support.requirements import canonical, read_pins
+from tests.support.requirements import read_pins
 
 BUILD_LIMIT_S = 300  # pip may have to download 12 MB
 ANSWER_LIMIT_S = 60

@@ -1,8 +1,8 @@
 """Stand-ins for `az`, `azd`, `curl`, `stty` and `.venv/bin/python`, as commands on the PATH.
 
 They record each call, answer the calls whose answer is used, and refuse a command or option that the real one does not
-have, or that lacks a required one. `--subscription` counts as required wherever `az` takes it: its default is another
-subscription's.
+have, or that lacks a required one. `--subscription` counts as required wherever `az` takes it: without it `az` takes
+its own default, which may be another subscription.
 
 Source: `az … --help` of azure-cli 2.91.0; Azure/azure-dev ae35809, cli/azd/cmd/testdata (read 2026-11-30).
 """
@@ -24,7 +24,6 @@ AZ = {
     "login": ("--tenant", "--allow-no-subscriptions"),
     "cloud set": ("--name", ""),
     "account show": ("--subscription", ""),
-    "account get-access-token": ("--resource", ""),
     "provider register": ("--subscription --namespace", "--wait"),
     "deployment group create": ("--subscription --resource-group --template-file --parameters", ""),
     "functionapp list-flexconsumption-locations": ("--subscription", ""),
@@ -112,7 +111,7 @@ def read(program: str, words: list[str]) -> tuple[str, dict[str, list[str]], lis
         raise Refused(f"no such command: {program} {' '.join(words[:first_option])}")
     options: dict[str, list[str]] = {}
     for word in words[first_option:]:
-        if word.startswith("-") and not word.startswith("-d"):
+        if word.startswith("-"):
             name = SHORT.get(word, word)
             options[name] = []
         else:

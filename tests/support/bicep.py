@@ -50,7 +50,7 @@ def resources(kind: str = "") -> Iterator[tuple[Path, str, Json]]:
                 yield path, symbol, declared
 
 
-def value_at(place: str) -> Any:
+def declared_at(place: str) -> Any:
     """Return the value at *place*, such as `modules/vault:vault.properties.sku`: file, resource, members."""
     file, _, path = place.partition(":")
     symbol, *members = path.split(".")

@@ -2,6 +2,8 @@
 
 `snapshot` evaluates a template as Azure Resource Manager does, conditions, loops and modules included. A value that
 only Azure knows stays an expression in brackets, such as `[reference('…').vaultUri]`.
+
+LEAST and MOST are parameters for main.bicep: those that must be given, and one of every kind.
 """
 
 import json
@@ -14,12 +16,47 @@ from itertools import batched
 from pathlib import Path
 from typing import Any
 
+from tests.support.bicep import INFRA
 from tests.support.local_cloud import Json
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 TENANT = "00000000-0000-0000-0000-000000000002"
 GROUP = "rg-test"
 LIMIT_S = 120
+
+MAIN = INFRA / "main.bicep"
+AVAILABILITY = INFRA / "availability.bicep"
+
+GUID = "5f1c2a4e-7d0b-4a57-9a1c-3a5b1f0c9e11"
+OTHER_GUID = "0a9e2c1d-33b4-4f6e-8d57-6b7c8d9e0f12"
+ACCOUNT = {
+    "cloud": "global",
+    "tenantId": GUID,
+    "clientId": GUID,
+    "mode": "live",
+    "clientSecret": "partner-center",
+    "refreshToken": "renewed",
+}
+LEAST = {"environmentName": "test", "location": "westeurope", "accounts": {"default": ACCOUNT}}
+CALLERS: dict[str, Json] = {
+    "operator": {"proof": "key", "sha256": "0" * 64, "dryRunOnly": True},
+    "zendesk": {"proof": "zendesk", "secrets": ["zendesk"], "customers": [GUID], "accounts": ["default"]},
+    "svix": {"proof": "standard-webhooks", "secrets": ["svix-1", "svix-2"]},
+    "flow": {"proof": "entra", "role": "Orders.Cancel"},
+}
+MOST = LEAST | {
+    "accounts": {"default": ACCOUNT, "other": ACCOUNT, "third": ACCOUNT | {"refreshToken": "third"}},
+    "callers": CALLERS,
+    "entra": {"clientId": OTHER_GUID, "tenantId": GUID},
+    "alwaysReadyInstances": 1,
+    "allowedIpRanges": ["192.0.2.0/24"],
+    "privateNetwork": True,
+    "vaultIpRanges": ["198.51.100.7/32"],
+    "alertEmail": "operators@example.com",
+    "operatePage": "https://example.com/operate",
+    "refreshTokensStored": True,
+    "recoverVault": True,
+}
 
 IN_EXPRESSION = re.compile(r"'(?:[^']|'')*'|[^'()\[\],]+|.", re.DOTALL)
 

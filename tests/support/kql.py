@@ -28,11 +28,12 @@ def queries_to_paste() -> dict[str, str]:
     """Return the queries of docs/operate.md by the heading of their alert."""
     page = (MONITORING.parents[1] / "docs/operate.md").read_text()
     sections = re.findall(r"^### (\S+)\n(.*?)(?=^##|\Z)", page, re.DOTALL | re.MULTILINE)
-    return {
-        alert: block
-        for alert, text in sections
-        for block in re.findall(r"^ *```kusto\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE)
-    }
+    queries: dict[str, str] = {}
+    for alert, text in sections:
+        for block in re.findall(r"^ *```kusto\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE):
+            assert alert not in queries, f"docs/operate.md has two queries under {alert}: only one would be tested"
+            queries[alert] = block
+    return queries
 
 
 class Traces:

@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from infra.audit import canonical
+
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ("requirements.txt", "requirements-dev.txt", "requirements-scan.txt", "requirements-audit.txt")
 _PIN = re.compile(r"([A-Za-z0-9][\w.-]*)==(\d[\w.]*)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)\n")
@@ -20,10 +22,6 @@ class Pin(NamedTuple):
     def canonical(self) -> str:
         """The name as package indexes compare it."""
         return canonical(self.name)
-
-
-def canonical(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def read_pins(file: str) -> list[Pin]:

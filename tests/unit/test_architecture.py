@@ -4,7 +4,6 @@ import ast
 import graphlib
 import importlib.metadata
 import re
-import subprocess
 import sys
 import tokenize
 from collections.abc import Iterator
@@ -74,8 +73,6 @@ ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}
 PACKAGE_LINES = 900
 MODULE_LINES = 250
 FUNCTION_LINES = 60  # with blank lines and comments
-
-SLOW_TO_LOAD = ("azure.core", "azure.identity", "azure.keyvault", "msal", "requests", "aiohttp", "cryptography")
 
 
 def tree(module: str) -> ast.Module:
@@ -193,18 +190,6 @@ def test_there_is_no_function_app() -> None:
     assert not (ROOT / "function_app.py").exists()
 
 
-def test_loading_the_function_loads_no_sdk() -> None:
-    """Importing the SDKs is most of a cold start, and a refused call needs none of them."""
-    code = "import sys, cancel_order; print(*sorted(sys.modules), sep='\\n')"
-
-    loaded = subprocess.run(  # noqa: S603  (our own interpreter and code)
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
-    ).stdout.split()
-
-    assert "shared.runtime" in loaded
-    assert [name for name in loaded if any(is_below(name, slow) for slow in SLOW_TO_LOAD)] == []
-
-
 @pytest.mark.parametrize("module", MODULES)
 def test_modules_and_functions_stay_small(module: str) -> None:
     functions = [node for node in ast.walk(tree(module)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
@@ -257,6 +242,13 @@ def test_azure_installs_what_the_product_imports(module: str) -> None:
         assert {f"{base}{end}" for base in bases for end in (".py", "/__init__.py")} & files, (
             f"{name} is in no package of requirements.txt"
         )
+
+
+def test_unit_tests_start_no_process() -> None:
+    """They run before each commit. A test that starts a process takes longer, and belongs into tests/contract."""
+    files = {path.name: path.read_text() for path in (ROOT / "tests/unit").glob("*.py")}
+
+    assert [name for name, text in files.items() if re.search(r"^(import|from) subprocess\b", text, re.MULTILINE)] == []
 
 
 def test_nothing_needs_a_folder_beside_the_repository(tracked: frozenset[str]) -> None:

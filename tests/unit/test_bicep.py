@@ -1,7 +1,7 @@
 """The deployment, as far as its text can be checked.
 
 These tests read the text of the files and find settings that do not fit the code. They need no compiler;
-test_bicep_compiled.py has the tests that do.
+tests/contract/bicep has the tests that do.
 """
 
 import json
@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from shared.settings import Account, EntraCaller, KeyCaller, Settings, SigningCaller
-from tests.support.bicep import FILES, INFRA, ROOT, body, parse, resources, value_at
+from tests.support.bicep import FILES, INFRA, ROOT, body, declared_at, parse, resources
 from tests.support.compiled_bicep import compiler
 
 MAIN = parse(INFRA / "main.bicep")
@@ -69,7 +69,7 @@ def test_each_provider_has_one_api_version_and_no_preview() -> None:
 def app_settings() -> set[str]:
     """Return the names of all app settings that the templates can set."""
     from_main = body(MAIN["modules"]["function"])["params"]["settings"]["function"]["parameters"]["arg_2"]
-    parameters = value_at("modules/function:appSettings.properties")["function"]["parameters"]
+    parameters = declared_at("modules/function:appSettings.properties")["function"]["parameters"]
     optional = re.findall(r"== null \? \{\} : \{\s+(\w+): ", (INFRA / "main.bicep").read_text())
     sign_in = re.findall(r"var telemetrySignIn = .*\{\s+(\w+): ", (INFRA / "modules/function.bicep").read_text())
     return {*from_main, *parameters[max(parameters)], *optional, *sign_in}

@@ -1,4 +1,4 @@
-"""The dev container has the versions that the repository asks for. It cannot be started here."""
+"""The dev container has the versions that the repository asks for. No test starts it."""
 
 import json
 import re
@@ -26,8 +26,18 @@ def test_its_azd_is_the_one_that_deploys_from_github() -> None:
     assert CONTAINER["features"]["ghcr.io/azure/azure-dev/azd:0"] == azd["with"]
 
 
+def test_its_az_is_the_one_whose_commands_are_in_the_documents() -> None:
+    page = (ROOT / "docs/deploy.md").read_text()
+    [compared] = re.findall(r"compared with those of `az` ([\d.]+\d)", page)
+
+    assert CONTAINER["features"]["ghcr.io/devcontainers/features/azure-cli:1"]["version"].startswith(f"{compared}.")
+
+
 def test_no_feature_is_the_latest() -> None:
-    assert [name for name in CONTAINER["features"] if not re.fullmatch(r"ghcr\.io/[\w/-]+:\d+", name)] == []
+    """The number after the colon is the version of the script that installs. What it installs has a version too."""
+    for name, options in CONTAINER["features"].items():
+        assert re.fullmatch(r"ghcr\.io/[\w/-]+:\d+", name)
+        assert re.fullmatch(r"\d+\.\d+\.\d+", options.get("version", "latest")), name
 
 
 def test_it_installs_with_make_and_shows_the_port_of_make_serve() -> None:

@@ -6,7 +6,8 @@ from collections import Counter
 
 import pytest
 
-from tests.support.requirements import FILES, ROOT, Pin, canonical, read_pins
+from infra.audit import canonical
+from tests.support.requirements import FILES, ROOT, Pin, read_pins
 
 # Linux on x64 and on arm64, macOS, Windows.
 MACHINES = 4

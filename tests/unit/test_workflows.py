@@ -2,8 +2,6 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -119,12 +117,14 @@ def test_a_push_and_a_pull_request_run_what_must_pass_before_a_change_lands() ->
     assert commands(test["jobs"]["test"]) == [[".ci/run"]]
 
 
-def test_the_bicep_files_are_compiled_with_one_version_of_the_compiler() -> None:
+def test_the_bicep_files_are_compiled_with_the_version_in_the_documents() -> None:
     job = workflow("test")["jobs"]["bicep"]
     installer = (ROOT / ".ci/install-bicep").read_text()
+    tested = re.findall(r"Microsoft's compiler ([\d.]+\d)", (ROOT / "docs/deploy.md").read_text())
 
     assert commands(job) == [[".ci/install-bicep", job["env"]["BICEP"]], ["make", "bicep"]]
-    assert re.findall(r"^(\w+)=[0-9a-f.]+$", installer, re.MULTILINE) == ["version", "checksum"]
+    assert re.findall(r"^version=(.+)$", installer, re.MULTILINE) == tested
+    assert re.search(r"^checksum=[0-9a-f]{64}$", installer, re.MULTILINE)
 
 
 def test_vulnerabilities_are_looked_for_every_week_too() -> None:
@@ -174,20 +174,6 @@ def test_dependabot_renews_packages_and_actions() -> None:
     assert [
         update for update in updates if ["*"] not in [group["patterns"] for group in update["groups"].values()]
     ] == []
-
-
-def test_zizmor_finds_nothing() -> None:
-    """It knows what makes workflows unsafe: injection by templates, moved tags, tokens left behind …"""
-    found = subprocess.run(  # noqa: S603  (pinned, of this environment)
-        [Path(sys.executable).with_name("zizmor"), "--offline", "--no-progress", "--color=never", ROOT / ".github"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-
-    assert found.returncode == 0, found.stdout + found.stderr
-    assert "No findings to report" in found.stdout
 
 
 # Forms for issues and pull requests, owners, hooks.

@@ -51,6 +51,20 @@ NAME = re.compile(r"(?<![\w$.-])[A-Z]{2,}(?:-[A-Z]+)*(?![\w=-])")
 SETTINGS = set(re.findall(r"\$\{(\w+)\}", (ROOT / "infra/main.parameters.json").read_text()))
 NO_NAMES = {"CALLERS", "PEM"}
 PYTHON = re.compile(r"python3 -c '[^']*'")
+BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
+# The text names these, and nobody pastes them: most lack an option or a value.
+MENTIONS = {
+    "az ad",
+    "az ad app",
+    "az ad app create",
+    "az cloud set --name",
+    "az functionapp list-flexconsumption-locations",
+    "az login",
+    "azd env new NAME",
+    "azd env set",
+    "azd env set …",
+    "azd restore",
+}
 
 
 def sections(page: str) -> list[tuple[str, str]]:
@@ -62,14 +76,21 @@ def sections(page: str) -> list[tuple[str, str]]:
 def blocks(page: str, heading: str = "") -> list[str]:
     """Return the blocks of commands of *page*, or only those under *heading*, as they are written."""
     found = []
+    # The page about Zendesk calls Zendesk's own interface with curl, and not the function.
     programs = r"\b(az|azd) [a-z]" if page == ZENDESK else r"\b(az|azd) [a-z]|^curl "
     for title, text in sections(page):
-        for indent, language, block in re.findall(r"^( *)```(\w*)\n(.*?)^\1```$", text, re.DOTALL | re.MULTILINE):
+        for indent, language, block in BLOCK.findall(text):
             commands = re.sub(rf"^{indent}", "", block, flags=re.MULTILINE)
             if heading in {"", title} and not language and re.search(programs, commands, re.MULTILINE):
                 found.append(commands)
     assert found, f"{page} has no commands under {heading!r}"
     return found
+
+
+def spans(page: str) -> list[str]:
+    """Return what the text and the tables of *page* have of `az` and `azd`: commands and MENTIONS, each once."""
+    text = BLOCK.sub("", (ROOT / page).read_text())
+    return list(dict.fromkeys(" ".join(span.split()) for span in re.findall(r"`(azd? [^`]+)`", text)))
 
 
 def explained(page: str) -> set[str]:
@@ -109,19 +130,24 @@ class Shell:
         return azure_cli.calls(Path(self.environment["CLI_RECORD"]))
 
 
-EACH_BLOCK = pytest.mark.parametrize(
+PAGES = (DEPLOY, OPERATE, CREDENTIALS, ZENDESK)
+COMMANDS = [
+    *((page, block) for page in PAGES for block in blocks(page)),
+    *((page, span) for page in PAGES for span in spans(page) if span not in MENTIONS),
+]
+EACH_COMMAND = pytest.mark.parametrize(
     ("page", "commands"),
-    [(page, block) for page in (DEPLOY, OPERATE, CREDENTIALS, ZENDESK) for block in blocks(page)],
+    COMMANDS,
     ids=lambda value: value if value.endswith(".md") else value.split("\n")[0][:60],
 )
 
 
-@EACH_BLOCK
+@EACH_COMMAND
 def test_each_name_in_capitals_has_a_source_on_its_page(page: str, commands: str) -> None:
     assert names(commands) - explained(page) == set(), f"{page}: add them to its table of names, with where to get them"
 
 
-@EACH_BLOCK
+@EACH_COMMAND
 def test_the_commands_run(tmp_path: Path, page: str, commands: str) -> None:
     """With options that exist, on the subscription that is named, and without a secret in an argument."""
     calls = Shell(tmp_path, secret="from-before").run(commands)  # of an earlier block in the same window
@@ -143,6 +169,20 @@ def check_request(arguments: list[str]) -> None:
     headers = {"content-type": "application/json"}
     request = parse_request(CancelRequest, arguments[arguments.index("-d") + 1].encode(), headers)
     assert request.order_id == VALUES["ORDER"]
+
+
+def test_each_mention_is_in_a_page() -> None:
+    assert MENTIONS - {span for page in PAGES for span in spans(page)} == set()
+
+
+def test_the_stand_ins_know_no_command_that_nobody_uses() -> None:
+    """The pages use it, or the hooks do, which tests/contract/test_azd_hooks.py runs."""
+    pasted = "\n".join(commands for _, commands in COMMANDS)
+    hooks = (ROOT / "infra/azd_hooks.py").read_text()
+    known = {f"az {name}" for name in azure_cli.AZ} | {f"azd {name}" for name in azure_cli.AZD}
+    used = {name for name in known if re.search(rf"\b{name}(?![\w-])", pasted) or f'"{name[3:]}"' in hooks}
+
+    assert known - used == set()
 
 
 @pytest.mark.parametrize("page", [DEPLOY, OPERATE, CREDENTIALS])
