@@ -34,8 +34,15 @@ def main() -> int:
         print(f"Its last words, with status {ran.returncode}: {last_line(ran.stderr)}", file=sys.stderr)
         return 1
     lines = [line for file in FILES for line in (ROOT / file).read_text().splitlines()]
-    pins = sorted({canonical(pin[1]) for line in lines if (pin := re.match(r"([\w.-]+)==", line))})
-    unchecked = [name for name in pins if "vulns" not in answers.get(name, {})]
+    pins = {canonical(pin[1]): pin[2] for line in lines if (pin := re.match(r"([\w.-]+)(?:\[.*?\])?==([^\s;]+)", line))}
+    if not pins:
+        print(f"NOTHING WAS CHECKED: no pins in {' and '.join(FILES)}.", file=sys.stderr)
+        return 1
+    unchecked = [
+        name
+        for name, version in sorted(pins.items())
+        if "vulns" not in answers.get(name, {}) or answers[name].get("version") != version
+    ]
     vulnerable = [name for name in pins if answers.get(name, {}).get("vulns")]
     for name in vulnerable:
         for found in answers[name]["vulns"]:

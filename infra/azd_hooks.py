@@ -4,7 +4,8 @@ azd tries each step once, and runs no hook after a failed step. Two steps of a f
 
 - `predeploy`: Azure takes some minutes to let the function's identity into the storage, and until then refuses the
   package with 403. This hook waits until the host can read its keys, which are in the same storage. If that takes too
-  long, the deployment goes on all the same: only the upload itself shows what Azure says to it.
+  long, or `az` is not signed in, the deployment goes on all the same: only the upload itself shows what Azure says to
+  it.
 - `postup`: the availability test needs the function's key, and Azure does not always give it right after a deployment.
   The hook deploys infra/availability.bicep, at most ten times.
 
@@ -20,61 +21,84 @@ import sys
 import time
 
 TRIES = 10
-PAUSE_S = float(os.environ.get("AZD_HOOKS_PAUSE_S", "30"))
+PAUSE_S = float(os.environ.get("AZD_HOOKS_PAUSE_S", "30"))  # the tests set it
+LIMIT_S = 300  # of one command
 
 
-def az(command: str, *options: str, quiet: bool = False) -> bool:
-    """Run `az` on the deployment's own subscription, not on the default one of `az`. Return whether it succeeded."""
-    program = shutil.which("az") or sys.exit(
-        "az is not installed: https://learn.microsoft.com/cli/azure/install-azure-cli"
+def az(command: str, *options: str) -> str:
+    """Run `az` on the deployment's own subscription, not on the default one of `az`.
+
+    Returns "" if the command succeeded, else what it said.
+    """
+    program = shutil.which("az")
+    if not program:
+        return "az is not installed: https://learn.microsoft.com/cli/azure/install-azure-cli"
+    words = (
+        program,
+        *command.split(),
+        "--subscription",
+        setting("AZURE_SUBSCRIPTION_ID"),
+        *options,
+        "--output",
+        "none",
     )
-    subscription = ("--subscription", os.environ["AZURE_SUBSCRIPTION_ID"])
-    words = (program, *command.split(), *subscription, *options, "--output", "none")
-    errors = subprocess.DEVNULL if quiet else None
-    return subprocess.run(words, check=False, stderr=errors).returncode == 0  # noqa: S603
+    try:
+        ran = subprocess.run(  # noqa: S603
+            words, check=False, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=LIMIT_S
+        )
+    except subprocess.TimeoutExpired:
+        return f"az {command} did not end within {LIMIT_S} s"
+    return (ran.stderr.strip() or f"az {command} ended with status {ran.returncode}") if ran.returncode else ""
 
 
-def repeat(waits_for: str, command: str, *options: str, quiet: bool = False) -> bool:
-    """Run the command until it succeeds, at most TRIES times. Return whether it did."""
+def setting(name: str) -> str:
+    return os.environ.get(name) or sys.exit(f"{name} is not set. azd sets it: azd hooks run NAME, after azd provision")
+
+
+def repeat(waits_for: str, command: str, *options: str) -> str:
+    """Run the command until it succeeds, at most TRIES times. Return "", or what the last try said."""
     for left in reversed(range(TRIES)):
-        if az(command, *options, quiet=quiet):
-            return True
+        error = az(command, *options)
+        if not error:
+            return ""
         if left:
             print(f"Waiting for {waits_for}: trying again in {PAUSE_S:g} s, at most {left} more times.", flush=True)
             time.sleep(PAUSE_S)
-    return False
-
-
-def sign_in() -> None:
-    """End the process at once if `az` cannot see the subscription: waiting would not help."""
-    if not az("account show"):
-        sys.exit("Sign in with `az login`, as in docs/deploy.md. Then go on as its section 'If it stops' says.")
+    return error
 
 
 def predeploy() -> None:
     if "AZURE_FUNCTION_NAME" not in os.environ:
         return  # GitHub's workflow, which knows no outputs of `azd provision` and never deploys first
-    app = ("--resource-group", os.environ["AZURE_RESOURCE_GROUP"], "--name", os.environ["AZURE_FUNCTION_NAME"])
-    sign_in()
-    if az("functionapp function show", *app, "--function-name", "cancel_order", quiet=True):
+    if error := az("account get-access-token"):
+        print(
+            f"{error}\nSo this deployment does not wait for the roles on the storage. It needs only azd's own sign-in."
+        )
+        return
+    app = ("--resource-group", setting("AZURE_RESOURCE_GROUP"), "--name", setting("AZURE_FUNCTION_NAME"))
+    if not az("functionapp function show", *app, "--function-name", "cancel_order"):
         return  # it was deployed before
-    if not repeat("the roles on the storage", "functionapp keys list", *app, quiet=True):
-        print("The host still has no keys. If the deployment is refused with 403: docs/deploy.md, If it stops.")
+    if error := repeat("the roles on the storage", "functionapp keys list", *app):
+        print(
+            f"{error}\nThe host still has no keys; the deployment goes on. If it is refused with 403, see the section"
+        )
+        print("'If it stops' of docs/deploy.md.")
 
 
 def postup() -> None:
-    sign_in()
-    deployed = repeat(
+    if error := az("account get-access-token"):
+        sys.exit(f"{error}\nSign in with `az login`, as in docs/deploy.md. Then run `azd hooks run postup`.")
+    error = repeat(
         "the function's key",
         "deployment group create",
-        *("--resource-group", os.environ["AZURE_RESOURCE_GROUP"], "--template-file", "infra/availability.bicep"),
+        *("--resource-group", setting("AZURE_RESOURCE_GROUP"), "--template-file", "infra/availability.bicep"),
         "--parameters",
-        "functionName=" + os.environ["AZURE_FUNCTION_NAME"],
-        "applicationInsightsName=" + os.environ["AZURE_APPLICATION_INSIGHTS_NAME"],
-        "actionGroupName=" + os.environ["AZURE_ACTION_GROUP_NAME"],
+        "functionName=" + setting("AZURE_FUNCTION_NAME"),
+        "applicationInsightsName=" + setting("AZURE_APPLICATION_INSIGHTS_NAME"),
+        "actionGroupName=" + setting("AZURE_ACTION_GROUP_NAME"),
     )
-    if not deployed:
-        sys.exit("The availability test is not deployed. Once the cause above is gone: azd hooks run postup")
+    if error:
+        sys.exit(f"{error}\nThe availability test is not deployed. Once the cause is gone, run `azd hooks run postup`.")
 
 
 if __name__ == "__main__":

@@ -32,6 +32,10 @@ type secretNames = string[]
 @maxLength(64)
 type sha256 = string
 
+// azd turns what it cannot read as a boolean into the default, without a word: "yes" would leave the network open. So
+// a switch is a text, which Resource Manager compares.
+type switch = 'true' | 'false'
+
 type cloud = 'global' | 'china' | 'usgov'
 type mode = 'live' | 'dry_run' | 'off'
 
@@ -163,7 +167,7 @@ param instanceMemoryMB int = 2048
 param allowedIpRanges string[] = []
 
 @description('Puts storage and Key Vault into a virtual network, and gives the function one fixed outgoing address.')
-param privateNetwork bool = false
+param privateNetwork switch = 'false'
 
 @description('CIDR ranges from which operators reach the Key Vault. Only with privateNetwork.')
 param vaultIpRanges string[] = []
@@ -189,10 +193,10 @@ param logRetentionDays int = 90
 param auditRetentionDays int = 365
 
 @description('Set it once a refresh token is stored (python -m infra.consent); then the function may renew the token.')
-param refreshTokensStored bool = false
+param refreshTokensStored switch = 'false'
 
-@description('Recovers the deleted Key Vault of this name, with its secrets. Only for the first deployment after azd down.')
-param recoverVault bool = false
+@description('Recovers the deleted Key Vault of this name, with its secrets and its old firewall: deploy once more without it.')
+param recoverVault switch = 'false'
 
 // ---------------------------------------------------------------- names
 
@@ -216,7 +220,8 @@ var callersSetting = callers == null ? {} : {
   CALLERS: empty(callers) ? fail(noCaller) : string(callers)
 }
 var accountsSetting = empty(accounts) ? fail(noAccount) : string(accounts)
-var operatorRanges = privateNetwork || empty(vaultIpRanges) ? vaultIpRanges : fail(noNetwork)
+var isPrivate = privateNetwork == 'true'
+var operatorRanges = isPrivate || empty(vaultIpRanges) ? vaultIpRanges : fail(noNetwork)
 
 // ---------------------------------------------------------------- resources
 
@@ -257,7 +262,7 @@ module storage 'modules/storage.bicep' = {
     location: location
     tags: tags
     principalId: identity.outputs.principalId
-    privateNetwork: privateNetwork
+    privateNetwork: isPrivate
   }
 }
 
@@ -270,13 +275,13 @@ module vault 'modules/vault.bicep' = {
     tags: tags
     principalId: identity.outputs.principalId
     workspaceId: telemetry.outputs.workspaceId
-    privateNetwork: privateNetwork
+    privateNetwork: isPrivate
     allowedIpRanges: operatorRanges
-    recover: recoverVault
+    recover: recoverVault == 'true'
   }
 }
 
-module writers 'modules/secret-writer.bicep' = [for name in (refreshTokensStored ? refreshTokenSecrets : []): {
+module writers 'modules/secret-writer.bicep' = [for name in (refreshTokensStored == 'true' ? refreshTokenSecrets : []): {
   name: 'writer-${uniqueString(name)}'
   scope: group
   params: {
@@ -286,7 +291,7 @@ module writers 'modules/secret-writer.bicep' = [for name in (refreshTokensStored
   }
 }]
 
-module network 'modules/network.bicep' = if (privateNetwork) {
+module network 'modules/network.bicep' = if (isPrivate) {
   name: 'network'
   scope: group
   params: {
@@ -309,7 +314,7 @@ module function 'modules/function.bicep' = {
     identityClientId: identity.outputs.clientId
     storageName: storage.outputs.name
     applicationInsightsName: telemetry.outputs.applicationInsightsName
-    subnetId: privateNetwork ? network!.outputs.functionSubnetId : ''
+    subnetId: isPrivate ? network!.outputs.functionSubnetId : ''
     allowedIpRanges: allowedIpRanges
     entra: entra ?? {}
     alwaysReadyInstances: alwaysReadyInstances

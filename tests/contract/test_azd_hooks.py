@@ -63,7 +63,7 @@ def test_azd_up_ends_with_the_availability_test(tmp_path: Path) -> None:
     passed = dict(given.split("=") for given in options["--parameters"])
     assert hook.ran.returncode == 0, hook.ran.stderr
     assert FROM_AZD.keys() - {"AZURE_SUBSCRIPTION_ID"} <= outputs.keys()
-    assert hook.commands == ["az account show", "az deployment group create"]
+    assert hook.commands == ["az account get-access-token", "az deployment group create"]
     assert (options["--subscription"], options["--resource-group"]) == (["sub-1"], ["rg-1"])
     assert options["--template-file"] == ["infra/availability.bicep"]
     assert passed == {"functionName": "func-1", "applicationInsightsName": "appi-1", "actionGroupName": "ag-1"}
@@ -82,13 +82,36 @@ def test_the_availability_test_is_deployed_again_while_the_key_is_not_there(
     assert ("azd hooks run postup" in hook.ran.stderr) is bool(code)
 
 
-@pytest.mark.parametrize("name", ["predeploy", "postup"])
-def test_a_hook_does_not_wait_for_a_missing_sign_in(tmp_path: Path, name: str) -> None:
-    hook = Hook(tmp_path, name, FROM_AZD, az_account_show=1)
+def test_the_availability_test_needs_a_sign_in(tmp_path: Path) -> None:
+    """One that has expired too, which `az account show` would not notice."""
+    hook = Hook(tmp_path, "postup", FROM_AZD, **{"az_account_get-access-token": 1})
 
-    assert hook.commands == ["az account show"]
+    assert hook.commands == ["az account get-access-token"]
     assert hook.ran.returncode == 1
     assert "az login" in hook.ran.stderr
+
+
+def test_a_deployment_goes_on_without_az(tmp_path: Path) -> None:
+    """azd itself needs only its own sign-in."""
+    hook = Hook(tmp_path, "predeploy", FROM_AZD, **{"az_account_get-access-token": 1})
+
+    assert hook.commands == ["az account get-access-token"]
+    assert (hook.ran.returncode, hook.ran.stderr) == (0, "")
+    assert "does not wait" in hook.ran.stdout
+
+
+def test_a_hook_that_gives_up_says_what_az_said(tmp_path: Path) -> None:
+    hook = Hook(tmp_path, "postup", FROM_AZD, az_deployment_group_create=10)
+
+    assert "from host runtime" in hook.ran.stderr
+
+
+def test_a_hook_without_azd_says_what_is_missing(tmp_path: Path) -> None:
+    hook = Hook(tmp_path, "postup", {})
+
+    assert hook.ran.returncode == 1
+    assert "AZURE_SUBSCRIPTION_ID is not set" in hook.ran.stderr
+    assert "Traceback" not in hook.ran.stderr
 
 
 @pytest.mark.parametrize(("failures", "tries"), [(0, 1), (4, 5), (99, 10)])
@@ -106,7 +129,7 @@ def test_the_first_deployment_waits_until_the_host_can_read_its_storage(
 def test_a_later_deployment_does_not_wait(tmp_path: Path) -> None:
     hook = Hook(tmp_path, "predeploy", FROM_AZD)
 
-    assert hook.commands == ["az account show", "az functionapp function show"]
+    assert hook.commands == ["az account get-access-token", "az functionapp function show"]
 
 
 def test_the_workflow_does_not_wait(tmp_path: Path) -> None:

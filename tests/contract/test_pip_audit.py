@@ -39,6 +39,13 @@ def test_if_every_pin_was_checked_the_status_is_0(tmp_path: Path) -> None:
     assert ran.stdout == f"{len(PINS)} packages: 0 with known vulnerabilities, 0 not checked\n"
 
 
+def test_an_answer_about_another_version_was_no_check(tmp_path: Path) -> None:
+    ran = audit(tmp_path, [CLEAN[0] | {"version": "0.0.0"}, *CLEAN[1:]])
+
+    assert ran.returncode == 1
+    assert f"{PINS[0].name}: not checked" in ran.stdout
+
+
 def test_a_vulnerability_is_named_with_its_cure(tmp_path: Path) -> None:
     ran = audit(tmp_path, [CLEAN[0] | {"vulns": [FLAW]}, *CLEAN[1:]])
 

@@ -23,7 +23,7 @@ PLACE = "--subscription --vault-name --name"
 AZ = {
     "login": ("--tenant", "--allow-no-subscriptions"),
     "cloud set": ("--name", ""),
-    "account show": ("--subscription", ""),
+    "account get-access-token": ("--subscription", ""),
     "provider register": ("--subscription --namespace", "--wait"),
     "deployment group create": ("--subscription --resource-group --template-file --parameters", ""),
     "functionapp list-flexconsumption-locations": ("--subscription", ""),
@@ -91,7 +91,7 @@ NEEDS = {
     "az ad sp create": "az ad app create",
     "az ad app credential reset": "az ad app create",
     "az ad app create": "az login",
-    "az account show": "az login",
+    "az account get-access-token": "az login",
 }
 
 

@@ -50,12 +50,12 @@ MOST = LEAST | {
     "entra": {"clientId": OTHER_GUID, "tenantId": GUID},
     "alwaysReadyInstances": 1,
     "allowedIpRanges": ["192.0.2.0/24"],
-    "privateNetwork": True,
+    "privateNetwork": "true",
     "vaultIpRanges": ["198.51.100.7/32"],
     "alertEmail": "operators@example.com",
     "operatePage": "https://example.com/operate",
-    "refreshTokensStored": True,
-    "recoverVault": True,
+    "refreshTokensStored": "true",
+    "recoverVault": "true",
 }
 
 IN_EXPRESSION = re.compile(r"'(?:[^']|'')*'|[^'()\[\],]+|.", re.DOTALL)

@@ -44,7 +44,7 @@ def most(bicep: Compiler) -> list[Json]:
 @pytest.fixture(scope="session")
 def closed(bicep: Compiler) -> list[Json]:
     """A private network that no address of an operator may enter."""
-    return bicep.predict(MAIN, LEAST | {"privateNetwork": True})
+    return bicep.predict(MAIN, LEAST | {"privateNetwork": "true"})
 
 
 @pytest.fixture(scope="session")

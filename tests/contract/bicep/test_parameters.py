@@ -30,11 +30,16 @@ def asked_for(template: Json) -> Iterator[str]:
     it does not know. Source: Azure/azure-dev at ae35809, cli/azd/pkg/infra/provisioning/bicep/bicep_provider.go.
     """
     for name, parameter in template["parameters"].items():
-        reference = parameter.get("$ref")
-        definition = template["definitions"][reference.rpartition("/")[2]] if reference else parameter
-        assert definition["type"].lower() in AZD_TYPES, name
-        if parameter.get("defaultValue") is None and not (parameter.get("nullable") and not reference):
+        assert defined(template, parameter)["type"].lower() in AZD_TYPES, name
+        if parameter.get("defaultValue") is None and not (parameter.get("nullable") and "$ref" not in parameter):
             yield name
+
+
+def defined(template: Json, parameter: Json) -> Json:
+    """Return *parameter*, or the type that it refers to."""
+    reference = parameter.get("$ref")
+    definition: Json = template["definitions"][reference.rpartition("/")[2]] if reference else parameter
+    return definition
 
 
 def test_azd_asks_for_nothing_but_what_must_be_given(template: Json) -> None:
@@ -48,9 +53,19 @@ def test_azd_sets_every_parameter_and_no_other(template: Json) -> None:
     assert file["parameters"].keys() == template["parameters"].keys()
 
 
+def test_azd_passes_a_switch_on_as_it_is(template: Json) -> None:
+    """azd turns what it cannot read as a boolean into the default: "yes" would leave the network open."""
+    types = {name: defined(template, parameter) for name, parameter in template["parameters"].items()}
+
+    assert [name for name, kind in types.items() if kind["type"] == "bool"] == []
+    assert {name for name, kind in types.items() if sorted(kind.get("allowedValues", [])) == ["false", "true"]} == {
+        *("privateNetwork", "recoverVault", "refreshTokensStored")
+    }
+
+
 def test_azd_reads_a_list_or_an_object_from_json(template: Json) -> None:
     """azd does so for these types only, and refuses a blank value then: blank never comes to mean "open"."""
-    kinds = {name: parameter.get("type", "object") for name, parameter in template["parameters"].items()}
+    kinds = {name: defined(template, parameter)["type"] for name, parameter in template["parameters"].items()}
 
     assert {name for name, kind in kinds.items() if kind in {"array", "object"}} == {
         *("accounts", "callers", "entra"),
@@ -81,6 +96,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"accounts": {"default": ACCOUNT | {"customers": []}}},
         r"'accounts\.default\.customers'.*Length",
     ),
+    **{
+        f"{value!r} for a private network": ({"privateNetwork": value}, "privateNetwork")
+        for value in ("yes", "", "True", " true", "1")
+    },
     "no account": ({"accounts": {}}, "PARTNER_CENTER_ACCOUNTS names no account"),
     "no caller": ({"callers": {}}, "CALLERS names no caller.*set it to null"),
     "ranges without a network": ({"vaultIpRanges": ["198.51.100.7/32"]}, "VAULT_IP_RANGES needs PRIVATE_NETWORK=true"),
