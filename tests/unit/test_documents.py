@@ -275,7 +275,7 @@ def test_the_operator_finds_every_alert() -> None:
     headings = re.findall(r"^### (.+)$", section, re.MULTILINE)
     alerts = {path.stem for path in (ROOT / "infra/monitoring/alerts").iterdir()} | {"unavailable"}
 
-    assert set(headings) == alerts, "docs/operate.md has a heading for each alert, named like its file"
+    assert set(headings) == alerts, "docs/operate.md has a section for each alert, named like its file"
 
 
 def test_every_page_of_the_documents_is_in_their_list() -> None:
