@@ -177,7 +177,7 @@ param vaultIpRanges string[] = []
 @description('E-mail address for alerts. If empty, alerts are only in the portal.')
 param alertEmail string = ''
 
-@description('Address of the page that the alerts\' mails link to. The name of the alert is added as the heading.')
+@description('Address of the page that the alerts\' mails link to. The name of the alert is added as the section.')
 @minLength(1)
 @maxLength(256)
 param operatePage string = 'https://github.com/OWNER/REPO/blob/main/docs/operate.md'

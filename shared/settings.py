@@ -210,7 +210,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     key_vault_url: HttpsUrl = Field(
-        alias="KEY_VAULT_URL", description="Address of the Key Vault: `https://NAME.vault.azure.net`."
+        alias="KEY_VAULT_URL",
+        description="Address of the Key Vault: `https://VAULT.vault.azure.net` in the global cloud.",
     )
     accounts: Annotated[dict[Name, Account], BeforeValidator(_from_json)] = Field(
         alias="PARTNER_CENTER_ACCOUNTS", min_length=1, description="The accounts at Partner Center, as JSON."

@@ -38,7 +38,7 @@ resource operators 'Microsoft.Insights/actionGroups@2023-01-01' = {
 // minutes over 16 minutes, so that each order raises it once, at worst twice. An alert about a state stays raised while
 // the state lasts, and then resolves itself.
 //
-// The description is in the mail to the operator: `firstStep`, and a link to the heading `name` of docs/operate.md, at
+// The description is in the mail to the operator: `firstStep`, and a link to the section `name` of docs/operate.md, at
 // the end, because mail programs take a full stop for a part of it. Custom properties are not in the mail
 // (https://github.com/MicrosoftDocs/azure-docs/issues/100701).
 

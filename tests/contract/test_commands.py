@@ -112,6 +112,7 @@ class Shell:
         self.directory = directory
         self.environment = azure_cli.install(directory) | {"HOME": str(directory)} | variables
         self.directory.joinpath("accounts.json").write_text('{"default":\n{"mode": "dry_run"}}')
+        self.directory.joinpath("callers.json").write_text('{"operator":\n{"proof": "key"}}')
 
     def run(self, *commands: str) -> list[dict[str, Any]]:
         """Run the blocks and return the calls that the stand-ins recorded."""

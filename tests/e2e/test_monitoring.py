@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared import audit
+from shared.rfc3339 import rfc3339
 from tests.conftest import CUSTOMER
 from tests.support.functions_host import audit_records
 from tests.support.kql import ALERTS, Traces, queries_to_paste
@@ -332,10 +333,12 @@ def pasted(alert: str, traces: Traces, **names: str) -> list[Json]:
 
 @pytest.mark.parametrize("alert", ["sending-without-decided", "outcome-unknown", "pending-not-followed-up"])
 def test_the_operator_finds_the_lines_and_the_calls_of_an_order(logged: Logged, alert: str) -> None:
+    """Another ticket may name other lines of the same order: the operator must not take those."""
     sending, decided = logged.sending[logged.pending["orderId"]], logged.pending
-    traces = Traces([(decided, 1), (sending | {"lineItems": [0, 2]}, 2), (logged.cancelled, 1)])
+    another = sending | {"lineItems": [1], "ticketId": "ZD-8", "requestId": logged.cancelled["requestId"]}
+    traces = Traces([(decided, 1), (sending | {"lineItems": [0, 2]}, 2), (another, 3), (logged.cancelled, 1)])
 
-    rows = pasted(alert, traces, ORDER=decided["orderId"])
+    rows = pasted(alert, traces, **{"ORDER": decided["orderId"], "REQUEST-ID": decided["requestId"]})
 
     assert [(row["event"], row["outcome"]) for row in rows] == [("sending", ""), ("decided", "pending")]
     assert json.loads(rows[0]["lineItems"]) == [0, 2]
@@ -346,22 +349,25 @@ def test_the_operator_finds_what_is_wrong_with_accounts(logged: Logged) -> None:
     """A refused credential, an account without a token, the credentials by their end, and a token not stored."""
     health = logged.health
     traces = Traces([*((record, 3) for record in health.values()), (health["entra-unreachable"], 8)])
-    not_stored = {"time": "", "event": "not_stored", "account": "user-global"}
+    # The record is written with the next call, here a day later.
+    failed_at = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC)
+    not_stored = [({"time": rfc3339(at), "event": "not_stored", "account": "user-global"}, 3) for at in failed_at]
 
     refused = {row["account"]: (row["code"], row["records"]) for row in pasted("credentials-rejected", traces)}
     unhealthy = pasted("unhealthy", traces, ACCOUNT="entra-unreachable")
     ends = pasted("credential-expiring", traces)
-    [grows_old] = pasted("refresh-token-not-stored", Traces([(not_stored, 9), (not_stored, 3)]))
+    [grows_old] = pasted("refresh-token-not-stored", Traces(not_stored))
 
     assert refused["expired"] == ("credentials_rejected", 1)
     assert [(row["healthy"], row["code"]) for row in unhealthy] == [(False, "credentials_unavailable")] * 2
     assert {row["account"] for row in ends} == set(health)
     assert ends[0]["expiresOn"] is not None, "the first to end comes first"
     assert (grows_old["account"], grows_old["records"]) == ("user-global", 2)
+    assert (grows_old["earliest"], grows_old["latest"]) == tuple(at.replace(tzinfo=None) for at in failed_at)
 
 
 def test_the_operator_finds_who_is_throttled_and_what_fails(logged: Logged) -> None:
-    calls = [(record, 1) for record in (logged.cancelled, logged.throttled, logged.failed, logged.failed)]
+    calls = [(logged.cancelled, 2), *((record, 1) for record in (logged.throttled, logged.failed, logged.failed))]
 
     throttled = pasted("throttled", Traces(calls))
     failing = pasted("error-rate", Traces(calls))
@@ -369,6 +375,9 @@ def test_the_operator_finds_who_is_throttled_and_what_fails(logged: Logged) -> N
     assert {row["account"]: (row["calls"], row["throttled"]) for row in throttled} == {
         "default": (3, 0),
         "secret-china": (1, 1),
+    }
+    assert {(row["customerTenantId"], row["orderId"]) for row in throttled} == {
+        (record["customerTenantId"], record["orderId"]) for record in (logged.throttled, logged.failed)
     }
     [row] = failing
     assert (row["code"], row["account"], row["calls"]) == ("partner_center_unavailable", "default", 2)

@@ -62,6 +62,7 @@ AZD = {
     "env set": (2, ""),
     "env get-value": (1, ""),
     "env get-values": (0, ""),
+    "env refresh": (0, ""),
     "up": (0, ""),
     "provision": (0, "--no-state"),
     "deploy": (0, ""),

@@ -184,7 +184,7 @@ def test_a_query_to_paste_names_what_its_records_have(alert: str) -> None:
     for event in events:
         assert used <= MEMBERS[event], event
     assert used <= set().union(*MEMBERS.values())
-    assert set(re.findall(r"'([^']*)'", text)) - VALUES - {'{"time"', "ACCOUNT", "ORDER"} == set()
+    assert set(re.findall(r"'([^']*)'", text)) - VALUES - {'{"time"', "ACCOUNT", "ORDER", "REQUEST-ID"} == set()
 
 
 def test_the_query_about_the_availability_test_shows_its_last_results() -> None:
