@@ -63,7 +63,6 @@ MENTIONS = {
     "azd env new NAME",
     "azd env set",
     "azd env set …",
-    "azd restore",
 }
 
 

@@ -14,7 +14,7 @@ def headings(page: Path) -> set[str]:
     return set(re.findall(r"^#+ ([a-z-]+)$", page.read_text(), re.MULTILINE))
 
 
-def test_an_alerts_mail_links_to_its_paragraph(least: list[Json], most: list[Json]) -> None:
+def test_an_alerts_mail_links_to_its_section(least: list[Json], most: list[Json]) -> None:
     """The mail shows the description. Mail programs make a link of an address, and of a full stop after it."""
     pattern = re.compile(r".+\. More: (https://[^ ]+)#([a-z-]+)")
     links = {}
