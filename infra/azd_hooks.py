@@ -22,32 +22,30 @@ import time
 
 TRIES = 10
 PAUSE_S = float(os.environ.get("AZD_HOOKS_PAUSE_S", "30"))  # the tests set it
-LIMIT_S = 300  # of one command
+LIMIT_S = 300.0  # of all tries together; a command ends with it, and `az` itself may go on
 
 
-def az(command: str, *options: str) -> str:
+def az(command: str, *options: str, limit_s: float = LIMIT_S) -> str:
     """Run `az` on the deployment's own subscription, not on the default one of `az`.
 
-    Returns "" if the command succeeded, else what it said.
+    Returns "" if the command succeeded within *limit_s* seconds, else what it said.
     """
     program = shutil.which("az")
     if not program:
         return "az is not installed: https://learn.microsoft.com/cli/azure/install-azure-cli"
-    words = (
-        program,
-        *command.split(),
-        "--subscription",
-        setting("AZURE_SUBSCRIPTION_ID"),
-        *options,
-        "--output",
-        "none",
-    )
+    subscription = ("--subscription", setting("AZURE_SUBSCRIPTION_ID"))
     try:
         ran = subprocess.run(  # noqa: S603
-            words, check=False, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=LIMIT_S
+            (program, *command.split(), *subscription, *options, "--output", "none"),
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",  # a console's own encoding must not end the hook
+            timeout=limit_s,
         )
     except subprocess.TimeoutExpired:
-        return f"az {command} did not end within {LIMIT_S} s"
+        return f"az {command} did not end within {limit_s:.0f} s"
     return (ran.stderr.strip() or f"az {command} ended with status {ran.returncode}") if ran.returncode else ""
 
 
@@ -56,14 +54,14 @@ def setting(name: str) -> str:
 
 
 def repeat(waits_for: str, command: str, *options: str) -> str:
-    """Run the command until it succeeds, at most TRIES times. Return "", or what the last try said."""
+    """Run the command until it succeeds, at most TRIES times and LIMIT_S seconds. Return "", or what `az` said last."""
+    ends_at = time.monotonic() + LIMIT_S
     for left in reversed(range(TRIES)):
-        error = az(command, *options)
-        if not error:
-            return ""
-        if left:
-            print(f"Waiting for {waits_for}: trying again in {PAUSE_S:g} s, at most {left} more times.", flush=True)
-            time.sleep(PAUSE_S)
+        error = az(command, *options, limit_s=max(1.0, ends_at - time.monotonic()))
+        if not error or not left or time.monotonic() + PAUSE_S > ends_at:
+            return error
+        print(f"Waiting for {waits_for}: trying again in {PAUSE_S:g} s, at most {left} more times.", flush=True)
+        time.sleep(PAUSE_S)
     return error
 
 

@@ -53,9 +53,9 @@ def _looks_like(text: str, advice: str) -> str | None:
     if not text:
         return "is empty; the field was not filled in"
     if _PLACEHOLDER.search(text):
-        return "is a placeholder that was not filled in; check the template"
+        return "looks like a placeholder that was not filled in; check the template"
     if _LINK.match(text):
         return "is a link; send only the id in it"
     if "@" in text:
-        return f"is an e-mail address; {advice}"
-    return f"is a domain; {advice}" if _DOMAIN.fullmatch(text) else None
+        return f"looks like an e-mail address; {advice}"
+    return f"looks like a domain; {advice}" if _DOMAIN.fullmatch(text) else None

@@ -19,7 +19,7 @@ from shared.cancelling.outcome import (
     with_known_lines,
 )
 from shared.contract import CancelResult, LineItem, OrderState, Outcome
-from shared.errors import CancelError
+from shared.errors import CancelError, OutcomeUnknown
 from shared.partner_center.answers import error_of
 from shared.partner_center.client import OrderClient
 from shared.partner_center.orders import Order, cancel_body, lines_to_cancel, read_order
@@ -46,7 +46,7 @@ async def cancel_order(target: Target, call: Call, client: OrderClient, accepted
     failure: CancelError | None = None
     proven: Order | None = None
     unproven = order
-    order_before, call.order = call.order, None
+    order_before = call.order
     try:
         with accepted.on_its_way(target, order):
             reply = await client.patch(cancel_body(target.request.order_id, lines))
@@ -66,7 +66,8 @@ async def cancel_order(target: Target, call: Call, client: OrderClient, accepted
 
     is_patch_unaccounted = call.patches_unaccounted > 0
     looked: Order | None = None
-    if is_look_needed(failure, proven, requested_lines, is_patch_unaccounted=is_patch_unaccounted):
+    looks = is_look_needed(failure, proven, requested_lines, is_patch_unaccounted=is_patch_unaccounted)
+    if looks:
         looked = _complete(await client.read_order_if_possible(), order)
         if is_second_look_needed(failure, looked, requested_lines) and call.remaining_s > SECOND_LOOK_TAKES_S:
             await asyncio.sleep(SECOND_LOOK_AFTER_S)
@@ -79,7 +80,9 @@ async def cancel_order(target: Target, call: Call, client: OrderClient, accepted
         was_patch_accepted_before=accepted.is_recent(target, looked),
     )
     if isinstance(end, CancelError):
-        call.order = _state(target, looked) if looked else None if is_patch_unaccounted else order_before
+        newest = _state(target, looked) if looked else None
+        # In doubt even the newest reading may be older than a change that is on its way.
+        call.order = None if isinstance(end, OutcomeUnknown) else newest if looks else order_before
         raise end
     return _result(target, call, end, looked or proven or unproven)
 

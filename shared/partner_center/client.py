@@ -135,6 +135,7 @@ class OrderClient:
             if not self._call.patches_sent:
                 audit.sending(self._call)
             is_sent = True
+            self._call.order = None  # it may be another one from now on
             self._call.patches_sent += 1
             # Counted at once, so that the count is right even if this task is cancelled at any later point.
             self._call.patches_unaccounted += 1

@@ -32,6 +32,7 @@ class Hook:
         settings = {
             "CLI_FAILURES": json.dumps({command.replace("_", " "): n for command, n in failures.items()}),
             "AZD_HOOKS_PAUSE_S": "0",
+            "CLI_ENCODING": "latin-1",  # a console's own encoding must not end a hook
         }
         self.ran = subprocess.run(  # noqa: S603
             [shutil.which("sh") or "", "-ec", HOOKS[name]["posix"]["run"]],

@@ -150,7 +150,7 @@ def answer(program: str, words: list[str]) -> str:
     with record.open("a") as file:
         file.write(json.dumps(call) + "\n")
     if before.count(command) < json.loads(os.environ.get("CLI_FAILURES", "{}")).get(command, 0):
-        raise Refused("Encountered an error (InternalServerError) from host runtime.")
+        raise Refused("Encountered an error (InternalServerError) from host runtime at Zürich.")
     if command.endswith("download"):
         Path(options["--file"][0]).write_text("")
     return ANSWERS.get(command, "") if options.get("--output") != ["none"] else ""
@@ -171,4 +171,5 @@ if __name__ == "__main__":
     try:
         sys.stdout.write(answer(sys.argv[1], sys.argv[2:]))
     except Refused as refused:
-        sys.exit(f"ERROR: {refused}")
+        sys.stderr.buffer.write(f"ERROR: {refused}\n".encode(os.environ.get("CLI_ENCODING", "utf-8")))
+        sys.exit(1)

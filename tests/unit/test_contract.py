@@ -134,17 +134,23 @@ ORDER_ADVICE = "send the order's id as Partner Center's order history shows it"
     [
         pytest.param("", "is empty; the field was not filled in", id="empty"),
         pytest.param(BLANKS, "is empty; the field was not filled in", id="blank"),
-        pytest.param("{{ticket.id}}", "is a placeholder that was not filled in; check the template", id="zendesk"),
-        pytest.param("<<ticket^id>>", "is a placeholder that was not filled in; check the template", id="halo"),
-        pytest.param("${ticket}", "is a placeholder that was not filled in; check the template", id="servicenow"),
-        pytest.param("<order id>", "is a placeholder that was not filled in; check the template", id="angles"),
-        pytest.param("[CUSTOMER]", "is a placeholder that was not filled in; check the template", id="brackets"),
-        pytest.param("{% if x %}", "is a placeholder that was not filled in; check the template", id="liquid"),
+        pytest.param(
+            "{{ticket.id}}", "looks like a placeholder that was not filled in; check the template", id="zendesk"
+        ),
+        pytest.param("<<ticket^id>>", "looks like a placeholder that was not filled in; check the template", id="halo"),
+        pytest.param(
+            "${ticket}", "looks like a placeholder that was not filled in; check the template", id="servicenow"
+        ),
+        pytest.param("<order id>", "looks like a placeholder that was not filled in; check the template", id="angles"),
+        pytest.param(
+            "[CUSTOMER]", "looks like a placeholder that was not filled in; check the template", id="brackets"
+        ),
+        pytest.param("{% if x %}", "looks like a placeholder that was not filled in; check the template", id="liquid"),
         pytest.param(f"https://example.com/orders/{CUSTOMER}", "is a link; send only the id in it", id="link"),
         pytest.param("www.example.com/orders/5", "is a link; send only the id in it", id="link-without-scheme"),
-        pytest.param("contoso.onmicrosoft.com", "is a domain; ADVICE", id="domain"),
-        pytest.param("bücher.example", "is a domain; ADVICE", id="domain-with-umlaut"),
-        pytest.param("admin@contoso.com", "is an e-mail address; ADVICE", id="e-mail"),
+        pytest.param("contoso.onmicrosoft.com", "looks like a domain; ADVICE", id="domain"),
+        pytest.param("bücher.example", "looks like a domain; ADVICE", id="domain-with-umlaut"),
+        pytest.param("admin@contoso.com", "looks like an e-mail address; ADVICE", id="e-mail"),
     ],
 )
 def test_a_wrong_id_is_told_by_what_it_looks_like(value: str, fault: str) -> None:

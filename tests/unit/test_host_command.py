@@ -46,6 +46,8 @@ def test_the_real_host_gets_the_port_and_the_settings_of_the_host(listener: sock
         "FUNCTIONS_HOST": program,
         "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "131072",
         "AzureWebJobsDisableHomepage": "true",
+        "AzureWebJobsStorage": "AccountKey=secret",
+        "AzureWebJobsDashboard": "AccountKey=secret",
         "PARTNER_CENTER_ACCOUNTS": "{}",
     }
 

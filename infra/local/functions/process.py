@@ -24,10 +24,9 @@ STOP_LIMIT_S = 15.0  # the real host waits 10 s for calls that are under way
 STATUS_LIMIT_S = 5.0
 
 # Settings of the host itself. A program that starts the real host may drop them from its environment, because a
-# developer's machine can have some that are not meant for it.
-HOST_SETTINGS = ("FUNCTIONS_", "AzureWebJobs")
-# The storage's setting may hold an account key, which no command line may show. An app with HTTP triggers needs none.
-LEFT_OUT = ("FUNCTIONS_HOST", "AzureWebJobsStorage")
+# developer's machine can have some that are not meant for it. The list is short, because others hold account keys, and
+# a command line can be seen.
+HOST_SETTINGS = ("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", "AzureWebJobsDisableHomepage")
 LOG_LEVELS = {"INFO": "Information", "WARNING": "Warning"}  # Microsoft's names
 
 
@@ -92,9 +91,9 @@ def host_command(
 
     port = str(listener.getsockname()[1])
     arguments = ["--app", str(app_root), "--port", port, "--key", function_key, "--python", sys.executable]
-    for name, value in environment.items():
-        if name.startswith(HOST_SETTINGS) and not name.startswith(LEFT_OUT):
-            arguments += ["--setting", f"{name}={value}"]
+    for name in HOST_SETTINGS:
+        if name in environment:
+            arguments += ["--setting", f"{name}={environment[name]}"]
     logging = {
         "AzureFunctionsJobHost__Logging__LogLevel__Default": "Warning",
         "AzureFunctionsJobHost__Logging__LogLevel__Function": LOG_LEVELS[log_level],
