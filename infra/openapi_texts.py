@@ -204,9 +204,9 @@ _ORDER_MEMBERS = {
 }
 MEMBERS: dict[str, dict[str, str]] = {
     "CancelRequest": {
-        "customerTenantId": "The id of the customer's tenant.",
+        "customerTenantId": "The id of the customer's tenant. Blanks and braces around it are taken off.",
         "orderId": "The order's id as Partner Center shows it, upper and lower case included. The order's alternate id"
-        " is passed on to Partner Center too.",
+        " is passed on to Partner Center too. Blanks around it are taken off.",
         "lineItems": "The lines to cancel, each number once. Without it the whole order is cancelled.",
         "account": "The name of one of the operator's accounts. Without it the only account is used, or the one named"
         " `default`.",
