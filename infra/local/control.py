@@ -5,7 +5,6 @@ on loopback, without a key. A request that makes no sense is answered with 400 a
 """
 
 import asyncio
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -19,7 +18,7 @@ from infra.local.entra.registrations import AppRegistration, FailureMode, load_c
 from infra.local.entra.signing import new_key_pair
 from infra.local.faults import Fault
 from infra.local.key_vault import KeyVault
-from infra.local.partner_center.members import member
+from infra.local.partner_center.members import member, read_json
 from infra.local.partner_center.server import PartnerCenter
 from infra.local.traffic import Traffic
 from infra.local.values import Json
@@ -166,9 +165,9 @@ class ControlInterface:
     async def _put_subscription(self, request: Request) -> Response:
         subscription_id = request.path_params["subscription_id"]
         try:
-            subscription = json.loads(await request.body())
-        except (ValueError, RecursionError):
-            return _reason("body", "not JSON")
+            subscription = read_json(await request.body())
+        except ValueError as error:
+            return _reason("body", f"not JSON that can be stored: {error}")
         given_id = member(subscription, "id") if isinstance(subscription, dict) else None
         if not isinstance(given_id, str) or given_id.lower() != subscription_id.lower():
             return _reason("id", "a whole subscription with the id in the path is needed")

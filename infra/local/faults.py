@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from infra.local.partner_center.members import member
+from infra.local.partner_center.members import check_json, member
 
 type Service = Literal["partner_center", "entra", "key_vault", "identity"]
 
@@ -33,7 +33,8 @@ class Fault(BaseModel):
         slow_s: send the body over this time.
         put_subscription: a whole subscription. Somebody else changes the one with its id to this, after the answer to
             the request is made and before it leaves; also if the request is not carried out.
-        behind: if the request changes a subscription, its next so many reads show the state before.
+        behind: if the request is a PATCH of a subscription, the next so many reads of it show the state before. Its
+            add-ons, and the subscriptions that the cancellation of an order ends, show their change at once.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -86,9 +87,10 @@ class Fault(BaseModel):
 
     @field_validator("put_subscription")
     @classmethod
-    def _check_id(cls, subscription: dict[str, Any] | None) -> dict[str, Any] | None:
+    def _check_subscription(cls, subscription: dict[str, Any] | None) -> dict[str, Any] | None:
         if subscription is not None and not isinstance(member(subscription, "id"), str):
             raise ValueError("a whole subscription with its id is needed")
+        check_json(subscription)
         return subscription
 
     def matches(self, service: str, method: str, path: str) -> bool:

@@ -25,7 +25,8 @@ Guesses, marked "Guess" in the code: the places to try in a real sandbox
       an empty list; refusals are repeated for the same MS-RequestId, too, and answers to a PATCH for a GET; one code
       for every bad token; the code for an unknown partner tenant; the form of a 415; the form of Location.
     - `orders`: the code for a second PATCH while the first one does not show: 800061 if the reads lag
-      (`shows-later`), 800060 if the order was only accepted (`accepted`). A cancelled line deletes its subscription.
+      (`shows-later`), 800060 if the order was only accepted (`accepted`). A cancelled line deletes its subscription:
+      the one that it names, else one with its offer.
     - `order_rules`: most codes for a PATCH that makes no sense; an absent id and an empty list of lines mean the
       whole order; a status other than cancelled changes nothing; a line with another line's offer is refused;
       an order that is cancelled already is refused; the code after the sandbox's 60 days; legacy licences;
@@ -36,8 +37,10 @@ Guesses, marked "Guess" in the code: the places to try in a real sandbox
     - `subscription_rules`: read-only members that differ are refused, with 3000 (dates as instants, null as absent),
       and others ignored; scheduledActions that are left out are deleted, as by an explicit null; their checks, and
       the kinds that ignore them; a `deleted` goes by the status alone; an ETag that is left out is not compared;
-      the codes for trials, legacy licences, Azure plans, extended terms, pending ones and unknown product types; SaaS
-      and software cannot be suspended; the newest seats are taken away first.
+      the codes for trials, legacy licences, Azure plans, extended terms, pending, expired and disabled ones, unknown
+      product types, and a reactivation after the end of the term; while suspended, nothing but the status can be
+      changed; a cancellation and other seats delete scheduledActions; SaaS and software cannot be suspended; the
+      newest seats are taken away first.
     - `subscription_terms`: a renewal keeps id, orderId and creationDate, and moves effectiveStartDate; a scheduled
       Cancel ends in `deleted`, and counts only while auto-renew is off; a suspended subscription is disabled at the
       end of its term; the SKU of an extended term.

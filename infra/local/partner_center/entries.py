@@ -94,6 +94,12 @@ class Case:
     subscriptions: tuple[SubscriptionEntry, ...] = ()
 
 
+def subscription_of(line: Json) -> str:
+    """Return the id of the subscription that an order's *line* names, or an empty string."""
+    uri = inner_member(line, "links", "subscription", "uri")
+    return str(member(line, "subscriptionId") or str(uri or "").rpartition("/")[2])
+
+
 def kind_of(subscription: Json) -> str:
     """Return the kind of a subscription; for a product type that no source describes, the type itself.
 

@@ -1,6 +1,5 @@
 """Orders and subscriptions from the folders of `--orders` and `--subscriptions`."""
 
-import json
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -8,8 +7,15 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from infra.local.partner_center.entries import Behaviour, Entry, ProductKind, SubscriptionEntry, kind_of
-from infra.local.partner_center.members import GUID, id_key, inner_member, member
+from infra.local.partner_center.entries import (
+    Behaviour,
+    Entry,
+    ProductKind,
+    SubscriptionEntry,
+    kind_of,
+    subscription_of,
+)
+from infra.local.partner_center.members import GUID, id_key, member, read_json
 from infra.local.values import Json
 
 log = logging.getLogger("infra.local")
@@ -50,7 +56,7 @@ def with_kinds(orders: Iterable[Entry], subscriptions: Iterable[SubscriptionEntr
 def _with_kinds(entry: Entry, kinds: Mapping[str, str]) -> Entry:
     lines = member(entry.order, "lineItems") or []
     line_kinds = {
-        member(line, "lineItemNumber"): kind for line in lines if (kind := kinds.get(id_key(_subscription_of(line))))
+        member(line, "lineItemNumber"): kind for line in lines if (kind := kinds.get(id_key(subscription_of(line))))
     }
     if not line_kinds:
         return entry
@@ -60,19 +66,13 @@ def _with_kinds(entry: Entry, kinds: Mapping[str, str]) -> Entry:
     return replace(entry, note=f"{entry.note}, with a {' and a '.join(line_kinds.values())}", line_kinds=line_kinds)
 
 
-def _subscription_of(line: Json) -> str:
-    """Return the id of the subscription that an order's *line* names, or an empty string."""
-    uri = inner_member(line, "links", "subscription", "uri")
-    return str(member(line, "subscriptionId") or str(uri or "").rpartition("/")[2])
-
-
 def _read_folder(path: Path) -> Iterable[tuple[Path, Any]]:
     if not path.is_dir():
         raise ValueError(f"{path}: no such folder")
     for file in sorted(path.glob("*.json")):
         try:
-            yield file, json.loads(file.read_bytes())
-        except (ValueError, RecursionError) as error:
+            yield file, read_json(file.read_bytes())
+        except ValueError as error:
             raise ValueError(f"{file}: not JSON: {error}") from None
 
 

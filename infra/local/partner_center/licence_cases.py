@@ -124,7 +124,7 @@ def _next_terms(now: datetime) -> list[Case]:
 def _statuses(now: datetime) -> list[Case]:
     days_2 = now - timedelta(days=2)
     off = {"autoRenewEnabled": False}
-    suspended = off | {"status": "suspended", "refundableQuantity": None}
+    suspended = off | {"status": "suspended"}
     pending = _order("licence-order-pending", now, [line(0, *BASIC, "P1Y", quantity=5)])
     return [
         _case("licence-suspended", "suspended, and in its window: it can be cancelled", days_2, suspended),

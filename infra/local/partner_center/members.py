@@ -1,5 +1,6 @@
-"""Members of JSON objects at Partner Center, whose names match in upper and lower case, and the dates in them."""
+"""JSON at Partner Center: members, whose names match in upper and lower case, the dates in them, and its limits."""
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -8,6 +9,34 @@ from typing import Any
 from infra.local.values import Json
 
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+MAX_DEPTH = 100  # of objects and lists in each other; with a few hundred a copy reaches Python's recursion limit
+
+
+def read_json(content: bytes) -> Any:  # noqa: ANN401  (JSON)
+    """Return the JSON in *content*. Raises ValueError as `check_json`, too."""
+    try:
+        value = json.loads(content)
+    except RecursionError:
+        raise ValueError("JSON is nested too deeply") from None
+    check_json(value)
+    return value
+
+
+def check_json(value: object) -> None:
+    """Raise ValueError if *value* cannot be sent again: NaN, half of a surrogate pair, or nested too deeply."""
+    _check_depth(value, MAX_DEPTH)
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("a text has half of a surrogate pair") from None
+
+
+def _check_depth(value: object, levels: int) -> None:
+    if isinstance(value, dict | list):
+        if not levels:
+            raise ValueError("JSON is nested too deeply")
+        for inner in value.values() if isinstance(value, dict) else value:
+            _check_depth(inner, levels - 1)
 
 
 def member(json_object: Json, name: str) -> Any:  # noqa: ANN401  (JSON)

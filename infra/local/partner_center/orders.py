@@ -99,9 +99,5 @@ class Orders:
 
     def _carry_out(self, stored: StoredOrder, cancellation: Cancellation) -> None:
         cancel(stored.order, cancellation)
-        offers = None
-        if cancellation.lines is not None:
-            lines = member(stored.order, "lineItems") or []
-            cancelled = [line for line in lines if member(line, "lineItemNumber") in cancellation.lines]
-            offers = {str(member(line, "offerId")).lower() for line in cancelled}
-        self._subscriptions.delete_those_of(stored.customer, stored.ids, offers)
+        lines = member(stored.order, "lineItems") or []
+        self._subscriptions.delete_those_of(stored.customer, stored.ids, lines, cancellation.lines)

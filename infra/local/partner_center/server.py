@@ -11,6 +11,7 @@ partner-center-authentication (MFA for App+User since 2026-04-01; read 2026-11-2
 
 import json
 import math
+import re
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from copy import deepcopy
@@ -206,15 +207,15 @@ class PartnerCenter:
     def _answer_subscriptions(self, inquiry: Inquiry) -> HttpAnswer:
         """Answer with a customer's subscriptions, or with those of the order in `order_id`.
 
-        Guesses: an order is named by its alternateId, too, and an unknown one has no subscriptions.
+        Guesses: an order is named by its alternateId, too, and an unknown or empty one has no subscriptions.
         """
         request = inquiry.request
         order_ids: list[str] | None = None
-        if order_id := request.query_params.get("order_id"):
+        if (order_id := request.query_params.get("order_id")) is not None:
             stored = self.orders.find(order_id)
             order_ids = stored.ids if stored and stored.customer == inquiry.customer else [order_id]
         token = request.headers.get("ms-continuationtoken", "0")
-        if not token.isdecimal():
+        if not re.fullmatch(r"[0-9]{1,9}", token):
             raise Refused(Refusal(400, "3000", "The continuation token is invalid."))
         query = f"?{request.url.query}" if request.url.query else ""
         uri = request.url.path.removeprefix("/v1") + query

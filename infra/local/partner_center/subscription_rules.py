@@ -25,6 +25,7 @@ from infra.local.partner_center.members import (
     inner_member,
     member,
     read_date,
+    read_json,
     remove_members,
     set_member,
 )
@@ -34,6 +35,7 @@ from infra.local.partner_center.subscription_terms import (
     WINDOW,
     cancellation_deadline,
     is_extended,
+    term_end,
 )
 from infra.local.values import Json
 
@@ -62,6 +64,9 @@ SEATS_WHILE_SUSPENDED = Refusal(400, "2001", "The subscription is suspended.")
 WRONG_QUANTITY = Refusal(400, "2002", "The quantity is out of range.")
 OTHER_BILLING_CYCLE = Refusal(400, "800097", "The billing cycle cannot be changed.")
 STALE_ETAG = Refusal(400, "2055", "The ETag is stale.")
+FIXED_WHILE_SUSPENDED = Refusal(400, "800091", "The subscription is suspended.")
+
+INSTRUCTIONS = ("scheduledNextTermInstructions", "nextChargeInstructions", "scheduledActions")
 
 
 @dataclass(frozen=True)
@@ -85,17 +90,22 @@ def patched(subscription: Json, body: bytes, circumstances: Circumstances) -> Js
     Names match in upper and lower case, null counts as absent, unknown members are ignored. A body is the whole
     resource: auto-renew that is left out becomes false, and instructions that are left out are deleted
     (update-a-subscription-by-id). Guess: scheduledActions, too. Status, quantity and names that are left out stay.
-    A cancellation and other seats delete the instructions for the next term (create-a-new-subscription).
+    A cancellation and other seats delete the instructions for the next term (create-a-new-subscription); guess:
+    scheduledActions, too, even those in the same body.
     """
     request = _read(body)
     kind = kind_of(subscription)
     old_status = _status(subscription)
     if old_status == "deleted":
         raise Refused(ALREADY_DELETED)
+    if old_status == "pending":
+        raise Refused(NOT_READY)  # Guess: the status for which 800082 stands.
     _check_members(subscription, request, kind)
     new_status = _requested_status(request) or old_status
     if new_status != old_status and (refusal := _status_refusal(subscription, new_status, circumstances)):
         raise Refused(refusal)
+    if old_status in {"expired", "disabled"}:
+        raise Refused(NO_MORE_UPDATES)  # No way leads back (subscription-lifecycle). Guess: the code.
 
     result = deepcopy(subscription)
     _change_auto_renew(result, request, kind)
@@ -105,33 +115,48 @@ def patched(subscription: Json, body: bytes, circumstances: Circumstances) -> Js
     for name in ("friendlyName", "partnerId"):
         if isinstance(value := member(request, name), str):
             set_member(result, name, value)
+    if new_status == old_status == "suspended" and result != subscription:
+        raise Refused(FIXED_WHILE_SUSPENDED)  # Guess: nothing but the status can be changed.
     if new_status != old_status:
         set_member(result, "status", new_status)
         if new_status == "deleted":
-            remove_members(result, "scheduledNextTermInstructions")
+            delete(result)
         if new_status == "suspended":
             suspend(result)
-    _renew_etag(result)
+    renew_etag(result)
     return result
+
+
+def shown(subscription: Json) -> Json:
+    """Return *subscription* as Partner Center shows it: no seats can be refunded while it is suspended."""
+    if _status(subscription) != "suspended":
+        return subscription
+    return {name: value for name, value in subscription.items() if name.lower() != "refundablequantity"}
+
+
+def delete(subscription: Json) -> None:
+    """Write the effects of a cancellation: it deletes the scheduled changes (create-a-new-subscription)."""
+    set_member(subscription, "status", "deleted")
+    remove_members(subscription, "scheduledNextTermInstructions", "scheduledActions")
 
 
 def suspend(subscription: Json) -> None:
     """Write the effects of a suspension.
 
     It turns auto-renew off and deletes the scheduled changes; nextChargeInstructions stay (subscription-lifecycle).
-    Nothing can be refunded meanwhile. Legacy subscriptions keep their auto-renew.
+    Legacy subscriptions keep their auto-renew.
     """
     set_member(subscription, "status", "suspended")
     if kind_of(subscription) != ProductKind.LEGACY_LICENCE:
         set_member(subscription, "autoRenewEnabled", False)
-    remove_members(subscription, "scheduledNextTermInstructions", "scheduledActions", "refundableQuantity")
+    remove_members(subscription, "scheduledNextTermInstructions", "scheduledActions")
 
 
 def _read(body: bytes) -> Json:
     """Return the body as an object. Guess: the code for any other content."""
     try:
-        request = json.loads(body)
-    except (ValueError, RecursionError):
+        request = read_json(body)
+    except ValueError:
         raise Refused(Refusal(400, "800002", "The body is not JSON.")) from None
     if not isinstance(request, dict):
         raise Refused(Refusal(400, "800002", "The body is not a subscription."))
@@ -183,13 +208,20 @@ def _status_refusal(subscription: Json, new: str, circumstances: Circumstances) 
             can_be_suspended = kind in {ProductKind.LICENCE, ProductKind.LEGACY_LICENCE, ProductKind.AZURE_PLAN}
             return None if can_be_suspended and not is_extended(subscription) else STATUS_FIXED
         case ("suspended", "active"):
-            # Microsoft's own suspension is not lifted by a PATCH. Guess: the code.
-            inactive = None if circumstances.parent_status in {None, "active"} else PARENT_INACTIVE
-            return STATUS_FIXED if member(subscription, "suspensionReasons") else inactive
+            return _reactivation_refusal(subscription, circumstances)
         case _:
-            # Guess: the status for which 800082 stands.
-            impossible = Refusal(400, "800040", f"The asset cannot go from {old} to {new}.")
-            return NOT_READY if old == "pending" else impossible
+            return Refusal(400, "800040", f"The asset cannot go from {old} to {new}.")
+
+
+def _reactivation_refusal(subscription: Json, circumstances: Circumstances) -> Refusal | None:
+    """Return the reason why a suspended subscription cannot become active, or None if it can."""
+    if member(subscription, "suspensionReasons"):
+        return STATUS_FIXED  # Microsoft's own suspension is not lifted by a PATCH. Guess: the code.
+    if circumstances.parent_status not in {None, "active"}:
+        return PARENT_INACTIVE
+    # It can before the end of its term (subscription-lifecycle). Guess: the code.
+    end = term_end(subscription)
+    return NO_MORE_UPDATES if end and end <= circumstances.now else None
 
 
 def _deletion_refusal(subscription: Json, kind: str, circumstances: Circumstances) -> Refusal | None:
@@ -224,7 +256,8 @@ def _change_auto_renew(subscription: Json, request: Json, kind: str) -> None:
         return
     if kind not in {ProductKind.LICENCE, ProductKind.SOFTWARE_SUBSCRIPTION, ProductKind.SAAS} and requested and not old:
         raise Refused(NO_AUTO_RENEW)
-    set_member(subscription, "autoRenewEnabled", bool(requested))
+    if bool(requested) != old:
+        set_member(subscription, "autoRenewEnabled", bool(requested))
 
 
 def _change_instructions(subscription: Json, request: Json, kind: str) -> None:
@@ -233,21 +266,22 @@ def _change_instructions(subscription: Json, request: Json, kind: str) -> None:
     If scheduledActions are there, scheduledNextTermInstructions do not count. Guess: they are then deleted, an
     explicit null deletes, and products without extended terms ignore scheduledActions.
     """
+    if is_extended(subscription):
+        # An extended term can only be cancelled or converted. Guess: the code, and that they stay if left out.
+        for name in INSTRUCTIONS:
+            requested, old = member(request, name), member(subscription, name)
+            if requested is not None and _comparable(requested or None) != _comparable(old or None):
+                raise Refused(NO_MORE_UPDATES)
+        return
     actions = member(request, "scheduledActions")
     if actions is not None:
         _check_actions(actions)
     if kind != ProductKind.LICENCE or member(subscription, "isTrial") is True:
         actions = None
-    next_term, next_charge = (
-        member(request, name) for name in ("scheduledNextTermInstructions", "nextChargeInstructions")
-    )
+    next_term, next_charge = (member(request, name) for name in INSTRUCTIONS[:2])
     if actions or member(subscription, "autoRenewEnabled") is not True:
         next_term = None
-    for name, value in (
-        ("scheduledNextTermInstructions", next_term),
-        ("nextChargeInstructions", next_charge),
-        ("scheduledActions", actions),
-    ):
+    for name, value in zip(INSTRUCTIONS, (next_term, next_charge, actions), strict=True):
         if value is None:
             remove_members(subscription, name)
         elif not isinstance(value, list if name == "scheduledActions" else dict):
@@ -295,7 +329,7 @@ def _change_quantity(subscription: Json, request: Json, kind: str, now: datetime
     if change < 0:
         raise Refused(NO_DECREASE)
     set_member(subscription, "quantity", requested)
-    remove_members(subscription, "scheduledNextTermInstructions")
+    remove_members(subscription, "scheduledNextTermInstructions", "scheduledActions")
     if kind == ProductKind.LICENCE:
         refundable = {"totalQuantity": sum(batch["quantity"] for batch in batches), "details": batches}
         set_member(subscription, "refundableQuantity", in_case_of(subscription, refundable))
@@ -314,11 +348,11 @@ def _open_batches(subscription: Json, now: datetime) -> list[Json]:
     ]
 
 
-def _renew_etag(subscription: Json) -> None:
+def renew_etag(subscription: Json) -> None:
     """Count up the version in the ETag of a legacy subscription: base64 of `{"id":…,"version":n}`."""
     etag = inner_member(subscription, "attributes", "etag")
     try:
-        version = json.loads(base64.b64decode(etag or ""))
+        version = read_json(base64.b64decode(etag or ""))
         content = json.dumps(version | {"version": version["version"] + 1}, separators=(",", ":"))
     except (ValueError, TypeError, KeyError):
         return

@@ -99,7 +99,10 @@ def is_extended(subscription: Json) -> bool:
 
 
 def age_dates(value: Any, days: int) -> Any:  # noqa: ANN401  (JSON)
-    """Return *value* with all dates in it so many *days* further back, each in the form that it has."""
+    """Return *value* with all dates in it so many *days* further back, each in the form that it has.
+
+    A date that does not exist stays as it is.
+    """
     if isinstance(value, dict):
         return {name: age_dates(inner, days) for name, inner in value.items()}
     if isinstance(value, list):
@@ -107,7 +110,11 @@ def age_dates(value: Any, days: int) -> Any:  # noqa: ANN401  (JSON)
     match = DATE.fullmatch(value) if isinstance(value, str) else None
     if not match or match[1] >= str(FOREVER):
         return value
-    return f"{datetime.fromisoformat(match[1]) - timedelta(days=days):%Y-%m-%d}{match[2]}"
+    try:
+        day = (datetime.fromisoformat(match[1]) - timedelta(days=days)).date()
+    except (ValueError, OverflowError):  # no such day, or none so far back
+        return value
+    return f"{day}{match[2]}"
 
 
 def let_time_pass(subscription: Json, now: datetime) -> None:
@@ -215,11 +222,14 @@ def _follow(subscription: Json, instructions: Mapping[str, Any]) -> None:
 def _wear_out(subscription: Json, since_end: timedelta) -> None:
     """Write the status so long after the end of the term: expired, then disabled, then deleted.
 
-    Guess: a suspended subscription is disabled at once. One page says so, and another one that it expires.
+    A legacy one that is suspended is deleted at once (subscription-lifecycle). Guess: any other that is suspended is
+    disabled at once. One page says so, and another one that it expires.
     """
-    if since_end > timedelta(days=EXPIRED_DAYS + DISABLED_DAYS):
+    is_suspended = _status(subscription) == "suspended"
+    is_deleted_at_once = is_suspended and kind_of(subscription) == ProductKind.LEGACY_LICENCE
+    if is_deleted_at_once or since_end > timedelta(days=EXPIRED_DAYS + DISABLED_DAYS):
         set_member(subscription, "status", "deleted")
-    elif since_end > timedelta(days=EXPIRED_DAYS) or _status(subscription) == "suspended":
+    elif since_end > timedelta(days=EXPIRED_DAYS) or is_suspended:
         set_member(subscription, "status", "disabled")
 
 

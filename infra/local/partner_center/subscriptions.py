@@ -10,12 +10,20 @@ from collections.abc import Callable, Collection, Iterable
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
-from infra.local.partner_center.entries import ProductKind, SubscriptionEntry, kind_of
-from infra.local.partner_center.members import id_key, member, set_member
+from infra.local.partner_center.entries import ProductKind, SubscriptionEntry, kind_of, subscription_of
+from infra.local.partner_center.members import id_key, member
 from infra.local.partner_center.refusals import Refusal, Refused
 from infra.local.partner_center.resources import link
-from infra.local.partner_center.subscription_rules import Circumstances, patched, suspend
+from infra.local.partner_center.subscription_rules import (
+    Circumstances,
+    delete,
+    patched,
+    renew_etag,
+    shown,
+    suspend,
+)
 from infra.local.partner_center.subscription_terms import age_dates, let_time_pass
 from infra.local.values import Json
 
@@ -43,12 +51,12 @@ class StoredSubscription:
     def read(self) -> Json:
         """Return what a read shows, and count it."""
         if self.older is None:
-            return self.subscription
-        shown = self.older
+            return shown(self.subscription)
+        older = self.older
         self.late_reads -= 1
         if self.late_reads <= 0:
             self.older = None
-        return shown
+        return shown(older)
 
 
 class Subscriptions:
@@ -90,14 +98,19 @@ class Subscriptions:
         for stored in self._of_order(customer, order_ids):
             self.age(stored.entry.subscription_id, days)
 
-    def delete_those_of(self, customer: str, order_ids: Collection[str], offers: Collection[str] | None) -> None:
-        """Delete the subscriptions that an order began, if they are of these *offers*; None means all of them.
+    def delete_those_of(
+        self, customer: str, order_ids: Collection[str], lines: Collection[Json], numbers: Collection[int] | None
+    ) -> None:
+        """Delete the subscriptions of an order's *lines* with these *numbers*; None means all that it began, too.
 
         Guess: the cancellation of an order's line ends its subscription, too.
         """
-        for stored in self._of_order(customer, order_ids):
-            if offers is None or str(member(stored.subscription, "offerId")).lower() in offers:
-                set_member(stored.subscription, "status", "deleted")
+        by_line = self._by_line(customer, order_ids, lines)
+        cancelled = [stored for number, stored in by_line if numbers is None or number in numbers]
+        for stored in cancelled if numbers is not None else [*cancelled, *self._of_order(customer, order_ids)]:
+            if str(member(stored.subscription, "status")).lower() != "deleted":
+                delete(stored.subscription)
+                renew_etag(stored.subscription)
 
     def read(self, customer: str, subscription_id: str) -> Json:
         """Return what a read of a subscription shows now. Raises Refused."""
@@ -141,7 +154,7 @@ class Subscriptions:
             stored.older, stored.late_reads = before, late_reads
         if member(after, "status") != member(before, "status"):
             self._suspend_add_ons_of(stored)
-        return after if stored.entry.patch_answers == 200 else None
+        return shown(after) if stored.entry.patch_answers == 200 else None
 
     def _find(self, customer: str, subscription_id: str) -> StoredSubscription:
         stored = self._stored.get(id_key(subscription_id))
@@ -157,6 +170,34 @@ class Subscriptions:
             if stored.customer == customer and id_key(str(member(stored.subscription, "orderId"))) in keys
         ]
 
+    def _by_line(
+        self, customer: str, order_ids: Collection[str], lines: Collection[Json]
+    ) -> list[tuple[Any, StoredSubscription]]:
+        """Return the number and the subscription of each of an order's *lines* that has one.
+
+        Guess: it is the one that the line names, whatever its offer and order are by now. Lines that name none have,
+        one after the other, those with their offer that the order began and that no line names.
+        """
+        named = {id_key(subscription_of(line)) for line in lines}
+        unnamed = [
+            stored
+            for stored in self._of_order(customer, order_ids)
+            if id_key(stored.entry.subscription_id) not in named
+        ]
+        found: list[tuple[Any, StoredSubscription]] = []
+        for line in lines:
+            if name := subscription_of(line):
+                own = self._stored.get(id_key(name))
+            else:
+                offer = str(member(line, "offerId")).lower()
+                own = next(
+                    (stored for stored in unnamed if str(member(stored.subscription, "offerId")).lower() == offer), None
+                )
+                unnamed = [stored for stored in unnamed if stored is not own]
+            if own and own.customer == customer:
+                found.append((member(line, "lineItemNumber"), own))
+        return found
+
     def _suspend_add_ons_of(self, parent: StoredSubscription) -> None:
         """Suspend the active add-ons of a legacy subscription that was suspended (suspend-a-subscription)."""
         if str(member(parent.subscription, "status")).lower() != "suspended":
@@ -168,6 +209,7 @@ class Subscriptions:
             is_legacy = kind_of(stored.subscription) == ProductKind.LEGACY_LICENCE
             if is_add_on and is_legacy and str(member(stored.subscription, "status")).lower() == "active":
                 suspend(stored.subscription)
+                renew_etag(stored.subscription)
 
     def _date(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)

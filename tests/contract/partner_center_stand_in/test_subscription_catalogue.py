@@ -10,6 +10,7 @@ import pytest
 from infra.local.partner_center.catalogue import built_in_orders
 from infra.local.partner_center.members import member
 from infra.local.partner_center.subscription_catalogue import built_in_subscriptions
+from infra.local.partner_center.subscription_rules import shown
 from tests.support.built_in_orders import built_in, built_in_short, subscription_of
 from tests.support.partner_center import (
     NOW,
@@ -147,6 +148,7 @@ def test_a_body_that_is_sent_back_as_it_was_read_changes_nothing(
     """Apart from the ETag of legacy subscriptions, which counts changes."""
     partner_center = open_partner_center()
     unchangeable = {(403, "900115"), (403, "900321"), (400, "2011"), (400, "800081"), (400, "800096")}
+    unchangeable |= {(409, "800082"), (400, "900279")}
     for entry in built_in_subscriptions(NOW):
         path = subscription_path(entry.subscription_id, entry.customer_tenant_id)
         whole = http.get(path, headers=bearer()).json()
@@ -155,5 +157,6 @@ def test_a_body_that_is_sent_back_as_it_was_read_changes_nothing(
 
         after = partner_center.subscriptions.now(entry.subscription_id)
         assert after
+        after = shown(after)
         assert after | {"attributes": whole.get("attributes")} == whole | {"attributes": whole.get("attributes")}
         assert answer.status_code in {200, 202} or status_and_code(answer) in unchangeable, entry.note

@@ -9,7 +9,7 @@ import pytest
 
 from infra.local.partner_center.entries import kind_of
 from infra.local.partner_center.refusals import Refused
-from infra.local.partner_center.subscription_rules import Circumstances, patched
+from infra.local.partner_center.subscription_rules import Circumstances, patched, shown
 from tests.support.local_cloud import Json
 from tests.support.partner_center import sample
 
@@ -156,6 +156,16 @@ def test_a_change_in_mid_term_deletes_the_instructions_for_the_next_one(members:
     assert after["nextChargeInstructions"] == NEXT_TERM
 
 
+@pytest.mark.parametrize("members", [{"status": "deleted"}, {"quantity": 2}], ids=["cancelled", "other seats"])
+def test_a_change_in_mid_term_deletes_the_scheduled_actions(members: Json) -> None:
+    before = LICENCE | {"autoRenewEnabled": False, "scheduledActions": CANCEL_AT_END}
+
+    after = patch(before, before | members)
+
+    assert "scheduledActions" not in after
+    assert after["autoRenewEnabled"] is False
+
+
 def test_a_subscription_in_pascal_case_stays_so() -> None:
     pascal: Json = {"Id": "a4c1340d-6911-4758-bba3-0c4c6007d161", "ProductType": {"Id": "OnlineServicesNCE"}}
     pascal |= {"Status": "active", "AutoRenewEnabled": True, "Quantity": 1}
@@ -214,7 +224,19 @@ def test_what_cannot_be_changed_is_refused(subscription: Json, members: Json, ex
     assert refusal_of(subscription, subscription | members) == expected
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"[" * 100_000])
+NESTED = b'{"nextChargeInstructions": ' + b'{"a": ' * 700 + b"1" + b"}" * 701
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"{", b"[]"),
+        pytest.param(b"[" * 100_000, id="too many brackets to read"),
+        pytest.param(NESTED, id="nested too deeply to store"),
+        pytest.param(b'{"nextChargeInstructions": {"quantity": NaN}}', id="NaN"),
+        pytest.param(b'{"friendlyName": "\\ud800"}', id="half of a surrogate pair"),
+    ],
+)
 def test_a_body_that_is_no_subscription_is_refused(body: bytes) -> None:
     with pytest.raises(Refused) as refused:
         patched(LICENCE, body, Circumstances(SAMPLE_DAY))
@@ -284,14 +306,82 @@ def test_a_suspension_turns_auto_renew_off_and_deletes_what_is_scheduled() -> No
     scheduled = {"scheduledNextTermInstructions": NEXT_TERM, "nextChargeInstructions": NEXT_TERM}
     before = LICENCE | scheduled
 
-    suspended = patch(before, before | {"status": "suspended"})
+    suspended = shown(patch(before, before | {"status": "suspended"}))
 
     gone = ("scheduledNextTermInstructions", "refundableQuantity")
     assert suspended == {name: value for name, value in before.items() if name not in gone} | {
         "status": "suspended",
         "autoRenewEnabled": False,
     }
-    assert patch(suspended, suspended | {"status": "active"})["autoRenewEnabled"] is False
+
+
+@pytest.mark.parametrize("members", [LICENCE, {"RefundableQuantity": LICENCE["refundableQuantity"]}])
+def test_a_reactivation_brings_back_the_refundable_seats_and_not_auto_renew(members: Json) -> None:
+    before = {name: value for name, value in LICENCE.items() if name != "refundableQuantity"} | members
+    suspended = patch(before, before | {"status": "suspended"})
+    body = shown(suspended)
+
+    active = patch(suspended, body | {"status": "active"})
+
+    assert not {"refundablequantity"} & {name.lower() for name in body}
+    assert shown(active) == before | {"autoRenewEnabled": False}
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        pytest.param({"autoRenewEnabled": True}, id="auto-renew"),
+        pytest.param({"scheduledActions": CANCEL_AT_END}, id="scheduled actions"),
+        pytest.param({"nextChargeInstructions": NEXT_TERM}, id="instructions for the next charge"),
+        pytest.param({"friendlyName": "Sales"}, id="name"),
+    ],
+)
+def test_only_the_status_can_be_changed_while_suspended(members: Json) -> None:
+    assert refusal_of(SUSPENDED, SUSPENDED | members) == (400, "800091")
+    assert patch(SUSPENDED, SUSPENDED) == SUSPENDED
+
+
+def test_a_suspended_subscription_is_reactivated_before_the_end_of_its_term_only() -> None:
+    """commitmentEndDateTime is its last second."""
+    suspended = SUSPENDED | {"commitmentEndDateTime": "2022-01-13T23:59:59Z"}
+    over = datetime(2022, 1, 14, tzinfo=UTC)
+    body = suspended | {"status": "active"}
+
+    assert refusal_of(suspended, body, over) == (400, "900279")
+    assert patch(suspended, body, over - timedelta(seconds=1))["status"] == "active"
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [("pending", (409, "800082")), ("expired", (400, "900279")), ("disabled", (400, "900279"))],
+)
+@pytest.mark.parametrize(
+    "members", [{"autoRenewEnabled": False}, {"quantity": 4}, {"friendlyName": "Sales"}, {}], ids=str
+)
+def test_nothing_of_a_subscription_can_be_changed_before_and_after_its_life(
+    status: str, expected: tuple[int, Any], members: Json
+) -> None:
+    subscription = LICENCE | {"status": status}
+
+    assert refusal_of(subscription, subscription | members) == expected
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        pytest.param({"scheduledActions": CANCEL_AT_END}, id="scheduled Cancel"),
+        pytest.param({"scheduledNextTermInstructions": NEXT_TERM}, id="instructions for the next term"),
+        pytest.param({"nextChargeInstructions": NEXT_TERM}, id="instructions for the next charge"),
+    ],
+)
+def test_an_extended_term_takes_no_instructions(members: Json) -> None:
+    """It would take a Cancel for its end, and be billed on."""
+    assert refusal_of(EXTENDED, EXTENDED | members) == (400, "900279")
+    same = EXTENDED | members
+    assert patch(same, same) == patch(same, EXTENDED) == same
+    assert patch(EXTENDED, EXTENDED | {"scheduledActions": [], "nextChargeInstructions": None}) == EXTENDED
+    empty = EXTENDED | {"scheduledActions": []}
+    assert patch(empty, empty) == empty
 
 
 def test_a_legacy_subscription_keeps_its_auto_renew_and_counts_its_etag() -> None:
@@ -310,7 +400,8 @@ def test_an_add_on_is_not_activated_while_its_parent_is_inactive() -> None:
     body = suspended | {"status": "active"}
 
     assert refusal_of(suspended, body, parent_status="suspended") == (409, "27009")
-    assert patch(suspended, body, parent_status="active")["status"] == "active"
+    in_term = datetime(2018, 1, 1, tzinfo=UTC)
+    assert patch(suspended, body, in_term, parent_status="active")["status"] == "active"
 
 
 @pytest.mark.parametrize(

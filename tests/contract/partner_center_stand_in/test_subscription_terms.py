@@ -130,6 +130,17 @@ def test_a_suspended_subscription_is_disabled_at_the_end_of_its_term() -> None:
     assert [after(suspended, days)["status"] for days in (0, 121)] == ["disabled", "deleted"]
 
 
+def test_a_suspended_legacy_licence_is_deleted_at_the_end_of_its_term() -> None:
+    legacy = sample("subscriptions/legacy-addon-with-parent") | {"status": "suspended"}
+    statuses = []
+    for ends_at in ("2018-02-09T23:59:59", "2018-02-10T00:00:01"):
+        changed = dict(legacy)
+        let_time_pass(changed, datetime.fromisoformat(ends_at).replace(tzinfo=UTC))
+        statuses.append(changed["status"])
+
+    assert statuses == ["suspended", "deleted"]
+
+
 def test_the_window_of_saas_does_not_open_again() -> None:
     saas = sample("subscriptions/saas-active-autorenew-off-response") | {"autoRenewEnabled": True}
     renewed = dict(saas)
@@ -186,6 +197,11 @@ def test_ageing_changes_every_date_and_nothing_else() -> None:
     assert aged["refundableQuantity"]["details"][0]["allowedUntilDateTime"] == "2021-01-23T20:39:17.182697Z"
     assert age_dates("2015-11-25T06: 41: 12Z", 25) == "2015-10-31T06: 41: 12Z"
     assert age_dates("2015-11-25", 25) == "2015-11-25"  # no date of Partner Center's is without a time
+
+
+@pytest.mark.parametrize("date", ["2026-02-30T00:00:00Z", "2026-13-01T00:00:00Z", "0001-01-01T00:00:00Z"])
+def test_a_date_that_cannot_be_made_older_stays_as_it_is(date: str) -> None:
+    assert age_dates({"commitmentEndDate": date}, 10) == {"commitmentEndDate": date}
 
 
 @pytest.mark.parametrize(

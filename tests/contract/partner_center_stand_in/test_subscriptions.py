@@ -3,12 +3,12 @@
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
-from infra.local.partner_center.entries import SubscriptionEntry
+from infra.local.partner_center.entries import Entry, ProductKind, SubscriptionEntry
 from infra.local.partner_center.server import PartnerCenter
 from infra.local.partner_center.subscription_catalogue import built_in_subscriptions
 from tests.support.built_in_orders import (
@@ -22,8 +22,11 @@ from tests.support.built_in_orders import (
 )
 from tests.support.local_cloud import Json
 from tests.support.partner_center import (
+    CAL,
+    CUSTOMER,
     NOW,
     PRODUCTION,
+    SQL,
     OpenPartnerCenter,
     bearer,
     cancel,
@@ -215,6 +218,7 @@ def test_the_list_of_a_customer_has_pages_and_every_status(http: httpx.Client) -
             LICENCE_CUSTOMER, built_in_short("licence-deleted"), [[subscription_of("licence-deleted")]], id="deleted"
         ),
         pytest.param(LICENCE_CUSTOMER, "no-such-order", [[]], id="unknown order"),
+        pytest.param(LICENCE_CUSTOMER, "", [[]], id="empty"),
         pytest.param(AZURE_CUSTOMER, LICENCE_ORDER, [[]], id="another customer's order"),
     ],
 )
@@ -240,8 +244,9 @@ def test_a_list_has_the_form_of_microsofts_samples(http: httpx.Client) -> None:
 
 
 @pytest.mark.usefixtures("partner_center")
-def test_a_continuation_token_that_makes_no_sense_is_refused(http: httpx.Client) -> None:
-    headers = bearer(**{"MS-ContinuationToken": "x"})
+@pytest.mark.parametrize("token", ["x", "-1", "", "9" * 5000], ids=["x", "-1", "empty", "5000 digits"])
+def test_a_continuation_token_that_makes_no_sense_is_refused(http: httpx.Client, token: str) -> None:
+    headers = bearer(**{"MS-ContinuationToken": token})
 
     answer = http.get(f"/v1/customers/{LICENCE_CUSTOMER}/subscriptions", headers=headers)
 
@@ -258,6 +263,105 @@ def test_suspending_a_legacy_base_suspends_its_add_on(http: httpx.Client, partne
     assert change(http, base, AZURE_CUSTOMER, status="active").status_code == 200
     assert status_of(partner_center, add_on) == "suspended"
     assert change(http, add_on, AZURE_CUSTOMER, status="active").status_code == 200
+
+
+def etag_of(partner_center: PartnerCenter, subscription_id: str) -> Any:
+    subscription = partner_center.subscriptions.now(subscription_id)
+    assert subscription
+    return subscription["attributes"]["etag"]
+
+
+def test_an_add_on_that_is_suspended_with_its_base_has_a_new_etag(
+    http: httpx.Client, partner_center: PartnerCenter
+) -> None:
+    base, add_on = (subscription_of("legacy-add-on", line).upper() for line in range(2))
+    path = subscription_path(add_on, AZURE_CUSTOMER)
+    read_before = http.get(path, headers=bearer()).json()
+
+    change(http, base, AZURE_CUSTOMER, status="suspended")
+    change(http, base, AZURE_CUSTOMER, status="active")
+
+    assert etag_of(partner_center, add_on) != read_before["attributes"]["etag"]
+    answer = http.patch(path, json=read_before, headers=bearer())
+    assert status_and_code(answer) == (400, "2055")
+
+
+@pytest.mark.usefixtures("partner_center")
+def test_a_suspended_subscription_hides_the_seats_that_can_be_refunded(http: httpx.Client) -> None:
+    seats = http.get(LICENCE_PATH, headers=bearer()).json()["refundableQuantity"]
+    customer_list = f"/v1/customers/{LICENCE_CUSTOMER}/subscriptions?order_id={LICENCE_ORDER}"
+
+    suspended = change(http, LICENCE, status="suspended").json()
+
+    [listed] = http.get(customer_list, headers=bearer()).json()["items"]
+    assert suspended == listed == http.get(LICENCE_PATH, headers=bearer()).json()
+    assert "refundableQuantity" not in suspended
+    assert change(http, LICENCE, status="active").json()["refundableQuantity"] == seats
+
+
+FIRST, SECOND, THIRD = (str(UUID(int=number)) for number in (1, 2, 3))
+
+
+def entry_of(subscription_id: str, **members: object) -> SubscriptionEntry:
+    own = {"id": subscription_id, "orderId": "order", "offerId": SQL, "status": "active"} | members
+    return SubscriptionEntry({"productType": {"id": "Software"}} | own, CUSTOMER, "")
+
+
+@pytest.mark.parametrize(
+    ("subscriptions", "names", "numbers", "deleted"),
+    [
+        pytest.param([{}, {}], [FIRST, SECOND], [0], [FIRST], id="one of two of an offer"),
+        pytest.param([{}, {}], [FIRST, SECOND], [0, 1], [FIRST, SECOND], id="both"),
+        pytest.param([{}, {"offerId": CAL}], [FIRST, SECOND], [1], [SECOND], id="another offer by now"),
+        pytest.param([{}, {"orderId": "renewal"}], [FIRST, SECOND], [1], [SECOND], id="another order by now"),
+        pytest.param([{}, {"orderId": "renewal"}], [FIRST, SECOND], None, [FIRST, SECOND], id="the whole order"),
+        pytest.param([{}, {}], [FIRST, None], [1], [SECOND], id="a line without a name"),
+        pytest.param([{}, {}], [SECOND, None], [1], [FIRST], id="a line without a name, the other way round"),
+        pytest.param([{}, {}], [None, None], [0], [FIRST], id="two lines without names"),
+        pytest.param([{}, {}], [None, None], [1], [SECOND], id="two lines without names, the second one"),
+        pytest.param([{}, {}], [None], None, [FIRST, SECOND], id="the whole order, more than its lines"),
+        pytest.param([{}, {}], [THIRD, None], [0], [], id="an unknown name"),
+        pytest.param([{"status": "deleted"}, {}], [None, None], [0], [FIRST], id="deleted already"),
+    ],
+)
+def test_a_cancelled_line_ends_its_own_subscription(
+    http: httpx.Client,
+    open_partner_center: OpenPartnerCenter,
+    subscriptions: list[Json],
+    names: list[str | None],
+    numbers: list[int] | None,
+    deleted: list[str],
+) -> None:
+    lines = [
+        {"lineItemNumber": number, "offerId": SQL, "quantity": 1} | ({"subscriptionId": name.upper()} if name else {})
+        for number, name in enumerate(names)
+    ]
+    order = {"id": "order", "referenceCustomerId": CUSTOMER, "lineItems": lines, "status": "completed"}
+    entries = [
+        entry_of(subscription_id, **members)
+        for subscription_id, members in zip((FIRST, SECOND), subscriptions, strict=True)
+    ]
+    partner_center = open_partner_center([Entry(order, CUSTOMER, ProductKind.SOFTWARE, "")], entries)
+    requested = None if numbers is None else [{"lineItemNumber": number} for number in numbers]
+
+    answer = cancel(http, "order", CUSTOMER, body={"status": "cancelled", "lineItems": requested})
+
+    assert answer.status_code == 200
+    assert [each for each in (FIRST, SECOND) if status_of(partner_center, each) == "deleted"] == deleted
+
+
+def test_a_subscription_that_its_order_ends_has_no_scheduled_actions(
+    http: httpx.Client, open_partner_center: OpenPartnerCenter
+) -> None:
+    order = {"id": "order", "referenceCustomerId": CUSTOMER, "lineItems": [], "status": "completed"}
+    cancel_at_end = [{"scheduleType": "TermEnd", "actionType": "Cancel"}]
+    partner_center = open_partner_center(
+        [Entry(order, CUSTOMER, ProductKind.SOFTWARE, "")], [entry_of(FIRST, scheduledActions=cancel_at_end)]
+    )
+
+    cancel(http, "order", CUSTOMER)
+
+    assert partner_center.subscriptions.now(FIRST) == entry_of(FIRST, status="deleted").subscription
 
 
 def test_a_cancelled_order_ends_the_software_subscription_that_it_began(

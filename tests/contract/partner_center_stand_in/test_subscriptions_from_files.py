@@ -110,6 +110,14 @@ def test_the_error_names_what_cannot_be_read(tmp_path: Path) -> None:
         load_subscriptions(tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize("content", ["NaN", '"\\ud800"', "[" * 700 + "]" * 700], ids=["NaN", "surrogate", "nested"])
+def test_json_that_cannot_be_sent_again_is_an_error(tmp_path: Path, content: str) -> None:
+    (tmp_path / "wrong.json").write_text(content)
+
+    with pytest.raises(ValueError, match=r"wrong\.json: not JSON"):
+        load_subscriptions(tmp_path)
+
+
 def order_with(*lines: Json) -> Json:
     numbered = [{"lineItemNumber": number, "quantity": 1} | line for number, line in enumerate(lines)]
     return {"id": "LOADED", "referenceCustomerId": CUSTOMER, "lineItems": numbered}

@@ -17,6 +17,9 @@ def subscription_path(subscription_id: str) -> str:
     return f"/v1/customers/{LICENCE_CUSTOMER}/subscriptions/{subscription_id}"
 
 
+DEEP = "[" * 150 + "]" * 150
+
+
 def days_before_now(text: str) -> int:
     return (datetime.now(UTC) - datetime.fromisoformat(text)).days
 
@@ -58,6 +61,30 @@ def test_auto_renew_off_alone_is_billed_on_and_a_scheduled_cancel_is_not(cloud: 
     assert "Extended Service Term" in ages["licence-auto-renew-off"]["offerName"]
 
 
+def test_a_date_that_does_not_exist_does_not_stop_the_time(cloud: LocalCloud) -> None:
+    subscription_id = subscription_of("licences-five", 3)
+    whole = cloud.subscription(subscription_id) | {"commitmentEndDate": "2026-02-30T00:00:00Z"}
+    cloud.put(f"subscriptions/{subscription_id}", whole)
+
+    aged = cloud.age(f"subscriptions/{subscription_id}", 10)
+
+    assert aged["commitmentEndDate"] == "2026-02-30T00:00:00Z"
+    assert days_before_now(aged["creationDate"]) == days_before_now(whole["creationDate"]) + 10
+
+
+def test_a_suspended_subscription_shows_its_seats_at_the_control_interface_only(
+    cloud: LocalCloud, client: httpx.Client
+) -> None:
+    """A client of it that changes another member so keeps them."""
+    subscription_id = subscription_of("licence-suspended")
+
+    shown = client.get(subscription_path(subscription_id)).json()
+
+    whole = cloud.subscription(subscription_id)
+    assert whole == shown | {"refundableQuantity": whole["refundableQuantity"]}
+    assert "refundableQuantity" not in shown
+
+
 def test_an_aged_order_ages_its_subscriptions(cloud: LocalCloud) -> None:
     order_id = built_in_short("licence-and-add-on")
 
@@ -78,6 +105,11 @@ def test_an_aged_order_ages_its_subscriptions(cloud: LocalCloud) -> None:
         pytest.param("PUT", "subscriptions/LICENCE", "[]", 400, id="PUT, a list"),
         pytest.param("PUT", "subscriptions/LICENCE", "{}", 400, id="PUT without id"),
         pytest.param("PUT", "subscriptions/LICENCE", '{"id": "another"}', 400, id="PUT of another id"),
+        pytest.param("PUT", "subscriptions/LICENCE", '{"id": "LICENCE", "quantity": NaN}', 400, id="PUT with NaN"),
+        pytest.param(
+            "PUT", "subscriptions/LICENCE", '{"id": "LICENCE", "a": "\\ud800"}', 400, id="PUT of half a surrogate pair"
+        ),
+        pytest.param("PUT", "subscriptions/LICENCE", f'{{"id": "LICENCE", "a": {DEEP}}}', 400, id="PUT of deep JSON"),
         pytest.param("POST", "subscriptions/unknown/age", '{"days": 1}', 404, id="age of an unknown one"),
         pytest.param("POST", "subscriptions/LICENCE/age", "{}", 400, id="age without days"),
         pytest.param("POST", "subscriptions/LICENCE/age", '{"days": 0}', 400, id="age of no days"),
@@ -95,6 +127,16 @@ def test_an_aged_order_ages_its_subscriptions(cloud: LocalCloud) -> None:
             400,
             id="fault with an unknown id",
         ),
+        *(
+            pytest.param(
+                "POST",
+                "faults",
+                f'{{"service": "partner_center", "put_subscription": {{"id": "LICENCE", "a": {value}}}}}',
+                400,
+                id=f"fault with {name}",
+            )
+            for name, value in (("NaN", "NaN"), ("half a surrogate pair", '"\\ud800"'), ("deep JSON", DEEP))
+        ),
         pytest.param("POST", "faults", '{"service": "partner_center", "behind": -1}', 400, id="behind by less than 0"),
     ],
 )
@@ -104,7 +146,8 @@ def test_what_makes_no_sense_is_refused_with_the_reason(
     subscription_id = subscription_of("licence-unnamed")
     before = cloud.subscription(subscription_id)
 
-    answer = send_control(cloud, method, path.replace("LICENCE", subscription_id), body)
+    path, body = (text.replace("LICENCE", subscription_id) for text in (path, body))
+    answer = send_control(cloud, method, path, body)
 
     assert answer.status_code == status
     assert answer.json()["error"]
