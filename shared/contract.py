@@ -7,21 +7,10 @@ wrong type are refused. The answer has always the same members. shared/http_requ
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    WithJsonSchema,
-    field_validator,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
 from pydantic.alias_generators import to_camel
 
 from shared.ids import GUID, ORDER_ID, check_order_id, check_tenant_id, tidy_id
-
-type Guid = Annotated[str, StringConstraints(pattern=GUID, to_lower=True)]
 
 
 def _refuse_null(value: object) -> object:

@@ -30,9 +30,11 @@ from pydantic_core import ErrorDetails
 
 from shared import strict_json
 from shared.clouds import CLOUDS, Endpoints
-from shared.contract import Guid, NotNull
+from shared.contract import NotNull
 from shared.errors import OurFault
+from shared.ids import GUID
 
+type Guid = Annotated[str, StringConstraints(pattern=GUID, to_lower=True)]
 type Credential = Literal["clientSecret", "certificate", "refreshToken", "managedIdentity"]
 
 

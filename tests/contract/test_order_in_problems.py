@@ -9,6 +9,7 @@ from tests.conftest import CUSTOMER
 from tests.support.built_in_orders import built_in
 from tests.support.in_process import App
 from tests.support.local_cloud import Json, LocalCloud
+from tests.support.waiting import wait_for_request
 
 pytestmark = pytest.mark.anyio
 
@@ -101,9 +102,7 @@ async def test_a_call_that_the_host_ends_during_its_patch_shows_no_order(
 ) -> None:
     cloud.fault(method="PATCH", delay_s=60)
     call = asyncio.create_task(app.post(whole(order_id, lineItems=LINE)))
-    async with asyncio.timeout(60):
-        while not await asyncio.to_thread(cloud.requests, "partner_center", "PATCH"):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+    await wait_for_request(cloud, "partner_center", "PATCH")
     call.cancel()
 
     answer = await call

@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "shared.ids": set(),
     "shared.contract": {"shared.ids"},
     "shared.clouds": set(),
-    "shared.settings": {"shared.clouds", "shared.contract", "shared.errors", "shared.strict_json"},
+    "shared.settings": {"shared.clouds", "shared.contract", "shared.errors", "shared.ids", "shared.strict_json"},
     "shared.call": {"shared.contract", "shared.errors"},
     "shared.audit": {"shared.call", "shared.contract", "shared.errors", "shared.outside_text", "shared.rfc3339"},
     "shared.credentials": {"shared.audit", "shared.errors", "shared.rfc3339", "shared.settings", "shared.tls"},

@@ -44,6 +44,11 @@ def member(json_object: Json, name: str) -> Any:  # noqa: ANN401  (JSON)
     return next((value for key, value in json_object.items() if key.lower() == name.lower()), None)
 
 
+def status_of(resource: Json) -> str:
+    """Return the status of an order or a subscription in lower case; "none", which no rule names, if it has none."""
+    return str(member(resource, "status")).lower()
+
+
 def inner_member(json_object: Json, *names: str) -> Any:  # noqa: ANN401  (JSON)
     """Return the member of the member … called *names*, or None if there is no such object or member."""
     inner: Any = json_object

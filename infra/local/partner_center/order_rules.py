@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from infra.local.partner_center.entries import Behaviour, Entry, ProductKind
-from infra.local.partner_center.members import date_member, id_key, member, set_member
+from infra.local.partner_center.members import date_member, id_key, member, set_member, status_of
 from infra.local.partner_center.refusals import Refusal, Refused
 from infra.local.values import Json
 
@@ -86,7 +86,7 @@ def refusal_for(
     """Return why *cancellation* of *order*, the present state of *entry*, is refused at *now*; None if it is not."""
     if entry.refusal:
         return entry.refusal
-    if str(member(order, "status")).lower() == "cancelled":
+    if status_of(order) == "cancelled":
         return ALREADY_CANCELLED  # Guess: no document says.
     # Guess: of several kinds in one order, the first one that cannot be cancelled decides for all lines requested.
     refusals = (_refusal_for_kind(kind, entry, order, production, now) for kind in _kinds(entry, order, cancellation))

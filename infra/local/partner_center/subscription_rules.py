@@ -28,6 +28,7 @@ from infra.local.partner_center.members import (
     read_json,
     remove_members,
     set_member,
+    status_of,
 )
 from infra.local.partner_center.refusals import Refusal, Refused
 from infra.local.partner_center.subscription_terms import (
@@ -95,7 +96,7 @@ def patched(subscription: Json, body: bytes, circumstances: Circumstances) -> Js
     """
     request = _read(body)
     kind = kind_of(subscription)
-    old_status = _status(subscription)
+    old_status = status_of(subscription)
     if old_status == "deleted":
         raise Refused(ALREADY_DELETED)
     if old_status == "pending":
@@ -129,7 +130,7 @@ def patched(subscription: Json, body: bytes, circumstances: Circumstances) -> Js
 
 def shown(subscription: Json) -> Json:
     """Return *subscription* as Partner Center shows it: no seats can be refunded while it is suspended."""
-    if _status(subscription) != "suspended":
+    if status_of(subscription) != "suspended":
         return subscription
     return {name: value for name, value in subscription.items() if name.lower() != "refundablequantity"}
 
@@ -195,7 +196,7 @@ def _requested_status(request: Json) -> str | None:
 
 def _status_refusal(subscription: Json, new: str, circumstances: Circumstances) -> Refusal | None:
     """Return the reason why the status cannot become *new*, or None if it can."""
-    kind, old = kind_of(subscription), _status(subscription)
+    kind, old = kind_of(subscription), status_of(subscription)
     if kind not in ProductKind:
         return NOT_SUPPORTED  # Guess: for product types that no source describes.
     if kind == ProductKind.LICENCE and member(subscription, "isTrial") is True:
@@ -310,7 +311,7 @@ def _change_quantity(subscription: Json, request: Json, kind: str, now: datetime
         return
     if type(requested) is not int or requested < 1:
         raise Refused(WRONG_QUANTITY)
-    if _status(subscription) == "suspended":
+    if status_of(subscription) == "suspended":
         raise Refused(SEATS_WHILE_SUSPENDED)
     if member(subscription, "isTrial") is True or kind == ProductKind.SOFTWARE_SUBSCRIPTION:
         raise Refused(SEATS_FIXED)
@@ -369,7 +370,3 @@ def _comparable(value: Any) -> Any:  # noqa: ANN401  (JSON)
     if isinstance(value, str):
         return read_date(value) or id_key(value).lower()
     return value
-
-
-def _status(subscription: Json) -> str:
-    return str(member(subscription, "status")).lower()

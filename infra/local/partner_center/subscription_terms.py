@@ -23,6 +23,7 @@ from infra.local.partner_center.members import (
     remove_members,
     replace_members,
     set_member,
+    status_of,
 )
 from infra.local.values import Json
 
@@ -122,7 +123,7 @@ def let_time_pass(subscription: Json, now: datetime) -> None:
 
     Guess: a renewal keeps id, orderId and creationDate, and effectiveStartDate becomes the new term's start.
     """
-    while (end := term_end(subscription)) and end <= now and _status(subscription) == "active":
+    while (end := term_end(subscription)) and end <= now and status_of(subscription) == "active":
         outcome = _outcome_at_term_end(subscription, end)
         if outcome == "renew":
             _renew(subscription, end)
@@ -131,7 +132,7 @@ def let_time_pass(subscription: Json, now: datetime) -> None:
         else:
             # Guess: the status after a cancellation at the end of the term, whose service stops at once.
             set_member(subscription, "status", "deleted" if outcome == "cancel" else "expired")
-    if end and end <= now and _status(subscription) in {"suspended", "expired", "disabled"}:
+    if end and end <= now and status_of(subscription) in {"suspended", "expired", "disabled"}:
         _wear_out(subscription, now - end)
 
 
@@ -225,13 +226,9 @@ def _wear_out(subscription: Json, since_end: timedelta) -> None:
     A legacy one that is suspended is deleted at once (subscription-lifecycle). Guess: any other that is suspended is
     disabled at once. One page says so, and another one that it expires.
     """
-    is_suspended = _status(subscription) == "suspended"
+    is_suspended = status_of(subscription) == "suspended"
     is_deleted_at_once = is_suspended and kind_of(subscription) == ProductKind.LEGACY_LICENCE
     if is_deleted_at_once or since_end > timedelta(days=EXPIRED_DAYS + DISABLED_DAYS):
         set_member(subscription, "status", "deleted")
     elif since_end > timedelta(days=EXPIRED_DAYS) or is_suspended:
         set_member(subscription, "status", "disabled")
-
-
-def _status(subscription: Json) -> str:
-    return str(member(subscription, "status")).lower()

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from infra.local.partner_center.entries import ProductKind, SubscriptionEntry, kind_of, subscription_of
-from infra.local.partner_center.members import id_key, member
+from infra.local.partner_center.members import id_key, member, status_of
 from infra.local.partner_center.refusals import Refusal, Refused
 from infra.local.partner_center.resources import link
 from infra.local.partner_center.subscription_rules import (
@@ -108,7 +108,7 @@ class Subscriptions:
         by_line = self._by_line(customer, order_ids, lines)
         cancelled = [stored for number, stored in by_line if numbers is None or number in numbers]
         for stored in cancelled if numbers is not None else [*cancelled, *self._of_order(customer, order_ids)]:
-            if str(member(stored.subscription, "status")).lower() != "deleted":
+            if status_of(stored.subscription) != "deleted":
                 delete(stored.subscription)
                 renew_etag(stored.subscription)
 
@@ -147,7 +147,7 @@ class Subscriptions:
             raise Refused(stored.entry.refusal)
         before = stored.subscription
         parent = self.now(str(member(before, "parentSubscriptionId")))
-        parent_status = str(member(parent, "status")).lower() if parent else None
+        parent_status = status_of(parent) if parent else None
         after = patched(before, body, Circumstances(self._date(), stored.entry.has_window, parent_status))
         stored.subscription = after
         if late_reads:
@@ -200,14 +200,14 @@ class Subscriptions:
 
     def _suspend_add_ons_of(self, parent: StoredSubscription) -> None:
         """Suspend the active add-ons of a legacy subscription that was suspended (suspend-a-subscription)."""
-        if str(member(parent.subscription, "status")).lower() != "suspended":
+        if status_of(parent.subscription) != "suspended":
             return
         for stored in self._stored.values():
             is_add_on = id_key(str(member(stored.subscription, "parentSubscriptionId"))) == id_key(
                 parent.entry.subscription_id
             )
             is_legacy = kind_of(stored.subscription) == ProductKind.LEGACY_LICENCE
-            if is_add_on and is_legacy and str(member(stored.subscription, "status")).lower() == "active":
+            if is_add_on and is_legacy and status_of(stored.subscription) == "active":
                 suspend(stored.subscription)
                 renew_etag(stored.subscription)
 

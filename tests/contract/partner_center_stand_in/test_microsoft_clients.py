@@ -15,6 +15,7 @@ import pytest
 
 from infra.local.partner_center.entries import SubscriptionEntry
 from infra.local.partner_center.server import PartnerCenter
+from tests.support.local_cloud import Json
 from tests.support.partner_center import (
     CAL,
     CUSTOMER,
@@ -47,6 +48,24 @@ with warnings.catch_warnings():
 RECORDED = sorted(file.stem for file in (SAMPLES / "sdk-requests").glob("*.json"))
 LICENCE = sample("subscriptions/nce-seat-active-refundable")
 OF_SAMPLE = "d8202a51-69f9-4228-b900-d0e081af17d7"  # the customer in the recorded requests
+
+
+def read_recorded(name: str) -> list[Json]:
+    requests: list[Json] = json.loads((SAMPLES / f"sdk-requests/{name}.json").read_bytes())
+    return requests
+
+
+def replay(http: httpx.Client, requests: list[Json]) -> httpx.Response:
+    """Send *requests* with a token of this Partner Center's. Each is answered 200; return the last answer."""
+    for request in requests:
+        response = http.request(
+            request["method"],
+            request["path"],
+            headers=request["headers"] | bearer(),
+            content=json.dumps(request["body"]) if request["body"] else None,
+        )
+        assert response.status_code == 200
+    return response
 
 
 @pytest.fixture
@@ -107,18 +126,11 @@ def test_the_generated_client_cancels_by_sending_the_whole_order_back(
 def test_a_recorded_request_of_microsofts_sdks_cancels_the_right_lines(
     http: httpx.Client, open_partner_center: OpenPartnerCenter, tmp_path: Path, name: str
 ) -> None:
-    recorded = json.loads((SAMPLES / f"sdk-requests/{name}.json").read_bytes())
+    recorded = read_recorded(name)
     order_id = recorded[-1]["path"].rpartition("/")[2]
     partner_center = open_partner_center(load_two_lines(tmp_path, order_id))
 
-    for request in recorded:
-        response = http.request(
-            request["method"],
-            request["path"],
-            headers=request["headers"] | bearer(),
-            content=json.dumps(request["body"]) if request["body"] else None,
-        )
-        assert response.status_code == 200
+    response = replay(http, recorded)
 
     expected = ("completed", [0, 1]) if "one_line" in name else ("cancelled", [0, 0])
     answer = response.json()
@@ -173,14 +185,7 @@ def test_a_recorded_request_of_microsofts_sdks_has_the_documented_effect(
 ) -> None:
     expected = {"status": "deleted"} if name.endswith("deleted") else {"autoRenewEnabled": False}
 
-    for request in json.loads((SAMPLES / f"sdk-requests/{name}.json").read_bytes()):
-        response = http.request(
-            request["method"],
-            request["path"],
-            headers=request["headers"] | bearer(),
-            content=json.dumps(request["body"]) if request["body"] else None,
-        )
-        assert response.status_code == 200
+    response = replay(http, read_recorded(name))
 
     assert response.json() == licence.subscriptions.now(LICENCE["id"]) == LICENCE | expected
 
@@ -190,8 +195,7 @@ def test_what_microsofts_models_lack_is_lost(http: httpx.Client, licence: Partne
     """None of them knows scheduledActions: whoever changes a subscription with them undoes the end of the term."""
     scheduled = {"scheduledActions": [{"scheduleType": "TermEnd", "actionType": "Cancel"}], "autoRenewEnabled": False}
     licence.subscriptions.put(LICENCE["id"], LICENCE | scheduled)
-    recorded = SAMPLES / f"sdk-requests/{name}_subscription_get_then_patch_auto_renew_off.json"
-    [_, request] = json.loads(recorded.read_bytes())
+    [_, request] = read_recorded(f"{name}_subscription_get_then_patch_auto_renew_off")
 
     answer = http.request("PATCH", request["path"], headers=request["headers"] | bearer(), json=request["body"])
 
