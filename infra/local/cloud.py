@@ -91,7 +91,8 @@ class LocalCloud:
         self.traffic.latency_s["partner_center"] = options.latency_ms / 1000
         self.accounts = by_name(demonstration_accounts(unreachable_url, self.url("impostor")), credential_accounts())
         self.callers = LocalCallers()
-        self.function_key = secrets.token_urlsafe(32)
+        # In hex digits: it is an argument of the program that starts the real host, and must not look like an option.
+        self.function_key = secrets.token_hex(32)
         self._identity_header = secrets.token_urlsafe(24)
         self._load_catalogue()
         self._make_stand_ins()

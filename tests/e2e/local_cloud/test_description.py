@@ -1,5 +1,6 @@
 """The description that `--describe` writes."""
 
+import re
 from urllib.parse import urlsplit
 
 import httpx
@@ -36,6 +37,11 @@ def test_the_description_names_everything(cloud: LocalCloud) -> None:
     kinds = {subscription["kind"] for subscription in description["subscriptions"]}
     assert kinds >= {"licence", "licence, trial", "SaaS", "SaaS, trial", "software subscription", "legacy licence"}
     assert len({order["orderId"] for order in description["orders"]}) == len(description["orders"])
+
+
+def test_the_function_key_can_be_an_argument(cloud: LocalCloud) -> None:
+    """It is one of the program that starts the real host: a key that begins with `-` would be taken for an option."""
+    assert re.fullmatch("[0-9a-f]{64}", cloud.description["functionKey"])
 
 
 def test_the_default_account_is_a_live_sandbox_for_all_customers(cloud: LocalCloud, order_id: str) -> None:

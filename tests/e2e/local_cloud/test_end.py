@@ -39,7 +39,7 @@ def started(directory: Path, *options: str) -> Iterator[tuple[subprocess.Popen[b
     try:
         deadline = time.monotonic() + START_LIMIT_S
         while not file.exists():
-            assert process.poll() is None
+            assert process.poll() is None, process.communicate()[0].decode()
             assert time.monotonic() < deadline, "it did not start"
             time.sleep(0.002)
         cloud = LocalCloud(json.loads(file.read_bytes()), file)
