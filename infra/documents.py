@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 
 from infra.openapi_texts import TextMissing, meaning_of
 from shared.errors import RETRYABLE_STATUSES, all_codes
-from shared.partner_center import refusals as refusals_of_partner_center
+from shared.replies import refusals as refusals_of_partner_center
 from shared.settings import Account, Caller, EntraCaller, KeyCaller, Settings, SigningCaller
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"

@@ -2,7 +2,9 @@
 
 runtime           puts the parts together for one worker
 cancelling        the requests that a cancellation takes, and the answer to the caller
-partner_center    the requests of one call, the form of orders, the meaning of refusals
+rules             decisions: what an answer proves
+partner_center    the requests of one call, the form of orders
+replies           Partner Center's replies: reading, codes, meaning
 callers           the caller of a request, its proof, its permissions
 credentials       tokens for the accounts: Key Vault, Entra ID
 audit             the audit record of a call
@@ -11,7 +13,8 @@ settings, clouds  the operator's settings; Microsoft's clouds
 contract          the models of request and answer
 ids               the ids in a request, and what is wrong with one
 http_request      strict reading of any request
-tls, host_names   the TLS context; look-ups of host names
+connections       idle connections to servers; look-ups of host names
+tls               the TLS context
 outside_text      cleans and cuts texts from outside
 strict_json       JSON without repeated names
 rfc3339           dates as text

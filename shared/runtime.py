@@ -19,13 +19,13 @@ from shared.callers.proofs import Proofs
 from shared.callers.signing_secrets import SigningSecrets
 from shared.cancelling.accepted import AcceptedPatches
 from shared.cancelling.order import cancel_order
+from shared.connections.pool import Connections
 from shared.contract import CancelRequest, CancelResult
 from shared.credentials.health import Health, check
 from shared.credentials.tokens import Credentials
 from shared.errors import CancelError, InvalidRequest
 from shared.http_request import check_size, parse_request, preferred_wait_s
 from shared.partner_center.client import OrderClient
-from shared.partner_center.connections import Connections
 from shared.partner_center.throttle import Gate
 from shared.settings import Account, Mode, Settings
 from shared.tls import check_authorities

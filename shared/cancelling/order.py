@@ -10,7 +10,12 @@ from typing import Any
 
 from shared.call import Call, Target
 from shared.cancelling.accepted import AcceptedPatches
-from shared.cancelling.outcome import (
+from shared.contract import CancelResult, LineItem, OrderState, Outcome
+from shared.errors import CancelError, OutcomeUnknown
+from shared.partner_center.client import OrderClient
+from shared.partner_center.orders import Order, cancel_body, lines_to_cancel, read_order
+from shared.replies.answers import error_of
+from shared.rules.outcome import (
     decide_outcome,
     is_look_needed,
     is_second_look_needed,
@@ -18,11 +23,6 @@ from shared.cancelling.outcome import (
     proven_by_answer,
     with_known_lines,
 )
-from shared.contract import CancelResult, LineItem, OrderState, Outcome
-from shared.errors import CancelError, OutcomeUnknown
-from shared.partner_center.answers import error_of
-from shared.partner_center.client import OrderClient
-from shared.partner_center.orders import Order, cancel_body, lines_to_cancel, read_order
 
 SECOND_LOOK_AFTER_S = 1.0  # for reads that lag behind writes
 SECOND_LOOK_TAKES_S = SECOND_LOOK_AFTER_S + 0.25

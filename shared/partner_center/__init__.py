@@ -1,1 +1,1 @@
-"""Partner Center: the requests of one call, the form of orders, the meaning of refusals."""
+"""Partner Center: the requests of one call, the form of orders."""

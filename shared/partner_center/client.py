@@ -18,15 +18,15 @@ import anyio
 
 from shared import audit
 from shared.call import Call, Target
+from shared.connections.pool import ConnectionFailed, Connections, Response
 from shared.credentials.tokens import Credentials
 from shared.errors import BadGateway, CancelError, Unavailable
-from shared.partner_center.answers import accounts_for_change, error_of, is_throttled
-from shared.partner_center.connections import ConnectionFailed, Connections, Response
 from shared.partner_center.orders import Order, order_url, read_order, request_headers
-from shared.partner_center.refusals import UNAVAILABLE, UNEXPECTED
-from shared.partner_center.reply import Reply
 from shared.partner_center.retry import retry_delay_s
 from shared.partner_center.throttle import Gate
+from shared.replies.answers import accounts_for_change, error_of, is_throttled
+from shared.replies.refusals import UNAVAILABLE, UNEXPECTED
+from shared.replies.reply import Reply
 
 CONNECT_TIMEOUT_S = 2.0
 REPLY_LIMIT_BYTES = 1024 * 1024  # an order has 2 to 5 kB

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from shared.contract import LineItem, LineItemRef
 from shared.errors import CancelRefused
-from shared.partner_center.reply import lower_names, parse_body, to_date, to_integer, to_lower, to_text
+from shared.replies.reply import lower_names, parse_body, to_date, to_integer, to_lower, to_text
 
 CANCELLED = "cancelled"
 

@@ -3,9 +3,9 @@
 No I/O, clock or randomness. Source: Partner Center's "api-throttling-guidance" (read 2026-11-21).
 """
 
-from shared.partner_center.answers import is_repeated, is_throttled, pause_s
-from shared.partner_center.refusals import THROTTLED_S
-from shared.partner_center.reply import Reply
+from shared.replies.answers import is_repeated, is_throttled, pause_s
+from shared.replies.refusals import THROTTLED_S
+from shared.replies.reply import Reply
 
 MAX_ATTEMPTS = 4
 FIRST_DELAY_S = 0.25

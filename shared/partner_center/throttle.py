@@ -16,10 +16,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from shared.errors import Throttled
-from shared.partner_center.answers import is_throttled, pause_s
-from shared.partner_center.refusals import THROTTLED, THROTTLED_S
-from shared.partner_center.reply import Reply
 from shared.partner_center.retry import FIRST_DELAY_S
+from shared.replies.answers import is_throttled, pause_s
+from shared.replies.refusals import THROTTLED, THROTTLED_S
+from shared.replies.reply import Reply
 
 CLOSED_AT_MOST_S = 120.0
 SPREAD_S = 1.0

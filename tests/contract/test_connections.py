@@ -13,8 +13,8 @@ import httpcore
 import pytest
 import trustme
 
-from shared.host_names import ResolvingBackend
-from shared.partner_center.connections import ConnectionFailed, Connections
+from shared.connections.host_names import ResolvingBackend
+from shared.connections.pool import ConnectionFailed, Connections
 from shared.tls import tls_context
 from tests.support.peer import ANSWER, LIMIT_S, Peer
 

@@ -7,11 +7,11 @@ from uuid import uuid4
 import pytest
 
 from shared.call import Call, Target
+from shared.connections.pool import Connections
 from shared.contract import CancelRequest
 from shared.credentials.tokens import Credentials
 from shared.errors import Unavailable
 from shared.partner_center.client import OrderClient
-from shared.partner_center.connections import Connections
 from shared.partner_center.throttle import Gate
 from shared.runtime import Runtime
 from shared.settings import Settings

@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack
 import pytest
 
 from shared.errors import Throttled
-from shared.partner_center.reply import Reply
 from shared.partner_center.throttle import CLOSED_AT_MOST_S, PROBE_LIMIT_S, Gate
+from shared.replies.reply import Reply
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpcore
 import pytest
 
-from shared.host_names import THREADS, HostNames, ResolvingBackend
+from shared.connections.host_names import THREADS, HostNames, ResolvingBackend
 
 pytestmark = pytest.mark.anyio
 

@@ -2,7 +2,7 @@
 
 import json
 
-from shared.partner_center.reply import Reply
+from shared.replies.reply import Reply
 
 
 def reply(status: int, code: object = None, retry_after_s: float | None = None) -> Reply:

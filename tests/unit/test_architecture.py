@@ -29,7 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "shared.strict_json": set(),
     "shared.outside_text": set(),
     "shared.tls": {"shared.errors"},
-    "shared.host_names": set(),
+    "shared.connections": {"shared.tls"},
     "shared.http_request": {"shared.errors", "shared.strict_json"},
     "shared.ids": set(),
     "shared.contract": {"shared.ids"},
@@ -39,23 +39,31 @@ ALLOWED: dict[str, set[str]] = {
     "shared.audit": {"shared.call", "shared.contract", "shared.errors", "shared.outside_text", "shared.rfc3339"},
     "shared.credentials": {"shared.audit", "shared.errors", "shared.rfc3339", "shared.settings", "shared.tls"},
     "shared.callers": {"shared.credentials", "shared.errors", "shared.settings"},
+    "shared.replies": {"shared.errors", "shared.outside_text", "shared.rfc3339"},
     "shared.partner_center": {
-        *("shared.audit", "shared.call", "shared.contract", "shared.credentials", "shared.errors"),
-        *("shared.host_names", "shared.outside_text", "shared.rfc3339", "shared.tls"),
+        *("shared.audit", "shared.call", "shared.connections", "shared.contract", "shared.credentials"),
+        *("shared.errors", "shared.replies"),
     },
-    "shared.cancelling": {"shared.call", "shared.contract", "shared.errors", "shared.partner_center"},
+    "shared.rules": {
+        *("shared.call", "shared.contract", "shared.errors", "shared.partner_center", "shared.replies"),
+    },
+    "shared.cancelling": {
+        *("shared.call", "shared.contract", "shared.errors", "shared.partner_center", "shared.replies"),
+        "shared.rules",
+    },
     "shared.runtime": {
-        *("shared.call", "shared.callers", "shared.cancelling", "shared.contract", "shared.credentials"),
-        *("shared.errors", "shared.http_request", "shared.partner_center", "shared.settings", "shared.tls"),
+        *("shared.call", "shared.callers", "shared.cancelling", "shared.connections", "shared.contract"),
+        *("shared.credentials", "shared.errors", "shared.http_request", "shared.partner_center", "shared.settings"),
+        "shared.tls",
     },
     "cancel_order": {"shared.audit", "shared.call", "shared.contract", "shared.errors", "shared.runtime"},
 }
 PURE = (
     *("errors", "rfc3339", "strict_json", "outside_text", "http_request", "ids", "contract", "clouds", "settings"),
     *("callers.identify", "callers.proofs", "callers.permissions"),
-    *("partner_center.orders", "partner_center.reply", "partner_center.refusals", "partner_center.answers"),
-    "partner_center.retry",
-    "cancelling.outcome",
+    *("replies.reply", "replies.refusals", "replies.answers"),
+    *("partner_center.orders", "partner_center.retry"),
+    "rules.outcome",
 )
 # Not decisions, but plain data for them: the state of a call is made elsewhere and only read.
 HOLDERS = {"call"}

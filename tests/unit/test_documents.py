@@ -14,8 +14,8 @@ from infra.openapi_texts import CODES, TextMissing
 from shared.contract import CancelRequest, CancelResult, LineItem, Outcome
 from shared.credentials.health import Health
 from shared.errors import all_codes, problem_body
-from shared.partner_center.answers import error_of
-from shared.partner_center.reply import Reply
+from shared.replies.answers import error_of
+from shared.replies.reply import Reply
 from shared.settings import Account, AnyCaller, Caller, EntraCaller, KeyCaller, Mode, Settings, SigningCaller
 
 ROOT = Path(__file__).resolve().parents[2]

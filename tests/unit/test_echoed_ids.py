@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.partner_center.echoed_ids import REMEMBERED, EchoedIds
+from shared.connections.echoed_ids import REMEMBERED, EchoedIds
 
 ORIGIN = "https://partner-center"
 type Headers = dict[str, str]

@@ -4,7 +4,12 @@ from typing import NamedTuple
 
 import pytest
 
-from shared.cancelling.outcome import (
+from shared.contract import LineItemRef, Outcome
+from shared.errors import CancelError
+from shared.partner_center.orders import Order
+from shared.replies.answers import error_of
+from shared.replies.reply import Reply
+from shared.rules.outcome import (
     decide_outcome,
     is_look_needed,
     is_second_look_needed,
@@ -13,11 +18,6 @@ from shared.cancelling.outcome import (
     shows_cancellation,
     with_known_lines,
 )
-from shared.contract import LineItemRef, Outcome
-from shared.errors import CancelError
-from shared.partner_center.answers import error_of
-from shared.partner_center.orders import Order
-from shared.partner_center.reply import Reply
 from tests.support.orders import line, line_ref, order
 
 

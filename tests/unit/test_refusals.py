@@ -5,10 +5,10 @@ import json
 import pytest
 
 from shared.errors import CancelError
-from shared.partner_center.answers import accounts_for_change, class_of, error_of, is_throttled, pause_s
-from shared.partner_center.refusals import CLASSES, CODES
-from shared.partner_center.reply import Reply
 from shared.partner_center.retry import retry_delay_s
+from shared.replies.answers import accounts_for_change, class_of, error_of, is_throttled, pause_s
+from shared.replies.refusals import CLASSES, CODES
+from shared.replies.reply import Reply
 from tests.support.replies import reply
 
 # Every row of Partner Center's "error-codes" page, with the code that callers branch on.
@@ -172,7 +172,7 @@ def test_every_detail_says_what_happened_to_the_order() -> None:
     details = [row.detail for row in CLASSES.values()] + [code.detail for code in CODES.values() if code.detail]
     silent = [detail for detail in details if "othing was changed" not in detail and "is not certain" not in detail]
 
-    assert silent == [], 'shared/partner_center/refusals.py has details that do not say it: add "nothing was changed"'
+    assert silent == [], 'shared/replies/refusals.py has details that do not say it: add "nothing was changed"'
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from shared.errors import PartnerCenterError
-from shared.partner_center.reply import read_error, to_integer
+from shared.replies.reply import read_error, to_integer
 
 FORMS = {
     "documented": (b'{"code": "800061", "description": "no", "data": [], "source": "x"}', "800061", "no"),

@@ -2,9 +2,9 @@
 
 import pytest
 
-from shared.partner_center.refusals import THROTTLED_S
-from shared.partner_center.reply import Reply
 from shared.partner_center.retry import retry_delay_s
+from shared.replies.refusals import THROTTLED_S
+from shared.replies.reply import Reply
 from tests.support.replies import reply
 
 

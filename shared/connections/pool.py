@@ -20,8 +20,8 @@ from urllib.parse import SplitResult, urlsplit
 
 import httpcore
 
-from shared.host_names import HostNames, ResolvingBackend
-from shared.partner_center.echoed_ids import EchoedIds
+from shared.connections.echoed_ids import EchoedIds
+from shared.connections.host_names import HostNames, ResolvingBackend
 from shared.tls import tls_context
 
 KEEPALIVE_S = 120.0  # tickets come minutes apart; Azure drops an idle outbound flow after 4

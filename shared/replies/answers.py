@@ -10,8 +10,8 @@ Source: Partner Center's "error-codes" and "api-throttling-guidance" pages; Azur
 import re
 
 from shared.errors import CancelError
-from shared.partner_center.refusals import CODES, REJECTED, THROTTLED, UNAVAILABLE, UNEXPECTED, AnswerClass
-from shared.partner_center.reply import Reply
+from shared.replies.refusals import CODES, REJECTED, THROTTLED, UNAVAILABLE, UNEXPECTED, AnswerClass
+from shared.replies.reply import Reply
 
 _QUOTA = re.compile(r"out of (call volume|bandwidth) quota|rate limit is exceeded", re.IGNORECASE)
 # "Quota will be replenished in 00:00:12.", with days "6.23:59:59"

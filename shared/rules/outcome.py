@@ -13,7 +13,7 @@ from shared.call import UNKNOWN
 from shared.contract import LineItemRef, Outcome
 from shared.errors import CancelError, OutcomeUnknown
 from shared.partner_center.orders import CANCELLED, Order
-from shared.partner_center.refusals import CLASSES, CODES
+from shared.replies.refusals import CLASSES, CODES
 
 ACCEPTED = 202  # the status of an answer that comes before the change
 

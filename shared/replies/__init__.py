@@ -1,0 +1,1 @@
+"""Partner Center's replies: how one is read, its codes, and what it means for a call."""

@@ -1,0 +1,1 @@
+"""Decisions without I/O: what an answer proves."""
