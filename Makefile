@@ -69,7 +69,7 @@ scan: .venv-scan/installed ## check the Bicep files for safety (checkov, in .ven
 soak: install ## the long tests: fuzzing, cases from infra/openapi.json, a storm of 5,000 and 20,000 requests
 	@$(BIN)/python -m pytest -q --soak tests/e2e
 
-bench: install ## measure speed beside what it replaces, 5 minutes (ARGS="--only warm --json FILE --plot FILE")
+bench: install ## measure speed beside what it replaces, 6 minutes (ARGS="--only warm --json FILE --plot FILE")
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 package: install ## build dist/, the folder that azd uploads, and dist.cdx.json, which lists the packages in it

@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 
 from infra.openapi_texts import TextMissing, meaning_of
 from shared.errors import RETRYABLE_STATUSES, all_codes
-from shared.replies import refusals as refusals_of_partner_center
+from shared.replies import codes as codes_of_partner_center
 from shared.settings import Account, Caller, EntraCaller, KeyCaller, Settings, SigningCaller
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -53,7 +53,7 @@ def refusals() -> Iterator[str]:
     """Yield the table of Partner Center's codes, by the problem code that they become."""
     yield "| Partner Center's code | its meaning | answered as |"
     yield "|---|---|---|"
-    for number, code in refusals_of_partner_center.CODES.items():
+    for number, code in codes_of_partner_center.CODES.items():
         yield f"| {number} | {code.meaning} | `{code.answer_class.code}` |"
 
 

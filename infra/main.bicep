@@ -50,6 +50,8 @@ type account = {
   refreshToken: string?
   managedIdentity: bool?
   customers: guids?
+  subscriptions: bool?
+  sandbox: bool?
   apiRoot: string?
   authority: string?
   audience: string?
@@ -66,6 +68,7 @@ type zendeskCaller = {
   accounts: names?
   customers: guids?
   dryRunOnly: bool?
+  subscriptions: bool?
 }
 
 @sealed()
@@ -75,6 +78,7 @@ type standardWebhooksCaller = {
   accounts: names?
   customers: guids?
   dryRunOnly: bool?
+  subscriptions: bool?
 }
 
 @sealed()
@@ -84,6 +88,7 @@ type entraCaller = {
   accounts: names?
   customers: guids?
   dryRunOnly: bool?
+  subscriptions: bool?
 }
 
 @sealed()
@@ -93,6 +98,7 @@ type keyCaller = {
   accounts: names?
   customers: guids?
   dryRunOnly: bool?
+  subscriptions: bool?
 }
 
 @discriminator('proof')

@@ -17,7 +17,14 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from pydantic_core import SchemaValidator
-from pydantic_core.core_schema import BeforeValidatorFunctionSchema, NullableSchema, WithDefaultSchema
+from pydantic_core.core_schema import (
+    BeforeValidatorFunctionSchema,
+    DataclassField,
+    ModelField,
+    NullableSchema,
+    TypedDictField,
+    WithDefaultSchema,
+)
 
 from infra import openapi_texts
 from infra.openapi_texts import Json
@@ -43,6 +50,9 @@ class _Schema(GenerateJsonSchema):
 
     def field_title_should_be_set(self, _schema: object) -> bool:
         return False
+
+    def field_is_required(self, field: ModelField | DataclassField | TypedDictField, total: bool) -> bool:
+        return self.mode == "serialization" or super().field_is_required(field, total)  # answers have every member
 
     def default_schema(self, schema: WithDefaultSchema) -> Json:
         if schema.get("default") is None:  # None means "left out"; the model may refuse a null that is sent
@@ -89,7 +99,7 @@ def document() -> Json:
     """Return the whole OpenAPI document."""
     return {
         "openapi": "3.1.1",
-        "info": {"title": openapi_texts.TITLE, "version": "1.0.0", "description": openapi_texts.DESCRIPTION},
+        "info": {"title": openapi_texts.TITLE, "version": "1.1.0", "description": openapi_texts.DESCRIPTION},
         "servers": [{"url": "https://{host}", "variables": {"host": {"default": "FUNCTION.azurewebsites.net"}}}],
         "paths": {PATH: {"post": _cancel(), "get": _health()}},
         "components": {
@@ -193,6 +203,12 @@ _RETRY_AFTER: Json = {
         "schema": {"type": "integer", "minimum": 1, "maximum": RETRY_AFTER_MAX_S},
     }
 }
+# Not `oneOf`: generators make a class of each of its members. They leave these keywords alone; validators know them.
+_ORDER_OR_SUBSCRIPTION: Json = {
+    "if": {"required": ["subscriptionId"]},
+    "then": {"properties": {"orderId": {"type": "null"}, "lineItems": False}},
+    "else": {"required": ["orderId"], "properties": {"orderId": {"type": "string"}}},
+}
 
 
 def _schemas() -> Json:
@@ -214,6 +230,10 @@ def _schemas() -> Json:
             schema["additionalProperties"] = False
             for member, text in openapi_texts.MEMBERS[name].items():
                 schema["properties"][member]["description"] = text
+    schemas["CancelRequest"] |= _ORDER_OR_SUBSCRIPTION
+    properties = schemas["CancelRequest"]["properties"]
+    first = ("customerTenantId", "orderId", "subscriptionId")  # the model has them in the order of its checks
+    schemas["CancelRequest"]["properties"] = {name: properties[name] for name in first} | properties
     schemas |= {f"Problem{status}": _problem_of(status, codes) for status, codes in _codes().items()}
     return dict(sorted(schemas.items()))
 

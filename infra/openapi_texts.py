@@ -6,19 +6,22 @@ CODES is also the table of errors in the documents.
 
 from typing import Any
 
-from shared.contract import Outcome
+from shared.contract import Outcome, Refund
 
 type Json = dict[str, Any]
 
-TITLE = "Cancel Partner Center orders"
+TITLE = "Cancel Partner Center orders and subscriptions"
 DESCRIPTION = """\
-Cancels one order of Microsoft Partner Center, whole or by line items. Answers with the order in one normalized form,
-or with one problem (RFC 9457) whose `code` never changes its meaning.
+Cancels one order of Microsoft Partner Center, whole or by line items, or one subscription. Answers with the order in
+one normalized form, or with one problem (RFC 9457) whose `code` never changes its meaning.
 
 Sending the same body again is safe: an order that is cancelled already is answered with `already_cancelled`."""
 
-CANCEL_SUMMARY = "Cancel an order, or some of its line items"
+CANCEL_SUMMARY = "Cancel an order, some of its line items, or a subscription"
 CANCEL_DESCRIPTION = """\
+Send exactly one of `orderId` and `subscriptionId`; `lineItems` only beside `orderId`. The lines of an order of licences
+or of SaaS are cancelled by their subscriptions, if the operator allows that, and never more than the order bought.
+
 The function is stricter than a JSON schema can express. It refuses with 400: a name that is twice in one object; a
 `lineItemNumber` that is twice in `lineItems`; numbers that are not written as integers (`0.0`), NaN and Infinity;
 texts with half of a surrogate pair (`"\\ud800"`); a byte order mark. It refuses with 415: any media type except JSON,
@@ -119,7 +122,9 @@ CODES = {
     "customer_not_allowed": "This account may not be used for this customer; nothing was changed. Ask the operator.",
     "account_off": "The operator has switched this account off; nothing was changed. Ask the operator.",
     "order_not_found": "The customer has no such order; nothing was changed. Check the order id, upper and lower case"
-    " included; a new order can take 15 minutes to appear.",
+    " included, and send the id of a subscription as `subscriptionId`; a new order can take 15 minutes to appear.",
+    "subscription_not_found": "The customer has no such subscription; nothing was changed. Check the subscription's id,"
+    " the customer and the account; a new subscription can take 15 minutes to appear.",
     "customer_not_found": "The account has no such customer; nothing was changed. Check the customer, the account"
     " (production or sandbox) and the cloud.",
     "body_too_large": "The body is larger than 64 KiB; nothing was changed. Send less.",
@@ -131,10 +136,14 @@ CODES = {
     " changed. Look at the order in Partner Center.",
     "not_cancellable_in_production": "In production Partner Center cancels only perpetual software and software"
     " subscriptions as orders; nothing was changed. `detail` says where to cancel other products.",
-    "use_subscription_cancel": "This product is cancelled as a subscription, not as an order; nothing was changed."
-    " Cancel its subscription in Partner Center.",
+    "use_subscription_cancel": "This product is cancelled by its subscription, which the function may not do here, or"
+    " cannot find for certain; nothing was changed. `detail` says who can do what.",
     "line_item_mismatch": "The order has no such line, or the line has another offer; nothing was changed. Send a dry"
     " run without `lineItems` to see the order's lines.",
+    "more_than_the_order": "A subscription now holds more than the order bought, such as added seats or a later term;"
+    " nothing was changed. Send its `subscriptionId` to cancel all of it, or take seats away in Partner Center.",
+    "some_lines_refused": "Some lines are cancelled, others were refused and are unchanged. `order` shows which, with a"
+    " `code` for each that says what to do.",
     "account_blocked": "Partner Center has blocked the customer or the partner; nothing was changed. Remove the block"
     " in Partner Center, then send the request again.",
     "throttled": "Partner Center received too many requests; nothing was changed. Send the request again after"
@@ -152,6 +161,8 @@ CODES = {
     " minutes.",
     "credentials_unavailable": "Key Vault or Entra ID gives no usable answer; nothing was changed. Send the request"
     " again after `Retry-After`.",
+    "some_lines_unfinished": "Some lines are cancelled, others not yet; `order` shows which. Send the same request"
+    " again after `Retry-After`: it does the rest.",
     "outcome_unknown": "The order may be cancelled. Send the same request again: a repeat is safe, and its answer says"
     " what happened.",
 }
@@ -172,13 +183,15 @@ def meaning_of(code: str) -> str:
 OPEN = " Values may be added, so a client must also accept a value that it does not know."
 
 SCHEMAS = {
-    "CancelRequest": "The order to cancel. Without `lineItems` the whole order is cancelled. Unknown members are"
-    " refused.",
+    "CancelRequest": "The order or subscription to cancel: exactly one of `orderId` and `subscriptionId`. Without"
+    " `lineItems` the whole order is cancelled, and a subscription always as a whole. Unknown members are refused.",
     "LineItemRef": "A line to cancel.",
     "CancelResult": "The order, in the same shape for every product: every member is always there, and is null if"
     " Partner Center did not give it.",
     "OrderState": "The order as it was read, in the shape of the answer 200.",
-    "LineItem": "A line as it is now.",
+    "LineItem": "A line as it is now, with what Partner Center says of its subscription.",
+    "Refund": "What the cancellation of a subscription at this moment gives back. `full`: all that was paid. `partial`:"
+    f" a part of it. `none`: nothing.{OPEN}",
     "Outcome": "The result of the request. `cancelled`: every line is cancelled. `partially_cancelled`: the requested"
     " lines are cancelled, other lines are not. `already_cancelled`: there was nothing left to cancel. `pending`:"
     " Partner Center accepted the cancellation and the order does not show it yet; send a dry run later to see it."
@@ -193,7 +206,10 @@ SCHEMAS = {
 }
 
 _ORDER_MEMBERS = {
-    "orderId": "The order's id.",
+    "orderId": "The order's id. For a request with `subscriptionId`: the id of the order that began the subscription,"
+    " or null.",
+    "subscriptionId": "The subscription that the request names, else null. If it names one, there is one line, which"
+    " has no number; `cancelledLineItems` is then empty, and the line's `cancelled` says whether it is cancelled.",
     "alternateId": "The order's second id.",
     "customerTenantId": "The id of the customer's tenant, in lower case.",
     "status": "Partner Center's status of the order, in lower case.",
@@ -206,14 +222,17 @@ MEMBERS: dict[str, dict[str, str]] = {
     "CancelRequest": {
         "customerTenantId": "The id of the customer's tenant. Blanks and braces around it are taken off.",
         "orderId": "The order's id as Partner Center shows it, upper and lower case included. The order's alternate id"
-        " is passed on to Partner Center too. Blanks around it are taken off.",
-        "lineItems": "The lines to cancel, each number once. Without it the whole order is cancelled.",
+        " is passed on to Partner Center too. Blanks around it are taken off. Left out if `subscriptionId` is sent.",
+        "subscriptionId": "The id of a subscription, in the place of `orderId`. All of it is cancelled, with every seat"
+        " that was added since. Blanks and braces around it are taken off.",
+        "lineItems": "The lines to cancel, each number once; only beside `orderId`. Without it the whole order is"
+        " cancelled.",
         "account": "The name of one of the operator's accounts. Without it the only account is used, or the one named"
         " `default`.",
         "ticketId": "The ticket's id. It is written to the audit record and returned in the answer.",
         "reason": "The reason for the cancellation. It is written to the audit record.",
-        "dryRun": "True: only read the order. The answer names the lines that the request would act on; Partner Center"
-        " may still refuse them. Nothing is changed.",
+        "dryRun": "True: only read the order and its subscriptions, and change nothing. The answer says for each line"
+        " whether it can be cancelled, as far as that can be known.",
     },
     "LineItemRef": {
         "lineItemNumber": "The line's number in the order; the first line is 0.",
@@ -225,21 +244,34 @@ MEMBERS: dict[str, dict[str, str]] = {
     | {
         "outcome": f"The result of the request; branch on it.{OPEN}",
         "dryRun": "True if nothing was changed because the request or the account's mode asks for a dry run.",
-        "cancelledLineItems": "The numbers of all cancelled lines. In a dry run: of the lines that the"
-        " request would act on.",
+        "cancelledLineItems": "The numbers of all cancelled lines. In a dry run: of the lines that the request would"
+        " act on, without those whose `cancellable` is false.",
         "account": "The name of the account that was used.",
         "ticketId": "The ticket's id from the request.",
-        "requestId": "The id of the request to Partner Center (MS-RequestId).",
+        "requestId": "The id of the request to Partner Center, of several changes the first one's (MS-RequestId).",
         "correlationId": "The id of this call in every log (MS-CorrelationId). Microsoft's support asks for it.",
     },
     "LineItem": {
-        "lineItemNumber": "The line's number.",
+        "lineItemNumber": "The line's number. Null for a request with `subscriptionId`.",
         "offerId": "The line's offer.",
         "friendlyName": "The product's name.",
         "quantity": "The quantity that was bought; 0 if the line is cancelled.",
         "termDuration": "The length of the term, as an ISO 8601 duration.",
         "subscriptionId": "The id of the line's subscription.",
-        "cancelled": "True if the line is cancelled: its quantity is 0, or the order's status is `cancelled`.",
+        "cancelled": "True if the line is cancelled: its quantity is 0, the order's status is `cancelled`, or its"
+        " subscription's status is `deleted`.",
+        "code": "The reason why the line was not cancelled; in a dry run: why it would not be. The codes are those of"
+        f" a problem. Null if there is none.{OPEN}",
+        "cancellable": "Whether the line can be cancelled; this counts, not `cancellableUntil`. Null if nobody can"
+        " tell, also for a line that the request does not name, and for one that is cancelled.",
+        "subscriptionStatus": "The status of the line's subscription, in lower case, such as `active`.",
+        "autoRenew": "Whether the subscription renews at the end of its term.",
+        "termEndsOn": "The end of the subscription's present term, in UTC (RFC 3339).",
+        "endsAtTerm": "Whether the subscription is set to end with its present term.",
+        "cancellableUntil": "The last moment at which the subscription can be cancelled, as Partner Center says, in UTC"
+        " (RFC 3339). `cancellable` counts.",
+        "refund": "What the cancellation of the subscription at this moment gives back. Null if Partner Center does not"
+        f" say.{OPEN}",
     },
     "Problem": {
         "type": "Always `about:blank`; `code` identifies the problem.",
@@ -251,8 +283,9 @@ MEMBERS: dict[str, dict[str, str]] = {
         "retryable": "True: send the same body again after `Retry-After`. False: sending it again does not help.",
         "errors": "All mistakes in the request; empty for every status except 400.",
         "partnerCenter": "Partner Center's own error, null if Partner Center gave none.",
-        "order": "The order as it was read, null if it was not read, or if nobody knows how it is since.",
-        "requestId": "The id of the request to Partner Center (MS-RequestId).",
+        "order": "The order as it was read, with a `code` for each line that was not cancelled. Null if it was not"
+        " read, or if nobody knows how it is since.",
+        "requestId": "The id of the request to Partner Center, of several changes the first one's (MS-RequestId).",
         "correlationId": "The id of this call in every log (MS-CorrelationId). Microsoft's support asks for it.",
     },
     "FieldError": {
@@ -279,6 +312,7 @@ MEMBERS: dict[str, dict[str, str]] = {
 }
 
 _CUSTOMER, _ORDER = "45411344-b09d-47e7-9653-542006bf9766", "2y6dF_rVgDAXMxypQPPnTquuXhKVK_3N1"
+_SUBSCRIPTION = "e3ed3c01-ad90-4f39-ac6b-a2b8a27f3c0d"
 REQUEST_EXAMPLES: Json = {
     "wholeOrder": {"customerTenantId": _CUSTOMER, "orderId": _ORDER},
     "oneLine": {
@@ -290,7 +324,19 @@ REQUEST_EXAMPLES: Json = {
         "reason": "Customer bought the wrong edition",
         "dryRun": True,
     },
+    "subscription": {
+        "customerTenantId": _CUSTOMER,
+        "subscriptionId": _SUBSCRIPTION,
+        "account": "default",
+        "ticketId": "ZD-48152",
+        "reason": "Customer has too many licences",
+        "dryRun": False,
+    },
 }
+
+_NO_SUBSCRIPTION: Json = dict.fromkeys(
+    ("code", "cancellable", "subscriptionStatus", "autoRenew", "termEndsOn", "endsAtTerm", "cancellableUntil", "refund")
+)
 
 
 def _line(number: int, quantity: int) -> Json:
@@ -302,25 +348,97 @@ def _line(number: int, quantity: int) -> Json:
         "termDuration": "P3Y",
         "subscriptionId": None,
         "cancelled": quantity == 0,
-    }
+    } | _NO_SUBSCRIPTION
 
 
-RESULT_EXAMPLES: Json = {
-    "oneLine": {
-        "outcome": Outcome.PARTIALLY_CANCELLED,
+def _licence(number: int | None, subscription_id: str, **members: object) -> Json:
+    return {
+        "lineItemNumber": number,
+        "offerId": "CFQ7TTC0LH18:0001:CFQ7TTC0K971",
+        "friendlyName": "Microsoft 365 Business Basic",
+        "quantity": 5,
+        "termDuration": "P1Y",
+        "subscriptionId": subscription_id,
+        "cancelled": False,
+        "code": None,
+        "cancellable": True,
+        "subscriptionStatus": "active",
+        "autoRenew": True,
+        "termEndsOn": "2027-11-25T23:59:59Z",
+        "endsAtTerm": False,
+        "cancellableUntil": "2026-12-02T10:12:00Z",
+        "refund": None,
+    } | members
+
+
+def _answer(outcome: Outcome, **members: object) -> Json:
+    return {
+        "outcome": outcome,
         "orderId": _ORDER,
-        "alternateId": "c403d91b21d2",
+        "subscriptionId": None,
+        "alternateId": None,
         "customerTenantId": _CUSTOMER,
-        "status": "completed",
-        "billingCycle": "one_time",
-        "currencyCode": "USD",
-        "creationDate": "2019-12-12T17:33:56.130649Z",
+        "status": None,
+        "billingCycle": None,
+        "currencyCode": None,
+        "creationDate": None,
         "dryRun": False,
-        "cancelledLineItems": [0],
-        "lineItems": [_line(0, quantity=0), _line(1, quantity=1)],
+        "cancelledLineItems": [],
+        "lineItems": [],
         "account": "default",
         "ticketId": "ZD-48151",
         "requestId": "655890ba-4d2b-4d09-a95f-4ea1348686a5",
         "correlationId": "1438ea3d-b515-45c7-9ec1-27ee0cc8e6bd",
-    },
+    } | members
+
+
+RESULT_EXAMPLES: Json = {
+    "oneLine": _answer(
+        Outcome.PARTIALLY_CANCELLED,
+        alternateId="c403d91b21d2",
+        status="completed",
+        billingCycle="one_time",
+        currencyCode="USD",
+        creationDate="2019-12-12T17:33:56.130649Z",
+        cancelledLineItems=[0],
+        lineItems=[_line(0, quantity=0), _line(1, quantity=1)],
+    ),
+    "subscription": _answer(
+        Outcome.CANCELLED,
+        orderId="8178ac72b28d",
+        subscriptionId=_SUBSCRIPTION,
+        lineItems=[
+            _licence(
+                None,
+                _SUBSCRIPTION,
+                cancelled=True,
+                cancellable=None,
+                subscriptionStatus="deleted",
+                endsAtTerm=None,
+            )
+        ],
+        ticketId="ZD-48152",
+    ),
+    "dryRunOfLicences": _answer(
+        Outcome.DRY_RUN,
+        orderId="1f64b775d881",
+        alternateId="1f64b775d881",
+        status="completed",
+        billingCycle="annual",
+        currencyCode="USD",
+        creationDate="2026-11-25T10:12:00Z",
+        dryRun=True,
+        cancelledLineItems=[0],
+        lineItems=[
+            _licence(0, "5c3a9b6e-3a0c-4b0e-8f57-0d2b1a6f4e11"),
+            _licence(
+                1,
+                "b1f0a7d2-6c1d-4f4c-9a55-7e0f3f9d2c22",
+                code="cancellation_window_passed",
+                cancellable=False,
+                cancellableUntil="2026-11-28T10:12:00Z",
+                refund=Refund.NONE,
+            ),
+        ],
+    ),
 }

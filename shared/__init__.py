@@ -2,8 +2,8 @@
 
 runtime           puts the parts together for one worker
 cancelling        the requests that a cancellation takes, and the answer to the caller
-rules             decisions: what an answer proves
-partner_center    the requests of one call, the form of orders
+rules             decisions: the way of a line, what must not be sent, what an answer proves, what is likely
+partner_center    the requests of one call, the form of orders and subscriptions
 replies           Partner Center's replies: reading, codes, meaning
 callers           the caller of a request, its proof, its permissions
 credentials       tokens for the accounts: Key Vault, Entra ID

@@ -9,20 +9,22 @@ member is always present. A record never has tokens, secrets, keys, signatures, 
 import json
 import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.call import Call
+from shared.call import Call, Patch
 from shared.contract import CancelResult
 from shared.errors import CancelError
 from shared.outside_text import clean_text, cut_to_json
 from shared.rfc3339 import rfc3339
 
-# A record stays below 16 kB whole: Application Insights cuts it at 32,768 characters, and JSON that is cut is none.
+# A record stays below 24 kB whole: Application Insights cuts it at 32,768 characters, and JSON that is cut is none.
 ID_SHOWN, ID_BYTES = 200, 1_200  # of an id that a caller sends along: characters, and bytes in the record's JSON
 REASON_SHOWN, REASON_BYTES = 1_000, 6_000
 LINES_SHOWN = 300  # line numbers; each takes 12 bytes at most
+SUBSCRIPTION_ID_SHOWN = 40  # characters; it is a GUID
+SUBSCRIPTIONS_SHOWN = 50  # PATCH requests; each takes 150 bytes at most
 
 # Headers in which ticketing systems and flows name one delivery, in order of preference.
 DELIVERY_HEADERS = (
@@ -43,14 +45,14 @@ log.setLevel(logging.INFO)
 _waiting: deque[dict[str, Any]] = deque()
 
 
-def sending(call: Call) -> None:
-    """Record that *call* is about to send its first PATCH."""
-    _write("sending", call, None)
+def sending(call: Call, patch: Patch) -> None:
+    """Record that *call* is about to send *patch*, its first PATCH."""
+    _write("sending", call, None, [patch])
 
 
 def decided(call: Call, end: CancelResult | CancelError) -> None:
     """Record how *call* ended."""
-    _write("decided", call, end)
+    _write("decided", call, end, [patch for patch in call.patches if patch.sent])
 
 
 def not_stored(account: str) -> None:
@@ -67,10 +69,11 @@ def checked(account: str, health: Mapping[str, Any]) -> None:
     _log({"event": "health", "account": account} | dict(health))
 
 
-def _write(event: str, call: Call, end: CancelResult | CancelError | None) -> None:
+def _write(event: str, call: Call, end: CancelResult | CancelError | None, patches: Sequence[Patch]) -> None:
     target = call.target
     request = target.request if target else None
     lines = request.line_items if request else None
+    subscriptions = [patch for patch in patches if patch.subscription_id]
     error = end if isinstance(end, CancelError) else None
     partner_center_error = error.partner_center if error else None
     delivery = next((call.headers[name] for name in DELIVERY_HEADERS if call.headers.get(name)), None)
@@ -80,6 +83,20 @@ def _write(event: str, call: Call, end: CancelResult | CancelError | None) -> No
         "account": target and target.account,
         "customerTenantId": request and request.customer_tenant_id,
         "orderId": request and request.order_id,
+        "subscriptionId": request and request.subscription_id,
+        "route": _route(patches),
+        "orderPatches": [
+            {"requestId": patch.request_id, "code": patch.code} for patch in patches if not patch.subscription_id
+        ],
+        "subscriptions": [
+            {
+                "id": _shown(patch.subscription_id, SUBSCRIPTION_ID_SHOWN, SUBSCRIPTION_ID_SHOWN),
+                "requestId": patch.request_id,
+                "code": patch.code,
+            }
+            for patch in subscriptions[:SUBSCRIPTIONS_SHOWN]
+        ],
+        "subscriptionsLeftOut": len(subscriptions[SUBSCRIPTIONS_SHOWN:]),
         "lineItems": None if lines is None else [line.line_item_number for line in lines[:LINES_SHOWN]],
         "lineItemsLeftOut": len(lines[LINES_SHOWN:]) if lines else 0,
         "dryRun": target and target.dry_run,
@@ -99,6 +116,12 @@ def _write(event: str, call: Call, end: CancelResult | CancelError | None) -> No
         "correlationId": call.correlation_id,
     }
     _log(record)
+
+
+def _route(patches: Sequence[Patch]) -> str | None:
+    """Return by which PATCH requests a call went: `order`, `subscription` or `both`; None without any."""
+    ways = {"subscription" if patch.subscription_id else "order" for patch in patches}
+    return "both" if len(ways) > 1 else next(iter(ways), None)
 
 
 def _shown(text: str | None, limit: int, limit_bytes: int) -> str | None:

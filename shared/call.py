@@ -13,14 +13,14 @@ from shared.contract import CancelRequest, OrderState
 from shared.errors import CancelError, OurFault, OutcomeUnknown, Unavailable
 
 UNKNOWN = (
-    "The order may be cancelled: no answer of Partner Center shows what happened to it. Send the same request again:"
-    " a repeat is safe, and its answer says what happened."
+    "It may have been done: no answer of Partner Center shows what happened. Send the same request again: a repeat is"
+    " safe, and its answer says what happened."
 )
 
 
 @dataclass(frozen=True)
 class Target:
-    """The order that a call is about, and the account through which it is reached.
+    """The order or subscription that a call is about, and the account through which it is reached.
 
     Attributes:
         account: the account's name in the settings.
@@ -28,6 +28,8 @@ class Target:
         api_root: the URL of Partner Center's API, without the version.
         request: the caller's request.
         dry_run: nothing may be changed, because the caller or the account's mode says so.
+        may_cancel_subscriptions: the account and the caller allow it.
+        is_sandbox: the account is an integration sandbox, by its settings.
     """
 
     account: str
@@ -35,6 +37,27 @@ class Target:
     api_root: str
     request: CancelRequest
     dry_run: bool
+    may_cancel_subscriptions: bool = False
+    is_sandbox: bool = False
+
+
+@dataclass
+class Patch:
+    """One PATCH of a call, with its repeats: the same bytes to the same order or subscription.
+
+    Attributes:
+        request_id: its MS-RequestId; a repeat with a new token has another.
+        subscription_id: the subscription that it changes; None for the order.
+        sent: requests of which at least the first byte of the body has left.
+        unaccounted: those of them without an answer that shows whether they changed anything.
+        code: the code of the error with which it ended; None if it was accepted, or has not ended.
+    """
+
+    request_id: str
+    subscription_id: str | None = None
+    sent: int = 0
+    unaccounted: int = 0
+    code: str | None = None
 
 
 @dataclass
@@ -44,14 +67,13 @@ class Call:
     Attributes:
         correlation_id: the trace id as a GUID; MS-CorrelationId of every request to Partner Center.
         headers: the caller's headers, with names in lower case.
-        request_id: MS-RequestId of the PATCH and of its repeats; a repeat with a new token has another. Each call
-            has its own: Partner Center may replay an old refusal to a known id.
+        request_id: MS-RequestId of the first PATCH and of its repeats. Each call has its own: Partner Center may
+            replay an old refusal to a known id.
         started_at: seconds on the monotonic clock.
         allowed_s: seconds from start to deadline; 0 until the settings are read.
         caller: the caller's name in CALLERS; None before it is identified, or if callers are not set up.
-        target: the order and its account; None until the request is read.
-        patches_sent: PATCH requests of which at least the first byte of the body has left.
-        patches_unaccounted: those of them without an answer that shows whether they changed the order.
+        target: the order or subscription and its account; None until the request is read.
+        patches: the PATCH requests, in the order in which they began.
         order: the order as it was read, for the answer to a call that fails; None if it was not read, or if a PATCH
             may have changed it since.
         attempts: requests to Partner Center that have ended.
@@ -66,12 +88,22 @@ class Call:
     allowed_s: float = 0.0
     caller: str | None = None
     target: Target | None = None
-    patches_sent: int = 0
-    patches_unaccounted: int = 0
+    patches: list[Patch] = field(default_factory=list)
     order: OrderState | None = None
     attempts: int = 0
     token_s: float = 0.0
     partner_center_s: float = 0.0
+
+    @property
+    def patches_sent(self) -> int:
+        """The PATCH requests of which at least the first byte of the body has left."""
+        return sum(patch.sent for patch in self.patches)
+
+    def new_patch(self, subscription_id: str | None = None) -> Patch:
+        """Return a new PATCH of this call. The first one has the call's own request id."""
+        request_id = str(uuid.uuid4()) if self.patches else self.request_id
+        self.patches.append(Patch(request_id, subscription_id))
+        return self.patches[-1]
 
     @property
     def elapsed_s(self) -> float:

@@ -7,10 +7,19 @@ wrong type are refused. The answer has always the same members. shared/http_requ
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 from pydantic.alias_generators import to_camel
 
-from shared.ids import GUID, ORDER_ID, check_order_id, check_tenant_id, tidy_id
+from shared.ids import GUID, ORDER_ID, check_order_id, check_subscription_id, check_tenant_id, tidy_id
 
 
 def _refuse_null(value: object) -> object:
@@ -22,10 +31,11 @@ def _refuse_null(value: object) -> object:
 NotNull = BeforeValidator(_refuse_null)
 Tidy = BeforeValidator(tidy_id)
 # The patterns are for the interface's description only: the functions say in words what is wrong.
-_TENANT_SCHEMA = WithJsonSchema({"type": "string", "pattern": GUID})
+_GUID_SCHEMA = WithJsonSchema({"type": "string", "pattern": GUID})
 _ORDER_SCHEMA = WithJsonSchema({"type": "string", "pattern": ORDER_ID})
-TenantId = Annotated[str, Tidy, AfterValidator(check_tenant_id), _TENANT_SCHEMA]
+TenantId = Annotated[str, Tidy, AfterValidator(check_tenant_id), _GUID_SCHEMA]
 OrderId = Annotated[str, Tidy, AfterValidator(check_order_id), _ORDER_SCHEMA]
+SubscriptionId = Annotated[str, Tidy, AfterValidator(check_subscription_id), _GUID_SCHEMA]
 
 
 class _Strict(BaseModel):
@@ -40,15 +50,37 @@ class LineItemRef(_Strict):
 
 
 class CancelRequest(_Strict):
-    """One cancel request, validated. *line_items* None means the whole order."""
+    """One cancel request, validated. It names an order or a subscription.
+
+    *line_items* None means the whole order. A subscription is always cancelled as a whole.
+    """
 
     customer_tenant_id: TenantId
-    order_id: OrderId
+    subscription_id: Annotated[SubscriptionId | None, NotNull] = None
+    order_id: OrderId | None = Field(None, validate_default=True)  # null is as good as left out: one must be there
     line_items: Annotated[list[LineItemRef] | None, NotNull] = Field(None, min_length=1)
     account: Annotated[str | None, NotNull] = Field(None, min_length=1, max_length=64)
     ticket_id: str | None = Field(None, max_length=100)
     reason: str | None = Field(None, max_length=1000)
     dry_run: Annotated[bool, NotNull] = False
+
+    @field_validator("order_id")
+    @classmethod
+    def _order_or_subscription(cls, order_id: str | None, info: ValidationInfo) -> str | None:
+        if "subscription_id" in info.data:  # otherwise it has a fault, which is told
+            has_subscription = info.data["subscription_id"] is not None
+            if order_id is None and not has_subscription:
+                raise ValueError("is missing; send orderId, or subscriptionId for a subscription")
+            if order_id is not None and has_subscription:
+                raise ValueError("must not be sent beside subscriptionId; send one of the two")
+        return order_id
+
+    @field_validator("line_items")
+    @classmethod
+    def _lines_of_an_order(cls, lines: list[LineItemRef] | None, info: ValidationInfo) -> list[LineItemRef] | None:
+        if lines and info.data.get("subscription_id") is not None:
+            raise ValueError("belongs to orderId; a subscription is cancelled as a whole")
+        return lines
 
     @field_validator("line_items")
     @classmethod
@@ -68,12 +100,32 @@ class Outcome(StrEnum):
     DRY_RUN = "dry_run"
 
 
+class Refund(StrEnum):
+    """What the cancellation of a subscription gives back."""
+
+    FULL = "full"
+    PARTIAL = "partial"
+    NONE = "none"
+
+
 class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
 
 
 class LineItem(_Answer):
-    """A line as it is now. A member is None if Partner Center did not send it; a *quantity* of None is not 0."""
+    """A line as it is now. A member is None if Partner Center did not send it; a *quantity* of None is not 0.
+
+    Attributes:
+        code: what stopped the cancellation of this line; in a dry run what would stop it. None if nothing does.
+        cancellable: whether what the request asks for can be done to this line; None if nobody can tell, or if
+            nothing is left to do.
+        subscription_status: of the line's subscription, in lower case, like the members below.
+        auto_renew: whether it renews at the end of its term.
+        term_ends_on: the end of its present term, RFC 3339 in UTC.
+        ends_at_term: whether it ends then.
+        cancellable_until: the end of its window to cancel, RFC 3339 in UTC.
+        refund: what a cancellation at this moment gives back.
+    """
 
     line_item_number: int | None
     offer_id: str | None
@@ -82,6 +134,14 @@ class LineItem(_Answer):
     term_duration: str | None
     subscription_id: str | None
     cancelled: bool
+    code: str | None = None
+    cancellable: bool | None = None
+    subscription_status: str | None = None
+    auto_renew: bool | None = None
+    term_ends_on: str | None = None
+    ends_at_term: bool | None = None
+    cancellable_until: str | None = None
+    refund: Refund | None = None
 
 
 class OrderState(_Answer):
@@ -89,9 +149,13 @@ class OrderState(_Answer):
 
     *cancelled_line_items* are all lines that are cancelled; in the answer to a dry run, the lines that would be.
     *creation_date* is RFC 3339 in UTC. *status* and *billing_cycle* are in lower case.
+
+    *subscription_id* is the subscription that the request names. Then there is one line, without a number, and
+    *order_id* is the order that began it, if Partner Center says so; the other members of that order are None.
     """
 
-    order_id: str
+    order_id: str | None
+    subscription_id: str | None = None
     alternate_id: str | None
     customer_tenant_id: str
     status: str | None

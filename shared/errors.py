@@ -3,12 +3,13 @@
 CancelError
 ├── InvalidRequest       400, 413, 415  the caller must change the request
 ├── CallerRefused        401, 403       the caller is unknown, or may not do this
-├── NotFound             404            no such order or customer, by Partner Center's code
-├── CancelRefused        422            Partner Center refused; a repeat will not help
+├── NotFound             404            no such order, subscription or customer, by Partner Center's code
+├── CancelRefused        422            Partner Center or the function refused; a repeat will not help
 ├── Throttled            429            repeat after retry_after_s
 ├── OurFault             500            a bug, or a setting that the operator must correct
 ├── BadGateway           502            our app was refused, or Partner Center's answer has no known meaning
 ├── Unavailable          503            nothing was changed; repeat after retry_after_s
+├── SomeLinesUnfinished  503            some lines are cancelled, others not yet; a repeat does the rest
 └── OutcomeUnknown       503            the order may have been cancelled; a repeat is safe
 
 Each class lists its codes with their statuses. Callers branch on `code`, so a code never changes its
@@ -22,7 +23,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 RETRYABLE_STATUSES = frozenset({429, 503})
 RETRY_AFTER_MAX_S = 59  # Zendesk repeats a 429 or 503 only with a Retry-After below 60
@@ -74,6 +75,16 @@ class CancelError(Exception):
         # Whole seconds from 1 to 59; None if a repeat does not help.
         self.retry_after_s = max(1, math.ceil(min(wanted_s, RETRY_AFTER_MAX_S))) if self.retryable else None
 
+    def with_detail(self, detail: str) -> Self:
+        """Return the same error with another *detail*."""
+        return type(self)(
+            self.code,
+            detail,
+            retry_after_s=self.asked_pause_s,
+            errors=self.errors,
+            partner_center=self.partner_center,
+        )
+
 
 class InvalidRequest(CancelError):
     codes: ClassVar = {
@@ -95,7 +106,7 @@ class CallerRefused(CancelError):
 
 
 class NotFound(CancelError):
-    codes: ClassVar = {"order_not_found": 404, "customer_not_found": 404}
+    codes: ClassVar = {"order_not_found": 404, "subscription_not_found": 404, "customer_not_found": 404}
 
 
 class CancelRefused(CancelError):
@@ -105,6 +116,8 @@ class CancelRefused(CancelError):
         "not_cancellable_in_production": 422,
         "use_subscription_cancel": 422,
         "line_item_mismatch": 422,
+        "more_than_the_order": 422,
+        "some_lines_refused": 422,
         "account_blocked": 422,
     }
 
@@ -123,6 +136,10 @@ class BadGateway(CancelError):
 
 class Unavailable(CancelError):
     codes: ClassVar = {"partner_center_unavailable": 503, "order_busy": 503, "credentials_unavailable": 503}
+
+
+class SomeLinesUnfinished(CancelError):
+    codes: ClassVar = {"some_lines_unfinished": 503}
 
 
 class OutcomeUnknown(CancelError):

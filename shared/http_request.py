@@ -56,7 +56,7 @@ def parse_request[Model: BaseModel](model: type[Model], body: bytes, headers: Ma
         raise InvalidRequest(
             "invalid_request",
             "The request has mistakes; nothing was changed. errors lists each mistake.",
-            errors=[_field_error(mistake) for mistake in mistakes[:ERRORS_SHOWN]],
+            errors=[_field_error(model, mistake) for mistake in mistakes[:ERRORS_SHOWN]],
         ) from None
 
 
@@ -133,8 +133,12 @@ def _invalid(code: str, detail: str, message: str) -> NoReturn:
     raise InvalidRequest(code, f"{detail} Nothing was changed.", errors=[FieldError("", message)])
 
 
-def _field_error(mistake: ErrorDetails) -> FieldError:
-    pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in mistake["loc"])
+def _field_error(model: type[BaseModel], mistake: ErrorDetails) -> FieldError:
+    # pydantic names a member that is left out by its Python name, if a validator finds that it is needed.
+    first, *rest = mistake["loc"] or ("",)
+    field = None if mistake["type"] == "extra_forbidden" else model.model_fields.get(str(first))
+    names = [field.alias if field and field.alias else first, *rest] if mistake["loc"] else []
+    pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in names)
     message = {
         "extra_forbidden": "is not a known field",
         "missing": "is required",

@@ -19,6 +19,7 @@ _DOMAIN = re.compile(r"[\w-]+(\.[\w-]+)*\.[^\W\d][\w-]*\.?")
 
 _TENANT_ADVICE = "send the customer's tenant id, a GUID, which Partner Center shows as Microsoft ID"
 _ORDER_ADVICE = "send the order's id as Partner Center's order history shows it"
+_SUBSCRIPTION_ADVICE = "send the subscription's id, a GUID, which Partner Center shows on the subscription's page"
 
 
 def tidy_id(value: object) -> object:
@@ -35,6 +36,17 @@ def check_tenant_id(text: str) -> str:
     if not re.fullmatch(GUID, text):
         raise ValueError(_looks_like(text, _TENANT_ADVICE) or f"is no GUID; {_TENANT_ADVICE}")
     return text.lower()
+
+
+def check_subscription_id(text: str) -> str:
+    """Return *text* if it is a subscription's id. Raises ValueError with the fault in words."""
+    if re.fullmatch(GUID, text):
+        return text
+    if fault := _looks_like(text, _SUBSCRIPTION_ADVICE):
+        raise ValueError(fault)
+    if re.fullmatch(ORDER_ID, text):
+        raise ValueError(f"is no GUID, but may be an order's id, which belongs into orderId; {_SUBSCRIPTION_ADVICE}")
+    raise ValueError(f"is no GUID; {_SUBSCRIPTION_ADVICE}")
 
 
 def check_order_id(text: str) -> str:

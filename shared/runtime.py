@@ -18,14 +18,14 @@ from shared.callers.permissions import permit
 from shared.callers.proofs import Proofs
 from shared.callers.signing_secrets import SigningSecrets
 from shared.cancelling.accepted import AcceptedPatches
-from shared.cancelling.order import cancel_order
+from shared.cancelling.cancel import cancel
 from shared.connections.pool import Connections
 from shared.contract import CancelRequest, CancelResult
 from shared.credentials.health import Health, check
 from shared.credentials.tokens import Credentials
 from shared.errors import CancelError, InvalidRequest
 from shared.http_request import check_size, parse_request, preferred_wait_s
-from shared.partner_center.client import OrderClient
+from shared.partner_center.client import PartnerCenterClient
 from shared.partner_center.throttle import Gate
 from shared.settings import Account, Mode, Settings
 from shared.tls import check_authorities
@@ -78,18 +78,20 @@ class Runtime:
         call.caller = await self._identify_caller(body, call)
         request = parse_request(CancelRequest, body, call.headers)
         name, account = self._account_of(request)
+        caller = (self.settings.callers or {}).get(call.caller or "")
         call.target = target = Target(
             account=name,
             tenant_id=account.tenant_id,
             api_root=account.endpoints.api_root,
             request=request,
             dry_run=request.dry_run or account.mode is Mode.DRY_RUN,
+            may_cancel_subscriptions=account.subscriptions and (caller is None or caller.subscriptions),
+            is_sandbox=account.sandbox,
         )
-        caller = (self.settings.callers or {}).get(call.caller or "")
         permit(caller, name, account, request.customer_tenant_id, dry_run=request.dry_run)
         gate = self._gates[target.api_root, target.tenant_id]
-        client = OrderClient(target, call, connections=self._connections, tokens=self._credentials, gate=gate)
-        return await cancel_order(target, call, client, self._accepted_patches)
+        client = PartnerCenterClient(target, call, connections=self._connections, tokens=self._credentials, gate=gate)
+        return await cancel(target, call, client, self._accepted_patches)
 
     async def health(self) -> Health:
         """Check whether each account's credential works. Nothing is cancelled."""

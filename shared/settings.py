@@ -115,6 +115,16 @@ class Account(_Frozen):
     customers: Annotated[frozenset[Guid] | None, NotNull] = Field(
         None, min_length=1, description="The only customers whose orders may be cancelled. Left out: all of them."
     )
+    subscriptions: bool = Field(
+        default=False,
+        strict=True,
+        description="`true`: licences and marketplace SaaS are cancelled too. `false`: only orders are.",
+    )
+    sandbox: bool = Field(
+        default=False,
+        strict=True,
+        description="`true`: the account is an integration sandbox. Only what a dry run expects depends on it.",
+    )
     api_root: HttpsUrl | None = Field(None, description="Address of Partner Center, in place of the cloud's own.")
     authority: HttpsUrl | None = Field(None, description="Address of Entra ID, in place of the cloud's own.")
     audience: HttpsUrl | None = Field(None, description="The tokens' resource, in place of the cloud's own.")
@@ -173,6 +183,11 @@ class Caller(_Frozen):
     )
     dry_run_only: bool = Field(
         default=False, description="`true`: this caller may only ask for dry runs. A real request gets 403."
+    )
+    subscriptions: bool = Field(
+        default=True,
+        strict=True,
+        description="`false`: this caller cancels orders only, whatever the account may do.",
     )
 
 

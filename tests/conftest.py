@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.local_cloud import ROOT, LocalCloud, running, software_order, write_orders
+from tests.support.local_cloud import ROOT, LocalCloud, order_id_of, running, software_order, write_orders
 
 ORDERS_PER_RUN = 400
 CUSTOMER = "5f1c2a4e-7d0b-4a57-9a1c-3a5b1f0c9e11"
@@ -40,7 +40,9 @@ def tracked() -> frozenset[str]:
 def whole_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     """The local cloud with its function, and enough orders for each test to have its own."""
     directory = tmp_path_factory.mktemp("cloud")
-    orders = (software_order(f"test-order-{number:04}", CUSTOMER, lines=3) for number in range(ORDERS_PER_RUN))
+    orders = (
+        software_order(order_id_of(f"test-order-{number:04}"), CUSTOMER, lines=3) for number in range(ORDERS_PER_RUN)
+    )
     with running(directory, "--orders", write_orders(directory / "orders", orders)) as cloud:
         yield cloud
 
@@ -54,7 +56,7 @@ def cloud(whole_cloud: LocalCloud) -> LocalCloud:
 
 @pytest.fixture(scope="session")
 def _order_ids() -> Iterator[str]:
-    return (f"test-order-{number:04}" for number in range(ORDERS_PER_RUN))
+    return (order_id_of(f"test-order-{number:04}") for number in range(ORDERS_PER_RUN))
 
 
 @pytest.fixture

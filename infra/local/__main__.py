@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--callers", action="store_true", help="each caller of the function must prove itself")
     parser.add_argument(
-        "--describe", type=Path, metavar="FILE", help="write addresses, accounts and orders to FILE once all is up"
+        "--describe", type=Path, metavar="FILE", help="write addresses, accounts, orders and subscriptions to FILE"
     )
     parser.add_argument(
         "--remove-description", action="store_true", help="remove the FILE of --describe when the local cloud ends"

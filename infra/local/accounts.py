@@ -123,6 +123,8 @@ class LocalAccount:
             "clientId": self.client_id,
             **credential,
             "mode": self.mode,
+            "subscriptions": True,
+            **({"sandbox": True} if self.tenant_kind == "sandbox" else {}),
             "apiRoot": api_root,
             "authority": authority,
             **self.settings_overrides,
@@ -179,6 +181,11 @@ def demonstration_accounts(unreachable_url: str, impostor_url: str) -> list[Loca
     return [
         LocalAccount("default", "a sandbox"),
         LocalAccount("production", "production: fewer orders can be cancelled", tenant_kind="production"),
+        LocalAccount(
+            "orders-only",
+            "a sandbox that cancels orders and no subscriptions, as without the setting",
+            settings_overrides={"subscriptions": False},
+        ),
         LocalAccount("rehearsal", "every request is a dry run", mode="dry_run"),
         LocalAccount("closed", "switched off: 403 account_off", mode="off"),
         LocalAccount("limited", "one customer only", settings_overrides={"customers": [LIMITED_CUSTOMER]}),

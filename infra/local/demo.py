@@ -11,17 +11,21 @@ from rich.syntax import Syntax
 from rich.table import Table
 
 from infra.local.cloud import LocalCloud, Options, running
-from infra.local.partner_center.resources import SOFTWARE_CUSTOMER
+from infra.local.partner_center.resources import LICENCE_CUSTOMER, SOFTWARE_CUSTOMER
 from infra.local.values import Json
-from infra.local.welcome import ONE_LINE, WHOLE_ORDER, curl_command
+from infra.local.welcome import ONE_LINE, TWO_LICENCES, WHOLE_ORDER, curl_command
 
 THREE_LINES = {"customerTenantId": SOFTWARE_CUSTOMER, "orderId": "software-three-lines-000000000001"}
 
 # The tour: a title, the request, and the outcome or code that the answer must have.
 STEPS: tuple[tuple[str, Json, str], ...] = (
-    ("A dry run: shows which lines would be cancelled, and changes nothing", THREE_LINES | {"dryRun": True}, "dry_run"),
     (
-        "Two of its three lines; the order is read first, to find the right ones",
+        "A dry run of two licences: says that line 1 is too late, and until when; changes nothing",
+        TWO_LICENCES | {"dryRun": True},
+        "dry_run",
+    ),
+    (
+        "Two of three lines of software; the order is read first, to find the right ones",
         THREE_LINES
         | {
             "lineItems": [{"lineItemNumber": 0}, {"lineItemNumber": 2}],
@@ -33,9 +37,14 @@ STEPS: tuple[tuple[str, Json, str], ...] = (
     ("A whole order: one PATCH and no other request to Partner Center", WHOLE_ORDER, "cancelled"),
     ("The same request again, as from a webhook delivered twice: no harm", WHOLE_ORDER, "already_cancelled"),
     (
-        "A licence cannot be cancelled as an order; the refusal says what to do",
-        {"customerTenantId": "f81d98dd-c2f4-499e-a194-5619e260344e", "orderId": "5cf72f146967"},
-        "use_subscription_cancel",
+        "An order of a licence: cancelled by its subscription, which the function finds",
+        {"customerTenantId": LICENCE_CUSTOMER, "orderId": "8178ac72b28d"},
+        "cancelled",
+    ),
+    (
+        "Never more than the order: 2 seats were added since, so nothing is cancelled",
+        {"customerTenantId": LICENCE_CUSTOMER, "orderId": "d8998bb8e499"},
+        "more_than_the_order",
     ),
 )
 
@@ -53,7 +62,8 @@ async def run_tour(options: Options) -> int:
             ]
         console.rule("[bold]Try it yourself")
         console.print(
-            "[bold]make serve[/] keeps the local cloud running, and prints every order and commands like this one:\n"
+            "[bold]make serve[/] keeps the local cloud running, and prints every order and subscription, and commands"
+            " like this one:\n"
         )
         console.print(
             curl_command("http://127.0.0.1:7071/api/cancel_order", "KEY", ONE_LINE), soft_wrap=True, markup=False
@@ -69,12 +79,17 @@ def _show_parts(console: Console, cloud: LocalCloud, took_s: float) -> None:
         ("Managed identity", cloud.url("identity"), "gives tokens for Key Vault"),
         ("Key Vault", cloud.url("key_vault"), "holds the app's client secret"),
         ("Entra ID", cloud.url("entra"), "gives tokens for Partner Center"),
-        ("Partner Center", cloud.url("partner_center"), f"holds {len(cloud.orders)} orders"),
+        (
+            "Partner Center",
+            cloud.url("partner_center"),
+            f"holds {len(cloud.orders)} orders, {len(cloud.subscriptions)} subscriptions",
+        ),
     ):
         parts.add_row(f"[bold]{name}[/]", f"[cyan]{url}[/]", role)
     console.rule("[bold]The local cloud")
     console.print(parts)
-    console.print(f"Started in {took_s:.1f} s, on this machine only, over TLS like the real services.\n")
+    console.print(f"Started in {took_s:.1f} s, on this machine only, over TLS like the real services.")
+    console.print("In the lines of the answers below, members that are null are left out.\n")
 
 
 async def _show_step(console: Console, cloud: LocalCloud, client: httpx.AsyncClient, title: str, body: Json) -> str:
@@ -109,10 +124,18 @@ async def _show_step(console: Console, cloud: LocalCloud, client: httpx.AsyncCli
 
 
 def _format_answer(answer: Json) -> str:
-    """Return *answer* as indented JSON, with each line item of the order on one line."""
-    lines = [json.dumps(line) for line in answer.get("lineItems", [])]
+    """Return *answer* as indented JSON, with each line item of the order on one line, without its null members.
+
+    A problem has the order as a member.
+    """
+    order = answer if "lineItems" in answer else answer.get("order") or {}
+    members = [
+        {name: value for name, value in line.items() if value is not None} for line in order.get("lineItems", [])
+    ]
+    lines = [json.dumps(line) for line in members]
     placeholders = [f"@{number}" for number in range(len(lines))]
-    text = json.dumps(answer | ({"lineItems": placeholders} if lines else {}), indent=2)
+    shown = order | ({"lineItems": placeholders} if lines else {})
+    text = json.dumps(shown if order is answer else answer | {"order": shown or None}, indent=2)
     for placeholder, line in zip(placeholders, lines, strict=True):
         text = text.replace(f'"{placeholder}"', line)
     return text

@@ -1,4 +1,4 @@
-"""The text that `make serve` prints: the orders, the accounts, the callers, and commands to paste."""
+"""The text that `make serve` prints: the orders and subscriptions, the accounts, the callers, and commands to paste."""
 
 import json
 import sys
@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.cloud import LocalCloud
-from infra.local.partner_center.resources import ONE_LINE_CUSTOMER, SOFTWARE_CUSTOMER
+from infra.local.partner_center.resources import (
+    LICENCE_CUSTOMER,
+    ONE_LINE_CUSTOMER,
+    SOFTWARE_CUSTOMER,
+    subscription_guid,
+)
 
 WHOLE_ORDER = {
     "customerTenantId": ONE_LINE_CUSTOMER,
@@ -19,6 +24,8 @@ ONE_LINE = {
     "orderId": "2y6dF_rVgDAXMxypQPPnTquuXhKVK_3N1",
     "lineItems": [{"lineItemNumber": 0}],
 }
+TWO_LICENCES = {"customerTenantId": LICENCE_CUSTOMER, "orderId": "1f64b775d881"}  # the second one is too late
+SUBSCRIPTION = {"customerTenantId": LICENCE_CUSTOMER, "subscriptionId": subscription_guid("licence")}
 
 
 NO_TOKENS = """\
@@ -45,19 +52,28 @@ def welcome(cloud: LocalCloud) -> str:
         f"  {entry.customer_tenant_id}  {entry.order_id:<{id_width}}  {entry.kind}: {entry.note}"
         for entry in cloud.orders
     )
+    subscriptions = "\n".join(
+        f"  {entry.subscription_id}  {entry.order_id or '':<{id_width}}  {entry.kind}: {entry.note}"
+        for entry in cloud.subscriptions
+    )
     return f"""\
 Orders (customerTenantId, orderId, kind: note):
 {orders}
 
+Subscriptions (subscriptionId, the orderId that began it, kind: note); the customer is that of the order:
+{subscriptions}
+
 Accounts ("account" in the request; "default" if it is absent):
 {accounts}
 
-A dry run, which changes nothing:
-  {command(ONE_LINE | {"dryRun": True})}
+A dry run, which changes nothing; one of the two licences is too late:
+  {command(TWO_LICENCES | {"dryRun": True})}
 Cancel one of two lines:
   {command(ONE_LINE)}
 Cancel a whole order:
   {command(WHOLE_ORDER)}
+Cancel a subscription:
+  {command(SUBSCRIPTION)}
 {_describe_callers(cloud) if callers else ""}See what the function sent to the stand-ins:
   curl -s {cloud.url("control")}/requests
 
@@ -83,4 +99,5 @@ Callers and their proofs (the commands above call as jira; trainee may only make
 {lines}
 {"" if cloud.has_authentication else NO_TOKENS}Send a request as one of them, from this folder (not as trainee):
   {python} -m infra.local send zendesk --order {WHOLE_ORDER["orderId"]}
+  {python} -m infra.local send jira --subscription {SUBSCRIPTION["subscriptionId"]}
 """

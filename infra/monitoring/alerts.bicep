@@ -42,10 +42,11 @@ resource operators 'Microsoft.Insights/actionGroups@2023-01-01' = {
 // the end, because mail programs take a full stop for a part of it. Custom properties are not in the mail
 // (https://github.com/MicrosoftDocs/azure-docs/issues/100701).
 
+// Azure takes at most six. The id is the order's, or the subscription's where the request names one.
 var order = [
   'account'
   'customerTenantId'
-  'orderId'
+  'orderOrSubscription'
   'ticketId'
   'requestId'
   'correlationId'
@@ -71,7 +72,7 @@ var alerts = [
   {
     name: 'sending-without-decided'
     title: 'A cancellation was sent, but its result was not recorded'
-    firstStep: 'The order may be cancelled. Look with dryRun true, or send the ticket\'s request again with the same lineItems.'
+    firstStep: 'It may be cancelled. Look with dryRun true, or send the ticket\'s request again as it was, with the same lineItems.'
     severity: 1
     query: loadTextContent('alerts/sending-without-decided.kql')
     every: 'PT15M'
@@ -82,8 +83,8 @@ var alerts = [
   }
   {
     name: 'outcome-unknown'
-    title: 'It is not known whether an order was cancelled'
-    firstStep: 'The order may be cancelled. Look with dryRun true, or send the ticket\'s request again with the same lineItems.'
+    title: 'It is not known whether everything that was asked for was cancelled'
+    firstStep: 'It may be cancelled. Look with dryRun true, or send the ticket\'s request again as it was, with the same lineItems.'
     severity: 1
     query: loadTextContent('alerts/outcome-unknown.kql')
     every: 'PT15M'
@@ -95,7 +96,7 @@ var alerts = [
   {
     name: 'pending-not-followed-up'
     title: 'A cancellation was accepted two hours ago and is still not confirmed'
-    firstStep: 'Send the ticket\'s request with dryRun true. If the order is not cancelled, ask Partner Center\'s support.'
+    firstStep: 'Send the ticket\'s request with dryRun true. If it is not cancelled, ask Partner Center\'s support.'
     severity: 2
     query: loadTextContent('alerts/pending-not-followed-up.kql')
     every: 'PT15M'

@@ -52,7 +52,7 @@ var queries = [
 var orderQuery = [
   {
     name: 'order'
-    title: 'Everything about one order or ticket'
+    title: 'Everything about one order, subscription or ticket'
     text: loadTextContent('queries/order.kql')
     chart: 'table'
   }

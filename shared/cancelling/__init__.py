@@ -1,1 +1,1 @@
-"""Cancelling: the requests that an order takes, and the answer to the caller."""
+"""Cancelling: the requests that an order or a subscription takes, and the answer to the caller."""

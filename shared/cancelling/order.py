@@ -1,21 +1,21 @@
-"""Cancels one order, or lines of it, and finds out what happened to it.
+"""Sends the PATCH of one order, or of lines of it, and finds out what happened to it.
 
-A whole order costs one PATCH and no GET. For lines the order is read first, so that the wrong line is
-never cancelled. If an answer leaves open what happened, the order itself is read (outcome.py decides).
+If an answer leaves open what happened, the order itself is read (outcome.py decides).
 """
 
 import asyncio
-import uuid
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from shared.call import Call, Target
 from shared.cancelling.accepted import AcceptedPatches
-from shared.contract import CancelResult, LineItem, OrderState, Outcome
-from shared.errors import CancelError, OutcomeUnknown
-from shared.partner_center.client import OrderClient
-from shared.partner_center.orders import Order, cancel_body, lines_to_cancel, read_order
+from shared.contract import Outcome
+from shared.errors import CancelError
+from shared.partner_center.client import PartnerCenterClient
+from shared.partner_center.orders import Order, OrderLine, cancel_body, read_order
 from shared.replies.answers import error_of
 from shared.rules.outcome import (
+    Lines,
     decide_outcome,
     is_look_needed,
     is_second_look_needed,
@@ -28,95 +28,77 @@ SECOND_LOOK_AFTER_S = 1.0  # for reads that lag behind writes
 SECOND_LOOK_TAKES_S = SECOND_LOOK_AFTER_S + 0.25
 
 
-async def cancel_order(target: Target, call: Call, client: OrderClient, accepted: AcceptedPatches) -> CancelResult:
-    """Cancel what the request names and return the order as it is then. Raises CancelError."""
-    requested_lines = target.request.line_items
-    lines: list[LineItem] | None = None
-    order = Order()
-    if requested_lines is not None or target.dry_run:
-        order = await client.read_order(call.request_id if target.dry_run else str(uuid.uuid4()))
-        call.order = _state(target, order)
-        lines = lines_to_cancel(order, requested_lines) if requested_lines is not None else None
-        if target.dry_run:
-            would_cancel = [line for line in (order.line_items if lines is None else lines) if not line.cancelled]
-            return _result(target, call, Outcome.DRY_RUN, order, would_cancel)
-        if lines == []:
-            return _result(target, call, Outcome.ALREADY_CANCELLED, order)
+@dataclass(frozen=True)
+class OrderEnd:
+    """How the PATCH of an order ended.
 
+    *order* is the newest reading that may be shown; None if the order could not be read. *has_looked*: the order was
+    read, or should have been, after the PATCH.
+    """
+
+    end: Outcome | CancelError
+    order: Order | None
+    has_looked: bool
+
+
+async def patch_order(
+    target: Target,
+    call: Call,
+    client: PartnerCenterClient,
+    accepted: AcceptedPatches,
+    *,
+    known: Order,
+    lines: Sequence[OrderLine] | None,
+    requested_lines: Lines | None,
+) -> OrderEnd:
+    """Cancel *lines* of the order, None for all of it. *known* is the order as it was read before, if it was.
+
+    *requested_lines* are the lines that must be cancelled afterwards, None for all.
+    """
+    order_id = target.request.order_id or ""
+    patch = call.new_patch()
     failure: CancelError | None = None
     proven: Order | None = None
-    unproven = order
-    order_before = call.order
+    unproven = known
     try:
-        with accepted.on_its_way(target, order):
-            reply = await client.patch(cancel_body(target.request.order_id, lines))
+        with accepted.on_its_way(target, order_id, known.order_id):
+            reply = await client.patch_order(cancel_body(order_id, lines), patch)
     except CancelError as error:
         failure = error
     else:
         if reply.is_success:
-            answer = read_order(reply.body, target.request.order_id)
-            accepted.note(target, answer)
-            proven = proven_by_answer(answer, reply.status, requested_lines, order)
-            unproven = order_without_look(answer, reply.status, order)
+            answer = read_order(reply.body, order_id)
+            accepted.note(target, order_id, answer.order_id if answer else None)
+            proven = proven_by_answer(answer, reply.status, requested_lines, known)
+            unproven = order_without_look(answer, reply.status, known)
         else:
             failure = error_of(reply)
     finally:
-        if call.patches_unaccounted:  # also if the host ends the call
-            accepted.note(target, order)
+        if patch.unaccounted:  # also if the host ends the call
+            accepted.note(target, order_id, known.order_id, is_lost=True)
+    patch.code = failure.code if failure else None
 
-    is_patch_unaccounted = call.patches_unaccounted > 0
+    is_patch_unaccounted = patch.unaccounted > 0
     looked: Order | None = None
     looks = is_look_needed(failure, proven, requested_lines, is_patch_unaccounted=is_patch_unaccounted)
     if looks:
-        looked = _complete(await client.read_order_if_possible(), order)
+        looked = _complete(await client.read_order_if_possible(), known)
         if is_second_look_needed(failure, looked, requested_lines) and call.remaining_s > SECOND_LOOK_TAKES_S:
             await asyncio.sleep(SECOND_LOOK_AFTER_S)
-            looked = _complete(await client.read_order_if_possible(), order) or looked
+            looked = _complete(await client.read_order_if_possible(), known) or looked
     end = decide_outcome(
         failure,
         looked or proven,
         requested_lines,
         is_patch_unaccounted=is_patch_unaccounted,
-        was_patch_accepted_before=accepted.is_recent(target, looked),
+        was_patch_accepted_before=accepted.is_recent(
+            target, order_id, *((looked.order_id, looked.alternate_id) if looked else ())
+        ),
     )
-    if isinstance(end, CancelError):
-        newest = _state(target, looked) if looked else None
-        # In doubt even the newest reading may be older than a change that is on its way.
-        call.order = None if isinstance(end, OutcomeUnknown) else newest if looks else order_before
-        raise end
-    return _result(target, call, end, looked or proven or unproven)
+    shown = looked if isinstance(end, CancelError) else looked or proven or unproven
+    return OrderEnd(end, shown, looks)
 
 
 def _complete(order: Order | None, known: Order) -> Order | None:
     """Return *order* with the lines of *known*; None if nobody could read it."""
     return order and with_known_lines(order, known)
-
-
-def _state(target: Target, order: Order) -> OrderState:
-    """Return *order* as the caller sees it."""
-    return OrderState.model_validate(vars(order) | _members(target, order))
-
-
-def _result(
-    target: Target, call: Call, outcome: Outcome, order: Order, would_cancel: list[LineItem] | None = None
-) -> CancelResult:
-    """Return the answer for *order*. A dry run names the lines in *would_cancel* instead of the cancelled ones."""
-    ours = {
-        "outcome": outcome,
-        "dry_run": target.dry_run,
-        "account": target.account,
-        "ticket_id": target.request.ticket_id,
-        "request_id": call.request_id,
-        "correlation_id": call.correlation_id,
-    }
-    return CancelResult.model_validate(vars(order) | _members(target, order, would_cancel) | ours)
-
-
-def _members(target: Target, order: Order, named_lines: list[LineItem] | None = None) -> dict[str, Any]:
-    """Return the members of the normalized order that Partner Center does not send as they are."""
-    lines = [line for line in order.line_items if line.cancelled] if named_lines is None else named_lines
-    return {
-        "order_id": order.order_id or target.request.order_id,
-        "customer_tenant_id": target.request.customer_tenant_id,
-        "cancelled_line_items": [line.line_item_number for line in lines if line.line_item_number is not None],
-    }

@@ -93,7 +93,7 @@ class Connections:
     ) -> AsyncIterator[Response]:
         """Send one request and yield its response.
 
-        *url* has an escaped path and no query. *content* is asked for its first piece after the connection is
+        *url* has an escaped path and query. *content* is asked for its first piece after the connection is
         open and the headers have left. *connect_timeout_s* applies to TCP and to TLS separately; there is no
         other time limit here. *is_fresh* opens a new connection.
 
@@ -174,10 +174,11 @@ def _request(
     connect_timeout_s: float,
 ) -> httpcore.Request:
     parsed = _parsed(f"{parts.scheme}://{parts.netloc}")
+    target = f"{parts.path}?{parts.query}" if parts.query else parts.path
     return httpcore.Request(
         method,
-        # The path goes out as it is. A second parsing and escaping could turn it into that of another order.
-        httpcore.URL(scheme=parsed.scheme, host=parsed.host, port=parsed.port, target=parts.path),
+        # Path and query go out as they are. A second parsing and escaping could turn it into that of another order.
+        httpcore.URL(scheme=parsed.scheme, host=parsed.host, port=parsed.port, target=target),
         headers=[("Host", parts.netloc), *headers.items()],
         content=content,
         extensions={"timeout": {"connect": connect_timeout_s}},

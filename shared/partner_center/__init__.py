@@ -1,1 +1,1 @@
-"""Partner Center: the requests of one call, the form of orders."""
+"""Partner Center: the requests of one call, the form of orders and subscriptions."""

@@ -6,23 +6,33 @@ has a new one; "api-throttling-guidance".
 """
 
 import asyncio
+import math
 import random
 import time
 import uuid
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from itertools import count
 
 import anyio
 
 from shared import audit
-from shared.call import Call, Target
+from shared.call import Call, Patch, Target
 from shared.connections.pool import ConnectionFailed, Connections, Response
 from shared.credentials.tokens import Credentials
 from shared.errors import BadGateway, CancelError, Unavailable
 from shared.partner_center.orders import Order, order_url, read_order, request_headers
 from shared.partner_center.retry import retry_delay_s
+from shared.partner_center.subscriptions import (
+    Subscription,
+    cancel_subscription_body,
+    read_page,
+    read_subscription,
+    subscription_url,
+    subscriptions_url,
+)
 from shared.partner_center.throttle import Gate
 from shared.replies.answers import accounts_for_change, error_of, is_throttled
 from shared.replies.refusals import UNAVAILABLE, UNEXPECTED
@@ -31,9 +41,34 @@ from shared.replies.reply import Reply
 CONNECT_TIMEOUT_S = 2.0
 REPLY_LIMIT_BYTES = 1024 * 1024  # an order has 2 to 5 kB
 SHORTEST_ATTEMPT_S = 0.05  # an attempt with less time than this can only time out
+LIST_PAGES = 50  # of a list of subscriptions; an order has a few lines
+CONTINUATION = "MS-ContinuationToken"
 
 
-class OrderClient:
+@dataclass
+class _Request:
+    """One request, which may be sent several times.
+
+    *headers* are further ones. A *body* is that of *patch*, which must leave until *leave_by* on the monotonic clock.
+    """
+
+    method: str
+    url: str
+    request_id: str
+    body: bytes | None = None
+    patch: Patch | None = None
+    leave_by: float = math.inf
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def renew_id(self) -> None:
+        """Take another id after a 401, which Partner Center may replay to the id that it has seen."""
+        if self.patch is None or not self.patch.unaccounted:
+            self.request_id = str(uuid.uuid4())
+        if self.patch:
+            self.patch.request_id = self.request_id
+
+
+class PartnerCenterClient:
     """Sends the requests of one call; holds its repeats, token renewal and deadline."""
 
     def __init__(
@@ -44,15 +79,12 @@ class OrderClient:
         self._connections = connections
         self._tokens = tokens
         self._gate = gate
-        self._url = order_url(target.api_root, target.request.customer_tenant_id, target.request.order_id)
         self._has_failed = False  # the last attempt; then the next one opens a new connection
 
-    async def read_order(self, request_id: str) -> Order:
+    async def read_order(self, request_id: str | None = None) -> Order:
         """Return the order as it is now. Raises CancelError if it cannot be read."""
-        reply = await self._send("GET", request_id, None)
-        if not reply.is_success:
-            raise error_of(reply)
-        order = read_order(reply.body, self._target.request.order_id)
+        reply = await self._read(self._order_url, request_id)
+        order = read_order(reply.body, self._order_id)
         if order is None:
             raise BadGateway(UNEXPECTED.code, UNEXPECTED.detail)
         return order
@@ -60,19 +92,79 @@ class OrderClient:
     async def read_order_if_possible(self) -> Order | None:
         """Return the order as it is now, None if it cannot be read in the time that is left."""
         try:
-            return await self.read_order(str(uuid.uuid4()))
+            return await self.read_order()
         except CancelError:
             return None
 
-    async def patch(self, body: bytes) -> Reply:
-        """Return the final reply to the PATCH. Raises like `_send`."""
-        return await self._send("PATCH", self._call.request_id, body)
+    async def patch_order(self, body: bytes, patch: Patch) -> Reply:
+        """Return the final reply to the PATCH of the order. Raises CancelError if there was none."""
+        return _answered(await self._send(_Request("PATCH", self._order_url, patch.request_id, body, patch)))
 
-    async def _send(self, method: str, request_id: str, body: bytes | None) -> Reply:
-        """Send a request, and repeat it until a reply is final. Return that reply.
+    async def read_subscription(self, subscription_id: str, request_id: str | None = None) -> Subscription:
+        """Return a subscription as it is now. Raises CancelError if it cannot be read."""
+        reply = await self._read(self._subscription_url(subscription_id), request_id)
+        subscription = read_subscription(reply.body, subscription_id, reply.asked_at)
+        if subscription is None:
+            raise BadGateway(UNEXPECTED.code, UNEXPECTED.detail)
+        return subscription
 
-        Raises Unavailable if there was no answer, Throttled if the gate is closed, and the errors of
+    async def read_subscriptions_of_order(self, order_id: str) -> list[Subscription]:
+        """Return the subscriptions that an order began. Raises CancelError if not all of them can be read."""
+        customer = self._target.request.customer_tenant_id
+        url = subscriptions_url(self._target.api_root, customer, order_id)
+        headers: dict[str, str] = {}
+        root = subscriptions_url(self._target.api_root, customer)
+        found: list[Subscription] = []
+        for _ in range(LIST_PAGES):
+            page = read_page((await self._read(url, None, headers)).body)
+            if page is None:
+                break
+            subscriptions, next_uri, next_headers = page
+            found += subscriptions
+            if next_uri is None:
+                return found
+            # The path of the next page is Partner Center's; the list that it belongs to is ours.
+            url = f"{self._target.api_root}/v1{next_uri}"
+            headers = {name: value for name, value in next_headers.items() if name.lower() == CONTINUATION.lower()}
+            if url.partition("?")[0] != root or not _is_sendable(url, *headers.values()):
+                break
+        raise BadGateway(UNEXPECTED.code, UNEXPECTED.detail)
+
+    async def patch_subscription(self, subscription: Subscription, patch: Patch, leave_by: float) -> Reply | None:
+        """Send the PATCH that cancels *subscription* and return the reply.
+
+        It is not repeated, except with a new token: a second one needs a new reading. None if no answer came, or if
+        it could not leave until *leave_by*, on the monotonic clock. Raises Throttled and the errors of
         `Credentials.bearer`.
+        """
+        body = cancel_subscription_body(subscription)
+        url = self._subscription_url(subscription.subscription_id)
+        return await self._send(_Request("PATCH", url, patch.request_id, body, patch, leave_by), is_repeated=False)
+
+    @property
+    def _order_id(self) -> str:
+        return self._target.request.order_id or ""
+
+    @property
+    def _order_url(self) -> str:
+        return order_url(self._target.api_root, self._target.request.customer_tenant_id, self._order_id)
+
+    def _subscription_url(self, subscription_id: str) -> str:
+        return subscription_url(self._target.api_root, self._target.request.customer_tenant_id, subscription_id)
+
+    async def _read(self, url: str, request_id: str | None, headers: Mapping[str, str] | None = None) -> Reply:
+        """Return the successful reply to a GET. Raises CancelError."""
+        request = _Request("GET", url, request_id or str(uuid.uuid4()), headers=headers or {})
+        reply = _answered(await self._send(request))
+        if not reply.is_success:
+            raise error_of(reply)
+        return reply
+
+    async def _send(self, request: _Request, *, is_repeated: bool = True) -> Reply | None:
+        """Send *request*, and repeat it until a reply is final. Return that reply, None if there was no answer.
+
+        Without *is_repeated* it is sent once, and once more with a new token. Raises Throttled if the gate is closed,
+        and the errors of `Credentials.bearer`.
         """
         was_renewed = False
         reply: Reply | None = None
@@ -80,25 +172,21 @@ class OrderClient:
             bearer = await self._bearer()
             if self._call.remaining_s < SHORTEST_ATTEMPT_S:
                 break
-            reply = await self._attempt(method, request_id, body, bearer)
+            reply = await self._attempt(request, bearer)
             if reply and reply.status == 401:
                 # Nothing was changed. The token, or the secret behind it, may have been replaced meanwhile.
                 self._tokens.reject_token(self._target.account, bearer, was_renewed=was_renewed)
                 if not was_renewed:
                     was_renewed = True
                     reply = None  # without time for another attempt there is no answer
-                    if not self._call.patches_unaccounted:
-                        # Partner Center may replay the 401 to the id that it has seen.
-                        request_id = str(uuid.uuid4())
+                    request.renew_id()
                     continue
             # Jitter spreads repeats over time. Guessing it helps no attacker.
             delay_s = retry_delay_s(reply, attempt, random.random())  # noqa: S311
-            if delay_s is None or delay_s + SHORTEST_ATTEMPT_S > self._call.remaining_s:
+            if not is_repeated or delay_s is None or delay_s + SHORTEST_ATTEMPT_S > self._call.remaining_s:
                 break
             if not (reply and is_throttled(reply)):  # then the gate waits
                 await asyncio.sleep(delay_s)
-        if reply is None:
-            raise Unavailable(UNAVAILABLE.code, UNAVAILABLE.detail)
         return reply
 
     async def _bearer(self) -> str:
@@ -108,39 +196,44 @@ class OrderClient:
         finally:
             self._call.token_s += time.monotonic() - started_at
 
-    async def _attempt(self, method: str, request_id: str, body: bytes | None, bearer: str) -> Reply | None:
+    async def _attempt(self, request: _Request, bearer: str) -> Reply | None:
         """Return the reply to one request, None if there was none within the deadline. Raises Throttled."""
         async with self._gate.admit(self._call.remaining_s) as admission:
             if self._call.remaining_s < SHORTEST_ATTEMPT_S:  # the gate may have taken the rest of the time
                 return None
             started_at = time.monotonic()
             try:
-                admission.reply = await self._request(method, request_id, body, bearer)
+                admission.reply = await self._request(request, bearer)
             finally:
                 self._call.attempts += 1
                 self._call.partner_center_s += time.monotonic() - started_at
         return admission.reply
 
-    async def _request(self, method: str, request_id: str, body: bytes | None, bearer: str) -> Reply | None:
+    async def _request(self, request: _Request, bearer: str) -> Reply | None:
+        asked_at = time.monotonic()
         remaining_s = max(self._call.remaining_s, 0.001)
-        headers = request_headers(bearer, request_id, self._call.correlation_id)
+        headers = request_headers(bearer, request.request_id, self._call.correlation_id) | dict(request.headers)
+        patch = request.patch
+        is_fresh = self._has_failed
         is_sent = False
 
-        async def content(body: bytes) -> AsyncIterator[bytes]:
+        async def content(body: bytes, patch: Patch) -> AsyncIterator[bytes]:
             # The body is asked for after the connection is open and the headers have left. Until then
             # no PATCH can have arrived, whatever goes wrong.
             nonlocal is_sent
-            if self._call.remaining_s < SHORTEST_ATTEMPT_S:  # the connection may have taken the rest of the time
+            # The connection may have taken the rest of the time.
+            if self._call.remaining_s < SHORTEST_ATTEMPT_S or time.monotonic() > request.leave_by:
                 raise TimeoutError
             if not self._call.patches_sent:
-                audit.sending(self._call)
+                audit.sending(self._call, patch)
             is_sent = True
             self._call.order = None  # it may be another one from now on
-            self._call.patches_sent += 1
+            patch.sent += 1
             # Counted at once, so that the count is right even if this task is cancelled at any later point.
-            self._call.patches_unaccounted += 1
+            patch.unaccounted += 1
             yield body
 
+        body = request.body
         if body is not None:
             headers["Content-Length"] = str(len(body))
         reply: Reply | None = None
@@ -148,33 +241,47 @@ class OrderClient:
             # anyio's time limit, not asyncio's: httpcore protects its own clean-up only from anyio's.
             with anyio.fail_after(remaining_s):
                 async with self._connections.stream(
-                    method,
-                    self._url,
+                    request.method,
+                    request.url,
                     headers=headers,
-                    content=content(body) if body is not None else None,
+                    content=content(body, patch) if body is not None and patch else None,
                     # Applies to TCP and to TLS separately. Must end before our own time limit: httpcore leaks
                     # a connection that is cancelled during its handshake.
                     connect_timeout_s=min(CONNECT_TIMEOUT_S, remaining_s / 2),
-                    is_fresh=self._has_failed,
+                    is_fresh=is_fresh,
                 ) as response:
-                    reply = Reply(response.status, b"", _retry_after_s(response.headers.get("retry-after")))
+                    retry_after_s = _retry_after_s(response.headers.get("retry-after"))
+                    reply = Reply(response.status, b"", retry_after_s, asked_at)
                     # A proxy's error page may echo our headers. The token goes no further than here.
-                    answer_body = (await _read(response)).replace(bearer.encode(), b"-")
-                    reply = Reply(reply.status, answer_body, reply.retry_after_s)
-            self._has_failed = False
+                    answer_body = (await _content_of(response)).replace(bearer.encode(), b"-")
+                    reply = Reply(reply.status, answer_body, retry_after_s, asked_at)
+            if is_fresh:  # otherwise another request of this call may have failed meanwhile
+                self._has_failed = False
         except (ConnectionFailed, TimeoutError, zlib.error):
             self._has_failed = True
             # The body broke off. Keep the reply only if its status alone decides: a 2xx to our PATCH, or a
             # 429. For everything else the code in the body is needed, so count it as no answer.
             reply = reply if reply and ((is_sent and reply.is_success) or reply.status == 429) else None
-        if body is not None and not is_sent and reply and reply.is_success:
+        if patch and not is_sent and reply and reply.is_success:
             reply, self._has_failed = None, True  # no PATCH has left, so this accepts nothing
-        if is_sent and reply and accounts_for_change(reply):
-            self._call.patches_unaccounted -= 1
+        if patch and is_sent and reply and accounts_for_change(reply):
+            patch.unaccounted -= 1
         return reply
 
 
-async def _read(response: Response) -> bytes:
+def _is_sendable(*texts: str) -> bool:
+    """True if *texts*, which come from outside, can stand in the head of a request."""
+    return all(text.isascii() and text.isprintable() and " " not in text for text in texts)
+
+
+def _answered(reply: Reply | None) -> Reply:
+    """Return *reply*. Raises Unavailable if there was no answer."""
+    if reply is None:
+        raise Unavailable(UNAVAILABLE.code, UNAVAILABLE.detail)
+    return reply
+
+
+async def _content_of(response: Response) -> bytes:
     """Return the body, decompressed. It is cut at REPLY_LIMIT_BYTES, since no order is that long."""
     body = b""
     async for chunk in response.body:

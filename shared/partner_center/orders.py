@@ -8,16 +8,32 @@ Source: Partner Center's "cancel-software-purchases", "cancel-an-order-from-the-
 """
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 from urllib.parse import quote
 
 from shared.contract import LineItem, LineItemRef
 from shared.errors import CancelRefused
+from shared.ids import GUID
 from shared.replies.reply import lower_names, parse_body, to_date, to_integer, to_lower, to_text
 
 CANCELLED = "cancelled"
+
+
+class OrderLine(LineItem):
+    """A line of an order. The further members are for decisions; the answer to the caller does not have them.
+
+    Attributes:
+        transaction_type: in lower case: `new`, or why the line exists otherwise.
+        has_commitment: it is that of a savings plan.
+        is_in_doubt: several subscriptions could be its own.
+    """
+
+    transaction_type: str | None = None
+    has_commitment: bool = False
+    is_in_doubt: bool = False
 
 
 @dataclass(frozen=True)
@@ -30,7 +46,7 @@ class Order:
     billing_cycle: str | None = None
     currency_code: str | None = None
     creation_date: str | None = None
-    line_items: list[LineItem] = field(default_factory=list)
+    line_items: list[OrderLine] = field(default_factory=list)
 
     @property
     def is_cancelled(self) -> bool:
@@ -55,7 +71,7 @@ def request_headers(bearer: str, request_id: str, correlation_id: str) -> dict[s
     }
 
 
-def cancel_body(order_id: str, lines: Sequence[LineItem] | None) -> bytes:
+def cancel_body(order_id: str, lines: Sequence[OrderLine] | None) -> bytes:
     """Return the PATCH body that cancels *lines*, or the whole order if None.
 
     This is the minimal body of the REST documentation. Microsoft's SDKs send the whole order back as they
@@ -95,7 +111,7 @@ def read_order(body: bytes, order_id: str) -> Order | None:
     )
 
 
-def lines_to_cancel(order: Order, requested_lines: Sequence[LineItemRef]) -> list[LineItem]:
+def lines_to_cancel(order: Order, requested_lines: Sequence[LineItemRef]) -> list[OrderLine]:
     """Return those of the *requested_lines* that are not cancelled yet.
 
     Raises CancelRefused for a line that is not in the order, or that has another offer. Nobody could confirm
@@ -125,21 +141,30 @@ def _refuse_line(requested: LineItemRef, mistake: str) -> NoReturn:
     )
 
 
-def _line_item(line: object, status: str | None) -> LineItem:
+def _line_item(line: object, status: str | None) -> OrderLine:
     """Return a line. One that cannot be read is kept without members: an order with it is not wholly cancelled."""
     members = lower_names(line)
     quantity = to_integer(members.get("quantity"))
-    return LineItem(
+    return OrderLine(
         line_item_number=to_integer(members.get("lineitemnumber")),
         offer_id=to_text(members.get("offerid")),
         friendly_name=to_text(members.get("friendlyname")),
         quantity=quantity,
         term_duration=to_text(members.get("termduration")),
-        subscription_id=to_text(members.get("subscriptionid")),
+        subscription_id=to_text(members.get("subscriptionid")) or _linked_subscription(members),
         # Partner Center's samples show a cancellation in two ways: one keeps the quantity and sets the
         # order's status, the other keeps the status and sets the line's quantity to 0.
         cancelled=status == CANCELLED or quantity == 0,
+        transaction_type=to_lower(members.get("transactiontype")),
+        has_commitment=members.get("purchasecommitment") is not None,
     )
+
+
+def _linked_subscription(line: Mapping[str, Any]) -> str | None:
+    """Return the id at the end of `links.subscription.uri`, if *line*, with names in lower case, has that link."""
+    link = lower_names(lower_names(line.get("links")).get("subscription"))
+    subscription_id = (to_text(link.get("uri")) or "").rpartition("/")[2]
+    return subscription_id if re.fullmatch(GUID, subscription_id) else None
 
 
 def _status(value: object) -> str | None:

@@ -1,4 +1,4 @@
-"""Decides what one answer of Partner Center means, by the tables in refusals.py.
+"""Decides what one answer of Partner Center means, by the tables in codes.py and refusals.py.
 
 No I/O, clock or randomness. The code decides first, then the status: a code's status has changed
 before (800082: 400, later 409), and one status stands for many codes.
@@ -10,9 +10,11 @@ Source: Partner Center's "error-codes" and "api-throttling-guidance" pages; Azur
 import re
 
 from shared.errors import CancelError
-from shared.replies.refusals import CODES, REJECTED, THROTTLED, UNAVAILABLE, UNEXPECTED, AnswerClass
+from shared.replies.codes import CODES
+from shared.replies.refusals import BUSY, REJECTED, THROTTLED, UNAVAILABLE, UNEXPECTED, AnswerClass
 from shared.replies.reply import Reply
 
+STALE_ETAG = "2055"
 _QUOTA = re.compile(r"out of (call volume|bandwidth) quota|rate limit is exceeded", re.IGNORECASE)
 # "Quota will be replenished in 00:00:12.", with days "6.23:59:59"
 _PERIOD = re.compile(r"\bin (?:(\d{1,4})\.)?(\d{1,3}):(\d\d):(\d\d)")
@@ -64,9 +66,20 @@ def accounts_for_change(reply: Reply) -> bool:
     return (_class_by_code(reply) or class_of(reply)).accounts_for_change and not _is_server_failure(reply)
 
 
-def error_of(reply: Reply) -> CancelError:
-    """Return the error that ends a call whose last *reply* is without success."""
-    answer_class = class_of(reply)
+def is_conflict(reply: Reply) -> bool:
+    """True if the PATCH of a subscription was refused because something else changes it: read again and try again."""
+    if reply.is_success:
+        return False
+    is_unknown = class_of(reply) is UNEXPECTED and (reply.status in {409, 412} or reply.error.code == STALE_ETAG)
+    return is_unknown or class_of(reply) is BUSY
+
+
+def error_of(reply: Reply, *, is_of_subscription: bool = False) -> CancelError:
+    """Return the error that ends a PATCH or a read whose last *reply* is without success.
+
+    *is_of_subscription*: it was the PATCH of a subscription, where a 409 without a known code means a renewal.
+    """
+    answer_class = BUSY if is_of_subscription and is_conflict(reply) else class_of(reply)
     code = CODES.get(reply.error.code or "")
     asked_s = pause_s(reply)
     return answer_class.error(

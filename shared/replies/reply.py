@@ -36,11 +36,16 @@ _LONG_RUN = re.compile(r"[A-Za-z0-9_+=-]{40,}")
 
 @dataclass(frozen=True)
 class Reply:
-    """Partner Center's answer. *retry_after_s* is None if the answer did not have one."""
+    """Partner Center's answer.
+
+    *retry_after_s* is None if the answer did not have one. *asked_at* is when the request was sent, in seconds on the
+    monotonic clock.
+    """
 
     status: int
     body: bytes
     retry_after_s: float | None = None
+    asked_at: float = 0.0
 
     @property
     def is_success(self) -> bool:
@@ -170,8 +175,21 @@ def to_integer(value: object) -> int | None:
 
 def to_date(value: object) -> str | None:
     """Return a date as RFC 3339 in UTC, cut to microseconds. A date without an offset is taken as UTC."""
+    date = to_datetime(value)
+    return rfc3339(date) if date else None
+
+
+def to_datetime(value: object) -> datetime | None:
+    """Return a date in UTC, cut to microseconds. A date without an offset is taken as UTC.
+
+    Some of Partner Center's dates have blanks in them: `2015-11-25T06: 41: 12Z`.
+    """
     try:
-        date = datetime.fromisoformat(value if isinstance(value, str) else "")
-        return rfc3339(date if date.tzinfo else date.replace(tzinfo=UTC))
+        date = datetime.fromisoformat(value.replace(": ", ":") if isinstance(value, str) else "")
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def to_boolean(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None

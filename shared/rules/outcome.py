@@ -11,16 +11,25 @@ from dataclasses import replace
 
 from shared.call import UNKNOWN
 from shared.contract import LineItemRef, Outcome
-from shared.errors import CancelError, OutcomeUnknown
-from shared.partner_center.orders import CANCELLED, Order
-from shared.replies.refusals import CLASSES, CODES
+from shared.errors import CancelError, CancelRefused, OutcomeUnknown, SomeLinesUnfinished
+from shared.partner_center.orders import CANCELLED, Order, OrderLine
+from shared.replies.codes import CODES
+from shared.replies.refusals import CLASSES
+
+type Lines = Sequence[LineItemRef] | Sequence[OrderLine]  # named by their numbers
 
 ACCEPTED = 202  # the status of an answer that comes before the change
+UNFINISHED = (
+    "Some lines are done or on their way, others not yet; order shows which, with a code for each. Send the same"
+    " request again: it does the rest."
+)
+SOME_REFUSED = (
+    "Some lines are done, others were refused and are unchanged; order shows which, with a code for each. Look up"
+    " what to do about each code, or ask the operator."
+)
 
 
-def proven_by_answer(
-    answer: Order | None, status: int, requested_lines: Sequence[LineItemRef] | None, known: Order
-) -> Order | None:
+def proven_by_answer(answer: Order | None, status: int, requested_lines: Lines | None, known: Order) -> Order | None:
     """Return the order that the answer to a PATCH proves, None if it proves nothing.
 
     *answer* is the order in it, *status* its HTTP status, *known* the order as it was read before (without lines
@@ -75,7 +84,7 @@ def with_known_lines(order: Order, known: Order) -> Order:
     return replace(order, line_items=lines) if left_out else order
 
 
-def shows_cancellation(order: Order, requested_lines: Sequence[LineItemRef] | None) -> bool:
+def shows_cancellation(order: Order, requested_lines: Lines | None) -> bool:
     """True if all *requested_lines* are cancelled in *order*; None means the whole order."""
     if requested_lines is None or order.is_cancelled:
         return order.is_cancelled
@@ -88,7 +97,7 @@ def shows_cancellation(order: Order, requested_lines: Sequence[LineItemRef] | No
 def is_look_needed(
     failure: CancelError | None,
     proven: Order | None,
-    requested_lines: Sequence[LineItemRef] | None,
+    requested_lines: Lines | None,
     *,
     is_patch_unaccounted: bool,
 ) -> bool:
@@ -102,9 +111,7 @@ def is_look_needed(
     return is_patch_unaccounted or (answer_class is not None and answer_class.needs_look)
 
 
-def is_second_look_needed(
-    failure: CancelError | None, order: Order | None, requested_lines: Sequence[LineItemRef] | None
-) -> bool:
+def is_second_look_needed(failure: CancelError | None, order: Order | None, requested_lines: Lines | None) -> bool:
     """True if the PATCH was refused as if the order were cancelled already, and a look does not show that yet.
 
     Partner Center's reads may lag behind its writes.
@@ -118,7 +125,7 @@ def is_second_look_needed(
 def decide_outcome(
     failure: CancelError | None,
     order: Order | None,
-    requested_lines: Sequence[LineItemRef] | None,
+    requested_lines: Lines | None,
     *,
     is_patch_unaccounted: bool,
     was_patch_accepted_before: bool = False,
@@ -145,3 +152,29 @@ def decide_outcome(
             "outcome_unknown", UNKNOWN, retry_after_s=failure.retry_after_s, partner_center=failure.partner_center
         )
     return failure
+
+
+def decide_lines(ends: Sequence[Outcome | CancelError], *, is_order_cancelled: bool) -> Outcome | CancelError:
+    """Return the answer to the caller for lines that ended in different ways, in the order of the lines.
+
+    *is_order_cancelled*: no line of the order lives on. A line that is done counts as done, whoever did it and
+    whenever, so that a repeat says the same. If nothing is done, the first line's error is the answer; but no refusal
+    is final while a PATCH may be on its way.
+    """
+    errors = [end for end in ends if isinstance(end, CancelError)]
+    outcomes = {end for end in ends if isinstance(end, Outcome)}
+    open_ends = [error for error in errors if error.retryable]
+    if Outcome.PENDING in outcomes and not open_ends:
+        return Outcome.PENDING
+    if not errors:
+        if outcomes <= {Outcome.ALREADY_CANCELLED}:
+            return Outcome.ALREADY_CANCELLED
+        return Outcome.CANCELLED if is_order_cancelled else Outcome.PARTIALLY_CANCELLED
+    first = (open_ends or errors)[0]
+    if outcomes and open_ends:
+        return SomeLinesUnfinished(
+            "some_lines_unfinished", UNFINISHED, retry_after_s=first.retry_after_s, partner_center=first.partner_center
+        )
+    if outcomes:
+        return CancelRefused("some_lines_refused", SOME_REFUSED, partner_center=first.partner_center)
+    return next((error for error in errors if isinstance(error, OutcomeUnknown)), errors[0])

@@ -5,19 +5,27 @@ import hashlib
 import json
 import logging
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import jsonschema
 import pytest
 
+from shared import audit
+from shared.call import Call
+from shared.errors import OurFault, all_codes
 from shared.runtime import Runtime
 from shared.settings import KeyCaller, Settings
 from tests.conftest import CUSTOMER
+from tests.support.built_in_orders import LICENCE_CUSTOMER, subscription_of
 from tests.support.in_process import App, post
 from tests.support.local_cloud import Json, LocalCloud
 from tests.support.waiting import wait_for_request
 
 pytestmark = pytest.mark.anyio
+
+LICENCE_ORDER = "licence"
 
 README = (Path(__file__).parents[2] / "docs/audit.md").read_text()
 [SCHEMA] = [
@@ -70,6 +78,60 @@ async def test_a_cancellation_is_recorded_before_and_after(
     assert (sending["attempts"], decided["attempts"]) == (1, 2)  # the read, then the PATCH
     assert 0 < decided["partnerCenterMs"] + decided["tokenMs"] <= decided["totalMs"] + 2  # each is rounded
     assert all("\n" not in line.getMessage() for line in caplog.records)
+
+
+@pytest.fixture
+def subscription_id(cloud: LocalCloud) -> Iterator[str]:
+    """A licence in its window, which is put back as it was."""
+    found = subscription_of(LICENCE_ORDER)
+    before = cloud.subscription(found)
+    yield found
+    cloud.put(f"subscriptions/{found}", before)
+
+
+@pytest.mark.parametrize("is_named", [True, False], ids=["by-its-subscription", "by-its-order"])
+async def test_the_patch_of_a_subscription_is_recorded(
+    app: App, cloud: LocalCloud, caplog: pytest.LogCaptureFixture, subscription_id: str, is_named: bool
+) -> None:
+    """The operator finds it by the id, and Partner Center's support by the request id."""
+    order_id = cloud.subscription(subscription_id)["orderId"]
+    named = {"subscriptionId": subscription_id} if is_named else {"orderId": order_id}
+
+    answer = await app.post({"customerTenantId": LICENCE_CUSTOMER} | named)
+
+    assert answer.outcome == "cancelled"
+    sending, decided = records(caplog)
+    sent = [{"id": subscription_id, "requestId": answer.body["requestId"], "code": None}]
+    for record in (sending, decided):
+        assert record.items() >= ({"orderId": None, "subscriptionId": None} | named).items()
+        assert (record["route"], record["subscriptions"]) == ("subscription", sent)
+    [patch] = cloud.requests("partner_center", "PATCH")
+    assert patch["headers"]["ms-requestid"] == sent[0]["requestId"]
+
+
+async def test_what_stopped_a_subscription_is_recorded(
+    app: App, cloud: LocalCloud, caplog: pytest.LogCaptureFixture, subscription_id: str
+) -> None:
+    cloud.fault(method="PATCH", status=400, body={"code": "800081", "description": "no"})
+
+    await app.post({"customerTenantId": LICENCE_CUSTOMER, "subscriptionId": subscription_id})
+
+    decided = records(caplog)[-1]
+    assert (decided["code"], decided["partnerCenterCode"]) == ("not_cancellable", "800081")
+    assert [patch["code"] for patch in decided["subscriptions"]] == ["not_cancellable"]
+
+
+async def test_a_request_that_sends_no_patch_has_no_route(
+    app: App, caplog: pytest.LogCaptureFixture, subscription_id: str
+) -> None:
+    """The account cancels orders only."""
+    body = {"customerTenantId": LICENCE_CUSTOMER, "subscriptionId": subscription_id, "account": "orders-only"}
+
+    await app.post(body)
+
+    [decided] = records(caplog)
+    assert decided["code"] == "use_subscription_cancel"
+    assert (decided["route"], decided["subscriptions"]) == (None, [])
 
 
 async def test_repeats_are_one_sending(
@@ -209,10 +271,11 @@ async def test_ids_are_cut_and_cannot_forge_a_line(app: App, caplog: pytest.LogC
     assert decided["idempotencyKey"] == '"}\n{"event": "decided"'
 
 
-RECORD_LIMIT = 16_000  # bytes
+RECORD_LIMIT = 24_000  # bytes
+PATCHES = 60
 
 
-async def test_the_longest_record_is_below_16_kb(app: App, cloud: LocalCloud, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_longest_record_is_below_24_kb(app: App, cloud: LocalCloud, caplog: pytest.LogCaptureFixture) -> None:
     """Application Insights cuts a longer line, and an alert cannot read JSON that is cut."""
     numbers = [2**31 - 1 - number for number in range(1500)]
     body = {
@@ -228,12 +291,28 @@ async def test_the_longest_record_is_below_16_kb(app: App, cloud: LocalCloud, ca
 
     [decided] = records(caplog)
     [line] = [line.getMessage() for line in caplog.records if line.name == "cancel_order.audit"]
-    assert len(line.encode()) < RECORD_LIMIT
+    assert len(line.encode()) < RECORD_LIMIT - longest_subscriptions(caplog)
     assert decided["lineItems"] == numbers[:300]
     assert decided["lineItemsLeftOut"] == 1200
     assert decided["ticketId"] == "😀" * 100
     cut = [decided[name] for name in ("reason", "deliveryId", "idempotencyKey", "partnerCenterCode")]
     assert all(text.startswith("😀" * 30) and text.endswith("…") for text in cut), "cut, and marked"
+
+
+def longest_subscriptions(caplog: pytest.LogCaptureFixture) -> int:
+    """Return the bytes that the subscriptions of a record can have, from the record of a call of PATCHES."""
+    call = Call(correlation_id=str(uuid4()), headers={})
+    for _ in range(PATCHES):
+        patch = call.new_patch(str(uuid4()))
+        patch.sent, patch.code = 1, max((code for code, _ in all_codes()), key=len)
+    caplog.clear()
+
+    audit.decided(call, OurFault("internal_error", "a bug"))
+
+    [decided] = records(caplog)
+    assert decided["subscriptions"][0]["id"] == call.patches[0].subscription_id
+    assert (len(decided["subscriptions"]), decided["subscriptionsLeftOut"]) == (50, PATCHES - 50)
+    return len(json.dumps(decided["subscriptions"]))
 
 
 async def test_a_long_reason_in_any_language_is_kept_whole(app: App, caplog: pytest.LogCaptureFixture) -> None:

@@ -33,7 +33,7 @@ async def test_cookies_are_not_kept(app: App, cloud: LocalCloud, order_id: str) 
     await app.post({"customerTenantId": CUSTOMER, "orderId": order_id, "dryRun": True, "account": "production"})
 
     requests = cloud.requests("partner_center")
-    assert len(requests) == 2
+    assert len(requests) == 4
     assert all("cookie" not in request["headers"] for request in requests)
 
 

@@ -3,15 +3,12 @@
 import asyncio
 import os
 import socket
-import ssl
 from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
 from typing import NoReturn
 from uuid import uuid4
 
 import httpcore
 import pytest
-import trustme
 
 from shared.connections.host_names import ResolvingBackend
 from shared.connections.pool import ConnectionFailed, Connections
@@ -21,33 +18,6 @@ from tests.support.peer import ANSWER, LIMIT_S, Peer
 pytestmark = pytest.mark.anyio
 
 BURST = 40  # more than the 20 that httpcore's own pool keeps
-
-
-@pytest.fixture
-async def peer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Peer]:
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
-    tls_context.cache_clear()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    peer = Peer()
-    async with await asyncio.start_server(peer.serve, "127.0.0.1", 0, ssl=context) as server:
-        peer.url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        yield peer
-        peer.may_answer.set()
-        try:
-            await peer.wait_until(connections=0)
-        finally:
-            server.abort_clients()  # the end of the block waits for the clients without a limit
-    tls_context.cache_clear()
-
-
-@pytest.fixture
-async def connections(peer: Peer) -> AsyncIterator[Connections]:  # noqa: ARG001  (the peer must end after them)
-    connections = Connections()
-    yield connections
-    await connections.aclose()
 
 
 async def send(

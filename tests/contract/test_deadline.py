@@ -11,7 +11,7 @@ from shared.connections.pool import Connections
 from shared.contract import CancelRequest
 from shared.credentials.tokens import Credentials
 from shared.errors import Unavailable
-from shared.partner_center.client import OrderClient
+from shared.partner_center.client import PartnerCenterClient
 from shared.partner_center.throttle import Gate
 from shared.runtime import Runtime
 from shared.settings import Settings
@@ -66,10 +66,10 @@ async def test_no_patch_leaves_if_the_gate_takes_the_time(
     request = CancelRequest.model_validate({"customerTenantId": CUSTOMER, "orderId": order_id})
     account = settings.accounts["default"]
     target = Target("default", account.tenant_id, account.endpoints.api_root, request, dry_run=False)
-    client = OrderClient(target, call, connections=connections, tokens=credentials, gate=gate)
+    client = PartnerCenterClient(target, call, connections=connections, tokens=credentials, gate=gate)
 
     with pytest.raises(Unavailable):
-        await client.patch(b"{}")
+        await client.patch_order(b"{}", call.new_patch())
     await connections.aclose()
 
     assert (call.attempts, call.patches_sent) == (0, 0)

@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import CUSTOMER
 from tests.support.built_in_orders import SOFTWARE_CUSTOMER, built_in
 from tests.support.in_process import App
-from tests.support.local_cloud import Json, LocalCloud
+from tests.support.local_cloud import Json, LocalCloud, order_id_of
 from tests.support.waiting import wait_for_request
 
 pytestmark = pytest.mark.anyio
@@ -114,7 +114,7 @@ async def test_an_earlier_patch_of_another_order_changes_no_refusal(app: App, cl
     await app.post({"customerTenantId": CUSTOMER, "orderId": order_id})
     cloud.fault(method="PATCH", status=400, body={"code": "800061"})
 
-    answer = await app.post({"customerTenantId": CUSTOMER, "orderId": "test-order-0399"}, prefer="wait=1")
+    answer = await app.post({"customerTenantId": CUSTOMER, "orderId": order_id_of("test-order-0399")}, prefer="wait=1")
 
     assert answer.code == "not_cancellable"
 

@@ -57,7 +57,7 @@ async def test_a_repeat_with_a_new_token_has_a_new_request_id(
     answer = await app.post({"customerTenantId": CUSTOMER, "orderId": order_id, "dryRun": method == "GET"})
 
     assert answer.status == 200
-    refused, repeated = cloud.requests("partner_center", method)
+    refused, repeated, *_ = cloud.requests("partner_center", method)
     assert refused["headers"]["ms-requestid"] == answer.body["requestId"]
     assert repeated["headers"]["ms-requestid"] != answer.body["requestId"]
     assert repeated["headers"]["ms-correlationid"] == answer.body["correlationId"]

@@ -38,7 +38,7 @@ async def test_an_order_of_which_only_half_arrived_is_read_again(app: App, cloud
     answer = await app.post({"customerTenantId": CUSTOMER, "orderId": order_id, "dryRun": True})
 
     assert answer.outcome == "dry_run"
-    assert len(cloud.requests("partner_center")) == 2
+    assert len(cloud.requests("partner_center", path=f"/orders/{order_id}")) == 2
 
 
 async def test_without_a_connection_nothing_has_changed(app: App, order_id: str) -> None:

@@ -15,7 +15,7 @@ from shared.callers.proofs import ZENDESK_TEST_SECRET
 from tests.conftest import CUSTOMER
 from tests.support import entra_tokens, proofs
 from tests.support.functions_host import audit_records, logged_errors
-from tests.support.local_cloud import LocalCloud, running, software_order, write_orders
+from tests.support.local_cloud import LocalCloud, order_id_of, running, software_order, write_orders
 from tests.support.proofs import Headers
 
 TRAINEE_CUSTOMER = "45411344-b09d-47e7-9653-542006bf9766"  # the trainee may act for no other
@@ -32,7 +32,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     """
     directory = tmp_path_factory.mktemp("guarded")
     orders = (
-        software_order(f"guarded-order-{number:03}", CUSTOMER if number % 2 else TRAINEE_CUSTOMER)
+        software_order(order_id_of(f"guarded-order-{number:03}"), CUSTOMER if number % 2 else TRAINEE_CUSTOMER)
         for number in range(ORDERS)
     )
     options = ("--callers", "--orders", write_orders(directory / "orders", orders))
@@ -48,7 +48,9 @@ def _order_numbers() -> Iterator[int]:
 @pytest.fixture
 def order_ids(_order_numbers: Iterator[int]) -> dict[str, str]:
     """An order of each of the two customers that no other test has touched, by customer."""
-    return {customer: f"guarded-order-{next(_order_numbers):03}" for customer in (TRAINEE_CUSTOMER, CUSTOMER)}
+    return {
+        customer: order_id_of(f"guarded-order-{next(_order_numbers):03}") for customer in (TRAINEE_CUSTOMER, CUSTOMER)
+    }
 
 
 @pytest.fixture(autouse=True)

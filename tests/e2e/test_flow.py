@@ -1,6 +1,7 @@
 """The sample flow, run against the live function: it cancels an order only if a person approves."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,23 @@ FLOW: Json = json.loads(Path(ROOT / "infra/power-automate/cancel-order-flow.json
 DEFAULTS = {name: parameter["defaultValue"] for name, parameter in FLOW["parameters"].items()}
 
 
-def note_after_flow(cloud: LocalCloud, order_id: str, decision: str = "Approve", key: str | None = None) -> str:
-    """Run the flow for the whole order and return the note that the ticket gets."""
+def note_after_flow(
+    cloud: LocalCloud,
+    order_id: str | None,
+    decision: str = "Approve",
+    key: str | None = None,
+    before_approval: Callable[[], object] = lambda: None,
+    **members: str,
+) -> str:
+    """Run the flow for the whole order, or for *members*, and return the note that the ticket gets.
+
+    *before_approval* is called while the approver thinks.
+    """
     notes: list[str] = []
 
     def send(name: str, inputs: Json) -> tuple[str, Json]:
         if name == "Approval":
+            before_approval()
             return SUCCEEDED, {"body": {"outcome": decision}}
         if name == "Tell_the_ticket":
             notes.append(inputs["body"]["ticket"]["comment"]["body"])
@@ -38,7 +50,9 @@ def note_after_flow(cloud: LocalCloud, order_id: str, decision: str = "Approve",
         "functionUrl": cloud.description["functionUrl"],
         "functionKey": key or cloud.description["functionKey"],
     }
-    request = {"customerTenantId": CUSTOMER, "orderId": order_id, "ticketId": "ZD-48151"}
+    request: Json = {"customerTenantId": CUSTOMER, "ticketId": "ZD-48151"} | members
+    if order_id:
+        request["orderId"] = order_id
     assert Run(FLOW, request, parameters, send).start() == SUCCEEDED
     [note] = notes
     return note
@@ -47,7 +61,7 @@ def note_after_flow(cloud: LocalCloud, order_id: str, decision: str = "Approve",
 def test_an_approved_order_is_cancelled_once(cloud: LocalCloud, order_id: str) -> None:
     first, second = note_after_flow(cloud, order_id), note_after_flow(cloud, order_id)
 
-    assert first == f"Order {order_id} is cancelled."
+    assert first == f"Cancelled: order {order_id}."
     assert second == f"Nothing was left to cancel in order {order_id}."
     assert [request["method"] for request in cloud.requests("partner_center")].count("PATCH") == 1
 
@@ -70,3 +84,50 @@ def test_a_refusal_is_in_the_note(
     cloud: LocalCloud, order_id: str, order: str | None, key: str | None, expected: str
 ) -> None:
     assert expected in note_after_flow(cloud, order or order_id, key=key)
+
+
+LICENCES = "f81d98dd-c2f4-499e-a194-5619e260344e"  # a customer of the local cloud
+
+
+def subscriptions_of(cloud: LocalCloud, order_id: str) -> list[str]:
+    return [entry["subscriptionId"] for entry in cloud.description["subscriptions"] if entry["orderId"] == order_id]
+
+
+def status_of(cloud: LocalCloud, subscription_id: str) -> str:
+    return str(cloud.subscription(subscription_id)["status"])
+
+
+def test_only_the_lines_that_were_offered_are_cancelled(cloud: LocalCloud) -> None:
+    order_id = "1f64b775d881"  # line 1 is too late
+
+    note = note_after_flow(cloud, order_id, customerTenantId=LICENCES)
+
+    assert note.startswith(f"Lines 0 of order {order_id} are cancelled.")
+    assert "expected to fail:\nLine 1: Visio Plan 2, quantity 2: the time in which it could be cancelled" in note
+    assert [status_of(cloud, own) for own in subscriptions_of(cloud, order_id)] == ["deleted", "active"]
+
+
+def test_an_order_of_more_than_it_bought_is_not_offered(cloud: LocalCloud) -> None:
+    [own] = subscriptions_of(cloud, "d8998bb8e499")
+
+    note = note_after_flow(cloud, "d8998bb8e499", customerTenantId=LICENCES)
+
+    assert "nobody was asked for approval" in note
+    assert f"subscription {own}" in note
+    assert status_of(cloud, own) == "active"
+
+
+def test_a_subscription_is_cancelled_as_it_was_approved(cloud: LocalCloud) -> None:
+    [own] = subscriptions_of(cloud, "3bdf91822d4d")
+
+    def add_seats() -> None:
+        cloud.put(f"subscriptions/{own}", cloud.subscription(own) | {"quantity": 9})
+
+    changed = note_after_flow(cloud, None, customerTenantId=LICENCES, subscriptionId=own, before_approval=add_seats)
+    status = status_of(cloud, own)
+    repeated = note_after_flow(cloud, None, customerTenantId=LICENCES, subscriptionId=own)
+
+    assert "has changed since it was approved" in changed
+    assert status == "active"
+    assert repeated == f"Cancelled: subscription {own}."
+    assert status_of(cloud, own) == "deleted"

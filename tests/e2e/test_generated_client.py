@@ -16,10 +16,11 @@ import pytest
 
 from infra import openapi
 from tests.conftest import CUSTOMER
-from tests.support.local_cloud import Json, LocalCloud
+from tests.support.local_cloud import Json, LocalCloud, order_id_of
 
 PACKAGE = "generated_cancel_order_client"
 LIMIT_S = 60
+SAAS_ORDER = "saas-0000000000000000000000000001"
 
 
 class Generated(NamedTuple):
@@ -97,17 +98,37 @@ def test_it_reads_an_order_of_which_nothing_is_known(generated: Generated, cloud
 
     assert answer.status_code == 200
     assert answer.parsed.to_dict() == content(answer)
-    nulls = [name for name, value in answer.parsed.to_dict().items() if value is None]
-    assert nulls == ["alternateId", "status", "billingCycle", "currencyCode", "creationDate", "ticketId"]
+    nulls = {name for name, value in answer.parsed.to_dict().items() if value is None}
+    assert nulls == {
+        *("alternateId", "status", "billingCycle", "currencyCode", "creationDate", "subscriptionId", "ticketId"),
+    }
+
+
+def test_it_reads_an_answer_about_a_subscription(generated: Generated, cloud: LocalCloud) -> None:
+    [saas] = [entry for entry in cloud.description["subscriptions"] if entry["orderId"] == SAAS_ORDER]
+
+    answer = generated.cancel(
+        customerTenantId=saas["customerTenantId"], subscriptionId=saas["subscriptionId"], dryRun=True
+    )
+
+    assert answer.status_code == 200
+    [line] = answer.parsed.line_items
+    assert line.refund is generated.models.Refund.FULL
+    assert isinstance(line.term_ends_on, str)
+    assert line.cancellable is True
+    assert answer.parsed.to_dict() == content(answer)
 
 
 PROBLEMS: dict[str, tuple[Json, Json]] = {
     "without-an-error-of-partner-center": ({"orderId": "x"}, {}),
     "with-an-error-of-partner-center": (
-        {"orderId": "test-order-x"},
+        {"orderId": order_id_of("test-order-x")},
         {"method": "PATCH", "status": 400, "body": {"code": "800063", "description": "no"}},
     ),
-    "with-a-code-alone": ({"orderId": "test-order-x"}, {"method": "PATCH", "status": 400, "body": {"code": "800063"}}),
+    "with-a-code-alone": (
+        {"orderId": order_id_of("test-order-x")},
+        {"method": "PATCH", "status": 400, "body": {"code": "800063"}},
+    ),
 }
 
 
@@ -137,5 +158,5 @@ def test_a_member_that_may_be_null_is_no_class_of_its_own(generated: Generated) 
 
     assert models == {
         *("AccountHealth", "CancelRequest", "CancelResult", "Credential", "FieldError", "Health", "HealthAccounts"),
-        *("LineItem", "LineItemRef", "Mode", "OrderState", "Outcome", "PartnerCenterError"),
+        *("LineItem", "LineItemRef", "Mode", "OrderState", "Outcome", "PartnerCenterError", "Refund"),
     }

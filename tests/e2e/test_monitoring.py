@@ -15,6 +15,7 @@ from tests.support.kql import ALERTS, Traces, queries_to_paste
 from tests.support.local_cloud import Json, LocalCloud
 
 LIMIT_S = 20
+BY_CALLER = "accounts-and-callers"
 
 
 class Logged:
@@ -89,8 +90,19 @@ def healthy(logged: Logged) -> Json:
     return logged.health["default"]
 
 
-def orders(rows: list[Json]) -> list[str]:
-    return [row["orderId"] for row in rows]
+SUBSCRIPTION = "6C0E38A1-6B3F-4B1C-9D3F-0C8A3B1F6A11"
+
+
+def by_subscription(record: Json) -> Json:
+    """Return *record* as that of a request that names a subscription."""
+    sent = {"id": SUBSCRIPTION, "requestId": record["requestId"], "code": None}
+    changes = {"orderId": None, "subscriptionId": SUBSCRIPTION, "lineItems": None, "lineItemsLeftOut": 0}
+    assert record.keys() >= {*changes, "route", "subscriptions"}, "this test invents a member"
+    return record | changes | {"route": "subscription", "subscriptions": [sent]}
+
+
+def targets(rows: list[Json]) -> list[str]:
+    return [row["orderOrSubscription"] for row in rows]
 
 
 def test_no_alert_is_raised_while_everything_works(logged: Logged, healthy: Json) -> None:
@@ -107,8 +119,10 @@ def test_a_call_without_a_recorded_result_raises_an_alert_for_its_order(logged: 
     traces = Traces([(lost, 15), (done, 15), (logged.pending, 15), (logged.refused, 14)])
 
     [row] = traces.run("sending-without-decided")
-    for member in ("account", "customerTenantId", "orderId", "ticketId", "requestId", "correlationId"):
+    for member in ("account", "customerTenantId", "ticketId", "requestId", "correlationId"):
         assert row[member] == lost[member]
+    assert row["orderOrSubscription"] == lost["orderId"]
+    assert targets(Traces([(by_subscription(lost), 15)]).run("sending-without-decided")) == [SUBSCRIPTION]
     assert Traces([(lost, 5)]).run("sending-without-decided") == [], "the call may still be running"
     assert Traces([(lost, 40)]).run("sending-without-decided") == [], "the alert was raised before"
 
@@ -116,7 +130,7 @@ def test_a_call_without_a_recorded_result_raises_an_alert_for_its_order(logged: 
 UNCERTAIN = pytest.mark.parametrize(
     ("alert", "kind", "age"), [("outcome-unknown", "unknown", 15), ("pending-not-followed-up", "pending", 125)]
 )
-TARGET = ("account", "customerTenantId", "orderId", "lineItems", "lineItemsLeftOut")
+TARGET = ("account", "customerTenantId", "orderId", "subscriptionId", "lineItems", "lineItemsLeftOut")
 
 
 def same_target(record: Json, other: Json) -> Json:
@@ -133,12 +147,36 @@ def test_an_uncertain_result_raises_an_alert_unless_a_later_call_has_an_outcome(
     failed = same_target(logged.failed, uncertain)
     raised = [uncertain["orderId"]]
 
-    assert orders(Traces([(uncertain, age)]).run(alert)) == raised
-    assert orders(Traces([(uncertain, age), (known, age - 5)]).run(alert)) == [], "a later call knows"
-    assert orders(Traces([(uncertain, age), (known, age + 5)]).run(alert)) == raised, "an earlier call does not count"
-    assert orders(Traces([(uncertain, age), (logged.cancelled, age - 5)]).run(alert)) == raised, "another order's call"
-    assert orders(Traces([(uncertain, age), (failed, age - 5)]).run(alert)) == raised, "a failed call knows nothing"
-    assert orders(Traces([(uncertain, 5)]).run(alert)) == [], "too soon"
+    assert targets(Traces([(uncertain, age)]).run(alert)) == raised
+    assert targets(Traces([(uncertain, age), (known, age - 5)]).run(alert)) == [], "a later call knows"
+    assert targets(Traces([(uncertain, age), (known, age + 5)]).run(alert)) == raised, "an earlier call does not count"
+    assert targets(Traces([(uncertain, age), (logged.cancelled, age - 5)]).run(alert)) == raised, "another order's call"
+    assert targets(Traces([(uncertain, age), (failed, age - 5)]).run(alert)) == raised, "a failed call knows nothing"
+    assert targets(Traces([(uncertain, 5)]).run(alert)) == [], "too soon"
+
+
+@UNCERTAIN
+def test_an_uncertain_subscription_is_settled_by_a_call_for_the_same_one(
+    logged: Logged, alert: str, kind: str, age: int
+) -> None:
+    uncertain = by_subscription(getattr(logged, kind))
+    known = same_target(logged.cancelled, uncertain)
+    in_lower_case = known | {"subscriptionId": SUBSCRIPTION.lower()}
+    another = known | {"subscriptionId": SUBSCRIPTION.replace("6C", "7C")}
+
+    assert targets(Traces([(uncertain, age)]).run(alert)) == [SUBSCRIPTION.lower()]
+    assert Traces([(uncertain, age), (in_lower_case, age - 5)]).run(alert) == []
+    assert len(Traces([(uncertain, age), (another, age - 5)]).run(alert)) == 1
+    assert len(Traces([(uncertain, age), (logged.cancelled, age - 5)]).run(alert)) == 1, "an order's call"
+
+
+def test_lines_that_nobody_has_finished_raise_an_alert(logged: Logged) -> None:
+    """Some lines of the order live on, and the ticket asked for all of them."""
+    unfinished = logged.unknown | {"code": "some_lines_unfinished"}
+    done = same_target(logged.cancelled, unfinished)
+
+    assert targets(Traces([(unfinished, 15)]).run("outcome-unknown")) == [unfinished["orderId"]]
+    assert Traces([(unfinished, 15), (done, 12)]).run("outcome-unknown") == []
 
 
 @UNCERTAIN
@@ -266,13 +304,17 @@ def test_the_workbook_counts_calls_by_result(logged: Logged) -> None:
     assert {row["result"]: row["calls"] for row in traces.run("outcomes")} == dict.fromkeys(
         ["cancelled", "not_cancellable", "throttled", "partner_center_unavailable", "pending", "outcome_unknown"], 1
     )
-    columns = ("account", "calls", "cancelled", "pending", "refused", "failed", "customers")
-    assert [[row[column] for column in columns] for row in traces.run("accounts-and-callers")] == [
-        ["default", 5, 1, 1, 1, 2, 1],
-        ["secret-china", 1, 0, 0, 1, 0, 1],
+    columns = ("account", "calls", "cancelled", "pending", "refused", "failed", "customers", "bySubscription")
+    assert [[row[column] for column in columns] for row in traces.run(BY_CALLER)] == [
+        ["default", 5, 1, 1, 1, 2, 1, 0],
+        ["secret-china", 1, 0, 0, 1, 0, 1, 0],
     ]
+    assert sum(row["bySubscription"] for row in Traces([(by_subscription(logged.pending), 1)]).run(BY_CALLER)) == 1
     [row] = traces.run("refusals")
-    assert (row["partnerCenterCode"], row["code"], row["orders"]) == ("800040", "not_cancellable", 1)
+    assert (row["partnerCenterCode"], row["code"]) == ("800040", "not_cancellable")
+    assert (row["orders"], row["subscriptions"]) == (1, 0)
+    [row] = Traces([(by_subscription(logged.refused), 1)]).run("refusals")
+    assert (row["orders"], row["subscriptions"]) == (0, 1)
     assert sum(row["throttled"] for row in traces.run("throttling")) == 1
     assert sum(row["requests"] for row in traces.run("throttling")) == sum(record["attempts"] for record in calls)
 
@@ -313,10 +355,24 @@ def test_the_records_of_one_order_or_ticket_start_with_the_oldest(logged: Logged
     sending = logged.sending[logged.cancelled["orderId"]]
     traces = Traces([(logged.cancelled, 1), (sending, 1.1), (logged.refused, 1), (logged.health["default"], 1)])
 
-    rows = traces.run("order", **{"ORDER-OR-TICKET": logged.cancelled[member]})
+    rows = traces.run("order", **{"ORDER-SUBSCRIPTION-OR-TICKET": logged.cancelled[member]})
 
     assert [(row["event"], row["outcome"]) for row in rows] == [("sending", ""), ("decided", "cancelled")]
     assert rows[1]["requestId"] == logged.cancelled["requestId"]
+
+
+@pytest.mark.parametrize("wanted", [SUBSCRIPTION, SUBSCRIPTION.lower()])
+def test_the_records_of_one_subscription_have_the_calls_for_its_order(logged: Logged, wanted: str) -> None:
+    by_order = by_subscription(logged.cancelled) | {"orderId": logged.cancelled["orderId"], "subscriptionId": None}
+    traces = Traces([(by_subscription(logged.pending), 1), (by_order, 2), (logged.refused, 3)])
+
+    rows = traces.run("order", **{"ORDER-SUBSCRIPTION-OR-TICKET": wanted})
+
+    assert [(row["outcome"], row["route"]) for row in rows] == [
+        ("cancelled", "subscription"),
+        ("pending", "subscription"),
+    ]
+    assert [(row["orderId"], row["subscriptionId"]) for row in rows] == [(by_order["orderId"], ""), ("", SUBSCRIPTION)]
 
 
 # docs/operate.md
@@ -338,11 +394,23 @@ def test_the_operator_finds_the_lines_and_the_calls_of_an_order(logged: Logged, 
     another = sending | {"lineItems": [1], "ticketId": "ZD-8", "requestId": logged.cancelled["requestId"]}
     traces = Traces([(decided, 1), (sending | {"lineItems": [0, 2]}, 2), (another, 3), (logged.cancelled, 1)])
 
-    rows = pasted(alert, traces, **{"ORDER": decided["orderId"], "REQUEST-ID": decided["requestId"]})
+    rows = pasted(alert, traces, **{"REQUEST-ID": decided["requestId"]})
 
     assert [(row["event"], row["outcome"]) for row in rows] == [("sending", ""), ("decided", "pending")]
     assert json.loads(rows[0]["lineItems"]) == [0, 2]
     assert {row["requestId"] for row in rows} == {decided["requestId"]}
+    assert {(row["orderId"], row["subscriptionId"]) for row in rows} == {(decided["orderId"], "")}
+
+
+@pytest.mark.parametrize("alert", ["sending-without-decided", "outcome-unknown", "pending-not-followed-up"])
+def test_the_operator_finds_the_subscription_of_a_request_that_names_no_order(logged: Logged, alert: str) -> None:
+    sending = by_subscription(logged.sending[logged.pending["orderId"]])
+
+    [row] = pasted(alert, Traces([(sending, 15), (logged.pending, 1)]), **{"REQUEST-ID": sending["requestId"]})[:1]
+
+    assert (row["event"], row["orderId"], row["subscriptionId"]) == ("sending", "", SUBSCRIPTION)
+    assert row["lineItems"] == ""
+    assert (row["route"], json.loads(row["subscriptions"])) == ("subscription", sending["subscriptions"])
 
 
 def test_the_operator_finds_what_is_wrong_with_accounts(logged: Logged) -> None:

@@ -100,6 +100,28 @@ def test_a_ticket_cancels_its_order_and_its_text_arrives_unharmed(
         assert record["deliveryId"] == audit_record(guarded, repeat)["deliveryId"] == delivery.id
 
 
+LICENCES_FIVE = "5fe4a03005d2"  # an order of five licences in their windows
+LICENCE, LICENCE_TO_SEND = "8178ac72b28d", "3bdf91822d4d"  # orders of a licence in its window
+
+
+def subscriptions_of(cloud: LocalCloud, *order_ids: str) -> list[Json]:
+    return [entry for entry in cloud.description["subscriptions"] if entry["orderId"] in order_ids]
+
+
+def test_a_ticket_for_a_subscription_cancels_it_alone(guarded: LocalCloud) -> None:
+    subscriptions = subscriptions_of(guarded, LICENCES_FIVE, LICENCE)
+    assert len(subscriptions) == len(SYSTEMS)
+
+    for count, (system, entry) in enumerate(zip(SYSTEMS, subscriptions, strict=True), 1):
+        ticket = Ticket(entry["customerTenantId"], "", subscription_id=entry["subscriptionId"])
+        body = render(system, ticket)
+        answers = [deliver(guarded, system, body).json() for _ in range(2)]
+
+        assert [answer["outcome"] for answer in answers] == ["cancelled", "already_cancelled"], system
+        statuses = [guarded.subscription(own["subscriptionId"])["status"] for own in subscriptions]
+        assert statuses == ["deleted"] * count + ["active"] * (len(subscriptions) - count)
+
+
 # Texts for a field of a ticket, by a person who knows the body and wants another order, account or line.
 ATTACKS = {
     "another account": ("order_id", '{order}", "account": "production'),
@@ -194,6 +216,27 @@ def test_a_repeat_keeps_its_id_and_waits_for_retry_after(play: Play) -> None:
     assert len(set(ids)) == 1
 
 
+@pytest.mark.parametrize("system", ["flow", "jira", "standard-webhooks"])
+def test_a_subscription_can_be_sent(guarded: LocalCloud, play: Play, system: str) -> None:
+    [entry] = subscriptions_of(guarded, LICENCE_TO_SEND)
+
+    status, output, _ = play(system, "--subscription", entry["subscriptionId"], "--dry-run", "--repeat", "0")
+
+    assert (status, outcomes(output)) == (0, ["dry_run"])
+    assert f'"subscriptionId": "{entry["subscriptionId"]}"' in output
+    assert guarded.subscription(entry["subscriptionId"])["status"] == "active"
+
+
+@pytest.mark.parametrize("system", EVERY_SENDER)
+def test_an_account_can_be_named(play: Play, system: str) -> None:
+    arguments = "--order", LICENCE_TO_SEND, "--account", "orders-only", "--dry-run", "--repeat", "0"
+
+    status, output, _ = play(system, *arguments)
+
+    assert (status, outcomes(output)) == (0, ["dry_run"])
+    assert '"code": "use_subscription_cancel"' in output
+
+
 def test_a_refusal_is_shown_and_ends_with_status_1(play: Play) -> None:
     status, output, _ = play("jira", "--order", "no-such-order", "--customer", CUSTOMER)
 
@@ -222,7 +265,9 @@ def test_a_missing_or_foreign_description_is_explained(guarded: LocalCloud, tmp_
 
     assert "make serve" in errors(None)
     assert "not what the local cloud writes" in errors("{")
-    assert "make serve" in errors(json.dumps({**guarded.description, "callers": {}}))
+    without_callers = errors(json.dumps({**guarded.description, "callers": {}}))
+    assert "make serve" in without_callers
+    assert "--callers" in without_callers
 
 
 @pytest.mark.parametrize("system", ["zendesk", "flow"])
@@ -260,11 +305,28 @@ def test_an_output_that_nobody_reads_to_its_end_is_no_fault(guarded: LocalCloud,
 
 def test_arguments_that_do_not_fit_are_explained(play: Play) -> None:
     unknown_status, _, unknown_order = play("zendesk", "--order", "no-such-order")
+    gone_status, _, unknown_subscription = play("zendesk", "--subscription", "no-such-subscription")
+    line_status, _, line = play("zendesk", "--subscription", "any", "--line", "0")
     two_status, _, two_lines = play("freshdesk", "--order", "ticketed-order-00", "--line", "0", "--line", "1")
+    account_status, _, unknown_account = play("jira", "--order", "ticketed-order-00", "--account", "no-such-account")
 
-    assert unknown_status == two_status == 1
+    assert unknown_status == gone_status == line_status == two_status == account_status == 1
     assert "--customer" in unknown_order
+    assert "has no subscription no-such-subscription" in unknown_subscription
+    assert "cancelled as a whole" in line
     assert "one --line at a time" in two_lines
+    assert "has no account no-such-account" in unknown_account
+
+
+@pytest.mark.parametrize("targets", [[], ["--order", "a", "--subscription", "b"]], ids=["neither", "both"])
+def test_it_sends_exactly_one_of_an_order_and_a_subscription(
+    play: Play, capsys: pytest.CaptureFixture[str], targets: list[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        play("zendesk", *targets)
+
+    assert end.value.code == 2
+    assert "--subscription" in capsys.readouterr().err
 
 
 def test_the_log_has_no_error(guarded: LocalCloud) -> None:

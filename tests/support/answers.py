@@ -18,7 +18,8 @@ RETRY_AFTER = re.compile(r"[1-9]|[1-5][0-9]")  # Zendesk repeats a 429 or 503 on
 STATUS_OF = dict(all_codes())
 
 ORDER: Shape = {
-    "orderId": {TEXT},
+    "orderId": {TEXT, NULL},
+    "subscriptionId": {TEXT, NULL},
     "alternateId": {TEXT, NULL},
     "customerTenantId": {TEXT},
     "status": {TEXT, NULL},
@@ -44,6 +45,14 @@ LINE: Shape = {
     "termDuration": {TEXT, NULL},
     "subscriptionId": {TEXT, NULL},
     "cancelled": {bool},
+    "code": {TEXT, NULL},
+    "cancellable": {bool, NULL},
+    "subscriptionStatus": {TEXT, NULL},
+    "autoRenew": {bool, NULL},
+    "termEndsOn": {TEXT, NULL},
+    "endsAtTerm": {bool, NULL},
+    "cancellableUntil": {TEXT, NULL},
+    "refund": {TEXT, NULL},
 }
 PROBLEM: Shape = {
     "type": {TEXT},

@@ -39,13 +39,23 @@ ACCOUNT = {
 }
 LEAST = {"environmentName": "test", "location": "westeurope", "accounts": {"default": ACCOUNT}}
 CALLERS: dict[str, Json] = {
-    "operator": {"proof": "key", "sha256": "0" * 64, "dryRunOnly": True},
-    "zendesk": {"proof": "zendesk", "secrets": ["zendesk"], "customers": [GUID], "accounts": ["default"]},
-    "svix": {"proof": "standard-webhooks", "secrets": ["svix-1", "svix-2"]},
-    "flow": {"proof": "entra", "role": "Orders.Cancel"},
+    "operator": {"proof": "key", "sha256": "0" * 64, "dryRunOnly": True, "subscriptions": False},
+    "zendesk": {
+        "proof": "zendesk",
+        "secrets": ["zendesk"],
+        "customers": [GUID],
+        "accounts": ["default"],
+        "subscriptions": False,
+    },
+    "svix": {"proof": "standard-webhooks", "secrets": ["svix-1", "svix-2"], "subscriptions": False},
+    "flow": {"proof": "entra", "role": "Orders.Cancel", "subscriptions": True},
 }
 MOST = LEAST | {
-    "accounts": {"default": ACCOUNT, "other": ACCOUNT, "third": ACCOUNT | {"refreshToken": "third"}},
+    "accounts": {
+        "default": ACCOUNT,
+        "other": ACCOUNT,
+        "third": ACCOUNT | {"refreshToken": "third", "subscriptions": True, "sandbox": True},
+    },
     "callers": CALLERS,
     "entra": {"clientId": OTHER_GUID, "tenantId": GUID},
     "alwaysReadyInstances": 1,

@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from shared.contract import LineItem, LineItemRef
-from shared.partner_center.orders import Order
+from shared.contract import LineItemRef
+from shared.partner_center.orders import Order, OrderLine
 
 
-def line(number: int | None = 0, quantity: int | None = 1, offer_id: str | None = "A:B:C", **members: Any) -> LineItem:
+def line(number: int | None = 0, quantity: int | None = 1, offer_id: str | None = "A:B:C", **members: Any) -> OrderLine:
     plain = {"friendly_name": None, "term_duration": None, "subscription_id": None, "cancelled": quantity == 0}
-    return LineItem(line_item_number=number, offer_id=offer_id, quantity=quantity, **plain | members)
+    return OrderLine(line_item_number=number, offer_id=offer_id, quantity=quantity, **plain | members)
 
 
-def order(*lines: LineItem, status: str | None = "completed") -> Order:
+def order(*lines: OrderLine, status: str | None = "completed") -> Order:
     """Return an order of *lines*. As in an order that was read, the status "cancelled" cancels each line."""
     read_lines = [item.model_copy(update={"cancelled": item.cancelled or status == "cancelled"}) for item in lines]
     return Order(order_id="ORDER-ID", status=status, line_items=read_lines)

@@ -32,6 +32,7 @@ class Peer:
         resets: connections, by their number, that are reset on the next byte that arrives
         may_answer: while it is not set, requests are read and not answered
         requests: the requests so far
+        bodies: the bodies of those that arrived whole
         connections: the writer of each open connection, by its number
     """
 
@@ -45,6 +46,7 @@ class Peer:
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self.requests: list[Request] = []
+        self.bodies: list[bytes] = []
         self.connections: dict[int, asyncio.StreamWriter] = {}
         self._accepted = 0
         self._changed = asyncio.Condition()
@@ -68,7 +70,7 @@ class Peer:
                 self.requests.append(Request(number, head))
                 await self._notify()
                 length = re.search(r"(?i)content-length: (\d+)", head)
-                await reader.readexactly(int(length[1]) if length else 0)
+                self.bodies.append(await reader.readexactly(int(length[1]) if length else 0))
                 if number in self.silent:
                     await reader.read()  # until the end of the connection
                 await self.may_answer.wait()

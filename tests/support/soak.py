@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.conftest import CUSTOMER
-from tests.support.local_cloud import Json, LocalCloud, running, software_order, write_orders
+from tests.support.local_cloud import Json, LocalCloud, order_id_of, running, software_order, write_orders
 
 ORDERS = 30
 REQUESTS_PER_FAULT = 25
@@ -26,14 +26,15 @@ FAULTS: dict[str, Json] = {
 @contextmanager
 def new_cloud(directory: Path) -> Iterator[LocalCloud]:
     """Run a local cloud whose function has answered nothing yet."""
-    orders = (software_order(f"soak-{number:04}", CUSTOMER, lines=3) for number in range(ORDERS))
+    orders = (software_order(order_id_of(f"soak-{number:04}"), CUSTOMER, lines=3) for number in range(ORDERS))
     with running(directory, "--orders", write_orders(directory / "orders", orders)) as cloud:
         yield cloud
 
 
 def body_of(number: int) -> object:
     """Return the body of request *number*; the kinds of bodies take turns."""
-    request: Json = {"customerTenantId": CUSTOMER, "orderId": f"soak-{number % ORDERS:04}", "ticketId": f"T-{number}"}
+    order_id = order_id_of(f"soak-{number % ORDERS:04}")
+    request: Json = {"customerTenantId": CUSTOMER, "orderId": order_id, "ticketId": f"T-{number}"}
     bodies: dict[str, object] = {
         "whole order": request,
         "one line": request | {"lineItems": [{"lineItemNumber": 1}]},

@@ -18,8 +18,10 @@ def wait_until(condition: Callable[[], object], failure: str, *, poll_s: float =
         time.sleep(poll_s)
 
 
-async def wait_for_request(cloud: LocalCloud, service: str, method: str | None = None) -> None:
-    """Return once a request has arrived at *service*, with *method* if that is given."""
+async def wait_for_request(
+    cloud: LocalCloud, service: str, method: str | None = None, path: str = "", *, count: int = 1
+) -> None:
+    """Return once *count* requests have arrived at *service*, in another process; with *method* and *path* if given."""
     async with asyncio.timeout(LIMIT_S):
-        while not await asyncio.to_thread(cloud.requests, service, method):  # noqa: ASYNC110  (in another process)
+        while len(await asyncio.to_thread(cloud.requests, service, method, path)) < count:  # noqa: ASYNC110
             await asyncio.sleep(POLL_S)

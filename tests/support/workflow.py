@@ -111,6 +111,12 @@ class Run:
                 return type(left) is type(right) and left == right
             case "if", [bool(condition), if_true, if_false]:
                 return if_true if condition else if_false
+            case "and", values:
+                return all(value is True for value in values)
+            case "or", values:
+                return any(value is True for value in values)
+            case "not", [bool(value)]:
+                return not value
             case "contains", [list(items), item]:
                 return item in items
             case "createArray", items:
@@ -154,7 +160,7 @@ class Run:
 
     def _run_action(self, name: str, action: Json) -> str:
         kind = action["type"]
-        inputs = {} if kind == "Select" else self.value(action.get("inputs"))
+        inputs = {} if kind in {"Select", "Query"} else self.value(action.get("inputs"))
         if kind in SENDING_TYPES:
             status, self.outputs[name] = self.send(name, inputs)
             return status
@@ -163,7 +169,11 @@ class Run:
         if kind in {"If", "Switch"}:
             return self._run_branch(action)
         if kind == "Select":
-            self.outputs[name] = {"body": [self._select(item, action) for item in self.value(action["inputs"]["from"])]}
+            items = self.value(action["inputs"]["from"])
+            self.outputs[name] = {"body": [self._for_item(item, action["inputs"]["select"]) for item in items]}
+        elif kind == "Query":
+            items = self.value(action["inputs"]["from"])
+            self.outputs[name] = {"body": [item for item in items if self._for_item(item, action["inputs"]["where"])]}
         elif kind == "Compose":
             self.outputs[name] = inputs
         elif kind == "ParseJson":
@@ -177,9 +187,9 @@ class Run:
             raise AssertionError(f"{name} has the type {kind}, which is not implemented here")
         return SUCCEEDED
 
-    def _select(self, item: object, action: Json) -> Any:
+    def _for_item(self, item: object, expression: object) -> Any:
         self._item = item
-        return self.value(action["inputs"]["select"])
+        return self.value(expression)
 
     def _run_branch(self, action: Json) -> str:
         if action["type"] == "If":

@@ -6,6 +6,9 @@ import pytest
 
 from tests.support.cancel_request import CUSTOMER, WHOLE, parse, refused
 
+SUBSCRIPTION = "8c7f8209-0b7c-5b6e-9f0a-0d6b4f3f1a11"
+SUBSCRIPTION_ADVICE = "send the subscription's id, a GUID, which Partner Center shows on the subscription's page"
+
 
 def test_a_request_without_options_cancels_the_whole_order() -> None:
     request = parse(WHOLE)
@@ -23,7 +26,8 @@ def test_every_member_is_kept() -> None:
     }
 
     assert parse(body).model_dump(by_alias=True) == body | {
-        "lineItems": [{"lineItemNumber": 1, "offerId": "a:b:c"}, {"lineItemNumber": 0, "offerId": None}]
+        "subscriptionId": None,
+        "lineItems": [{"lineItemNumber": 1, "offerId": "a:b:c"}, {"lineItemNumber": 0, "offerId": None}],
     }
 
 
@@ -184,6 +188,75 @@ def test_a_wrong_id_is_told_by_what_it_looks_like(value: str, fault: str) -> Non
 )
 def test_any_other_wrong_id_is_told_in_words(change: dict[str, Any], fault: str) -> None:
     assert [error.message for error in refused(WHOLE | change).errors] == [fault]
+
+
+def test_a_subscription_takes_the_place_of_the_order() -> None:
+    request = parse({"customerTenantId": CUSTOMER, "subscriptionId": f" {{{SUBSCRIPTION}}} "})
+
+    assert (request.order_id, request.subscription_id) == (None, SUBSCRIPTION)
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "fault"),
+    [
+        pytest.param(
+            {"customerTenantId": CUSTOMER},
+            "/orderId",
+            "is missing; send orderId, or subscriptionId for a subscription",
+            id="neither",
+        ),
+        pytest.param(
+            {"customerTenantId": CUSTOMER, "orderId": None},
+            "/orderId",
+            "is missing; send orderId, or subscriptionId for a subscription",
+            id="null",
+        ),
+        pytest.param(
+            WHOLE | {"subscriptionId": SUBSCRIPTION},
+            "/orderId",
+            "must not be sent beside subscriptionId; send one of the two",
+            id="both",
+        ),
+        pytest.param(
+            WHOLE | {"subscriptionId": None},
+            "/subscriptionId",
+            "must not be null; leave it out instead",
+            id="order-and-null",
+        ),
+        pytest.param(
+            {"customerTenantId": CUSTOMER, "subscriptionId": SUBSCRIPTION, "lineItems": [{"lineItemNumber": 0}]},
+            "/lineItems",
+            "belongs to orderId; a subscription is cancelled as a whole",
+            id="lines-of-a-subscription",
+        ),
+        pytest.param(
+            {"customerTenantId": CUSTOMER, "subscriptionId": "8178ac72b28d"},
+            "/subscriptionId",
+            f"is no GUID, but may be an order's id, which belongs into orderId; {SUBSCRIPTION_ADVICE}",
+            id="an-order",
+        ),
+        pytest.param(
+            {"customerTenantId": CUSTOMER, "subscriptionId": ""},
+            "/subscriptionId",
+            "is empty; the field was not filled in",
+            id="empty",
+        ),
+        pytest.param(
+            {"customerTenantId": CUSTOMER, "subscriptionId": "contoso.com"},
+            "/subscriptionId",
+            f"looks like a domain; {SUBSCRIPTION_ADVICE}",
+            id="domain",
+        ),
+        pytest.param(
+            {"customerTenantId": CUSTOMER, "subscriptionId": "sub#1"},
+            "/subscriptionId",
+            f"is no GUID; {SUBSCRIPTION_ADVICE}",
+            id="anything-else",
+        ),
+    ],
+)
+def test_a_request_names_an_order_or_a_subscription(body: dict[str, Any], pointer: str, fault: str) -> None:
+    assert [(error.pointer, error.message) for error in refused(body).errors] == [(pointer, fault)]
 
 
 def test_ticket_and_reason_may_be_null() -> None:

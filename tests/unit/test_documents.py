@@ -155,9 +155,13 @@ def test_the_example_in_readme_is_a_request_and_its_answer() -> None:
 
 
 def test_the_examples_of_the_interface_are_true() -> None:
-    request, answer, problem, health = examples(INTERFACE)
+    request, request_for_subscription, preview, answer, problem, health = examples(INTERFACE)
 
-    assert CancelRequest.model_validate(request).model_dump(by_alias=True) == request
+    for example in (request, request_for_subscription):
+        assert CancelRequest.model_validate(example).model_dump(by_alias=True, exclude_unset=True) == example
+    assert set(request) | set(request_for_subscription) == set(aliases(CancelRequest))
+    assert LineItem.model_validate(preview).model_dump(by_alias=True) == preview
+    assert list(preview) == aliases(LineItem)
     assert CancelResult.model_validate(answer).model_dump(by_alias=True) == answer
     assert list(answer) == aliases(CancelResult)
     assert list(answer["lineItems"][0]) == aliases(LineItem)
@@ -209,17 +213,20 @@ def test_the_commands_for_an_alert_cancel_no_more_than_the_ticket_named() -> Non
         "GUID": "00000000-0000-0000-0000-000000000000",
         "ORDER": "2y6dF_rVgDAXMxypQPPnTquuXhKVK_3N1",
         "LINE": "0",
+        "SUBSCRIPTION": "11111111-1111-1111-1111-111111111111",
     }
     page = (ROOT / "docs/operate.md").read_text()
     section = page.partition("### sending-without-decided\n")[2].partition("\n### ")[0]
     bodies = re.findall(r" -d '(.+?)'", section, re.DOTALL)
-    look, cancel = (
-        CancelRequest.model_validate_json(re.sub(r"\b(GUID|ORDER|LINE)\b", lambda name: stand_for[name[0]], body))
-        for body in bodies
-    )
+    names = rf"\b({'|'.join(stand_for)})\b"
+    requests = [
+        CancelRequest.model_validate_json(re.sub(names, lambda name: stand_for[name[0]], body)) for body in bodies
+    ]
+    look, look_at_subscription, cancel, cancel_subscription = requests
 
-    assert (look.dry_run, cancel.dry_run) == (True, False)
+    assert [request.dry_run for request in requests] == [True, True, False, False]
     assert look.line_items == cancel.line_items is not None
+    assert look_at_subscription.subscription_id == cancel_subscription.subscription_id is not None
 
 
 def test_the_example_settings_are_settings() -> None:

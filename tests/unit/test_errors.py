@@ -25,6 +25,7 @@ def test_the_published_codes_keep_their_status() -> None:
         "customer_not_allowed": 403,
         "account_off": 403,
         "order_not_found": 404,
+        "subscription_not_found": 404,
         "customer_not_found": 404,
         "body_too_large": 413,
         "unsupported_media_type": 415,
@@ -33,6 +34,8 @@ def test_the_published_codes_keep_their_status() -> None:
         "not_cancellable_in_production": 422,
         "use_subscription_cancel": 422,
         "line_item_mismatch": 422,
+        "more_than_the_order": 422,
+        "some_lines_refused": 422,
         "account_blocked": 422,
         "throttled": 429,
         "internal_error": 500,
@@ -42,6 +45,7 @@ def test_the_published_codes_keep_their_status() -> None:
         "partner_center_unavailable": 503,
         "order_busy": 503,
         "credentials_unavailable": 503,
+        "some_lines_unfinished": 503,
         "outcome_unknown": 503,
     }
 

@@ -20,7 +20,15 @@ FLOW: Json = json.loads((FOLDER / "cancel-order-flow.json").read_text())
 ACTIONS = all_actions(FLOW["actions"])
 PARAMETERS = {name: parameter["defaultValue"] for name, parameter in FLOW["parameters"].items()}
 REQUEST: Json = {**openapi_texts.REQUEST_EXAMPLES["wholeOrder"], "ticketId": "ZD-48151"}
-DRY_RUN_RESULT: Json = openapi_texts.RESULT_EXAMPLES["oneLine"] | {"outcome": "dry_run", "dryRun": True}
+LINE_REQUEST: Json = openapi_texts.REQUEST_EXAMPLES["oneLine"]
+BY_SUBSCRIPTION: Json = openapi_texts.REQUEST_EXAMPLES["subscription"] | {"ticketId": "ZD-48151"}
+LICENCES: Json = openapi_texts.RESULT_EXAMPLES["dryRunOfLicences"]  # of line 1 the window has passed
+OPEN_LINE, LATE_LINE = LICENCES["lineItems"]
+BOTH_OPEN: Json = LICENCES | {
+    "cancelledLineItems": [0, 1],
+    "lineItems": [OPEN_LINE, OPEN_LINE | {"lineItemNumber": 1, "cancellable": None}],
+}
+OF_SUBSCRIPTION: Json = LICENCES | {"cancelledLineItems": [], "lineItems": [OPEN_LINE | {"lineItemNumber": None}]}
 ID = "655890ba-4d2b-4d09-a95f-4ea1348686a5"
 APPROVE, REJECT = (SUCCEEDED, {"body": {"outcome": "Approve"}}), (SUCCEEDED, {"body": {"outcome": "Reject"}})
 
@@ -42,19 +50,28 @@ def answer(status: int, body: object) -> ActionResult:
 
 
 def result(**changes: object) -> ActionResult:
-    return answer(200, DRY_RUN_RESULT | changes)
+    return answer(200, BOTH_OPEN | changes)
 
 
-def problem(code: str) -> ActionResult:
+def problem(code: str, order: Json | None = None) -> ActionResult:
     status = dict(all_codes())[code]
     kind = type("Any", (OutcomeUnknown,), {"codes": {code: status}})
-    return answer(status, problem_body(kind(code, "What to do."), ID, ID))
+    return answer(status, problem_body(kind(code, "What to do."), ID, ID, order))
 
 
 def run_flow(results: dict[str, ActionResult], request: Json = REQUEST) -> FlowResult:
-    """Run the flow for *request*; *results* are those of the actions by name."""
+    """Run the flow for *request*; *results* are those of the actions by name. The second look shows what the first did.
+
+    The cancellation is accepted.
+    """
     sent: dict[str, Json] = {}
-    defaults: dict[str, ActionResult] = {"Dry_run": result(), "Approval": APPROVE, "Tell_the_ticket": answer(200, {})}
+    defaults: dict[str, ActionResult] = {
+        "Dry_run": result(),
+        "Look_again": results.get("Dry_run", result()),
+        "Approval": APPROVE,
+        "Cancel": result(outcome="cancelled"),
+        "Tell_the_ticket": answer(200, {}),
+    }
 
     def send(name: str, inputs: Json) -> ActionResult:
         sent[name] = inputs
@@ -69,7 +86,7 @@ def test_every_name_in_an_expression_exists() -> None:
     used = references(FLOW["actions"])
 
     for kind, name in used:
-        known = {"parameters": FLOW["parameters"], "variables": {"text"}}.get(kind, ACTIONS)
+        known = {"parameters": FLOW["parameters"], "variables": {"text", "notOffered"}}.get(kind, ACTIONS)
         assert name in known, f"{kind}('{name}')"
     assert used >= {("parameters", name) for name in FLOW["parameters"] if name != "$connections"}
 
@@ -96,17 +113,139 @@ def test_the_trigger_takes_the_members_of_a_cancel_request() -> None:
     assert members.keys() == {field.alias for field in CancelRequest.model_fields.values()}
 
 
-@pytest.mark.parametrize("cancel_request", [REQUEST, openapi_texts.REQUEST_EXAMPLES["oneLine"]], ids=["whole", "line"])
-def test_it_sends_requests_that_the_function_accepts(cancel_request: Json) -> None:
-    """First a dry run of the ticket's request, then, after the approval, exactly that request."""
-    sent = run_flow({"Cancel": result()}, cancel_request).sent
+# A ticket's request, the dry run's answer to it, and the lines that are sent after the approval; None: the ticket's.
+APPROVED: dict[str, tuple[Json, Json, list[int] | None]] = {
+    "whole order, all offered": (REQUEST, BOTH_OPEN, None),
+    "whole order, one line is too late": (REQUEST, LICENCES, [0]),
+    "whole order, the other line is cancelled": (
+        REQUEST,
+        LICENCES | {"lineItems": [OPEN_LINE, LATE_LINE | {"cancelled": True, "cancellable": None}]},
+        None,
+    ),
+    "whole order, another line has no number": (
+        REQUEST,
+        LICENCES | {"lineItems": [OPEN_LINE, OPEN_LINE | {"lineItemNumber": None}]},
+        [0],
+    ),
+    "one line, offered": (LINE_REQUEST, BOTH_OPEN | {"cancelledLineItems": [0]}, None),
+    "two lines, one is too late": (
+        REQUEST | {"lineItems": [{"lineItemNumber": 0}, {"lineItemNumber": 1}]},
+        LICENCES,
+        [0],
+    ),
+    "a line without an offer": (
+        REQUEST,
+        LICENCES | {"lineItems": [OPEN_LINE | {"offerId": None}, LATE_LINE]},
+        [0],
+    ),
+    "subscription": (BY_SUBSCRIPTION, OF_SUBSCRIPTION, None),
+    "subscription of which nobody can tell": (
+        BY_SUBSCRIPTION,
+        OF_SUBSCRIPTION | {"lineItems": [OPEN_LINE | {"lineItemNumber": None, "cancellable": None}]},
+        None,
+    ),
+}
 
-    for name, dry_run in (("Dry_run", True), ("Cancel", cancel_request.get("dryRun", False))):
+
+@pytest.mark.parametrize(("ticket", "preview", "lines"), APPROVED.values(), ids=APPROVED)
+def test_it_sends_what_was_approved(ticket: Json, preview: Json, lines: list[int] | None) -> None:
+    """First a dry run of the ticket's request, then, after the approval, the same again, then what was approved."""
+    sent = run_flow({"Dry_run": answer(200, preview)}, ticket).sent
+
+    for name in ("Dry_run", "Look_again", "Cancel"):
         body = json.dumps(sent[name]["body"]).encode()
         headers = {header.lower(): value for header, value in sent[name]["headers"].items()}
-        assert parse_request(CancelRequest, body, headers) == CancelRequest.model_validate(
-            cancel_request | {"dryRun": dry_run}
+        request = parse_request(CancelRequest, body, headers)
+        if name != "Cancel":
+            assert request == CancelRequest.model_validate(ticket | {"dryRun": True})
+        elif lines is None:
+            assert request == CancelRequest.model_validate(ticket)
+        else:
+            assert [line.line_item_number for line in request.line_items or []] == lines
+            offers = {line["lineItemNumber"]: line["offerId"] for line in preview["lineItems"]}
+            assert [line.offer_id for line in request.line_items or []] == [offers[number] for number in lines]
+            expected = ticket | {"lineItems": sent[name]["body"]["lineItems"]}
+            assert request == CancelRequest.model_validate(expected)
+
+
+def details(flow: FlowResult) -> str:
+    """Return what the approver reads."""
+    return str(flow.sent["Approval"]["parameters"]["WebhookApprovalCreationInput/details"])
+
+
+def test_the_approver_reads_product_quantity_deadline_and_refund() -> None:
+    line = OPEN_LINE | {"refund": "partial"}
+
+    flow = run_flow({"Dry_run": answer(200, LICENCES | {"lineItems": [line, LATE_LINE]})})
+
+    assert (
+        "Line 0: Microsoft 365 Business Basic, quantity 5, can be cancelled until 2026-12-02 10:12:00 UTC,"
+        " refund partial\n" in details(flow)
+    )
+
+
+def test_the_approver_reads_what_nobody_can_tell() -> None:
+    unknown = {"cancellable": None, "cancellableUntil": None, "refund": None, "quantity": None, "friendlyName": None}
+
+    flow = run_flow({"Dry_run": answer(200, LICENCES | {"lineItems": [OPEN_LINE | unknown, LATE_LINE]})})
+
+    assert (
+        f"Line 0: {OPEN_LINE['offerId']}, quantity not known, no deadline known, refund not known; nobody can tell"
+        " beforehand whether Partner Center cancels it\n" in details(flow)
+    )
+
+
+def test_a_line_that_is_expected_to_fail_is_told_to_the_approver_and_to_the_ticket() -> None:
+    flow = run_flow({"Dry_run": answer(200, LICENCES), "Cancel": result(outcome="partially_cancelled")})
+
+    for text in (flow.note, details(flow)):
+        assert (
+            "Not offered for approval, because it is expected to fail:\nLine 1: Microsoft 365 Business Basic,"
+            " quantity 5: the time in which it could be cancelled has passed (deadline: 2026-11-28 10:12:00 UTC);"
+            f" subscription {LATE_LINE['subscriptionId']}" in text
         )
+    assert "Line 1" not in details(flow).partition("Not offered")[0]
+
+
+REFUSED_LINES = {"order": (REQUEST, 1), "subscription": (BY_SUBSCRIPTION, None)}
+
+
+@pytest.mark.parametrize(("ticket", "number"), REFUSED_LINES.values(), ids=REFUSED_LINES)
+@pytest.mark.parametrize("code", ["more_than_the_order", "use_subscription_cancel", "a_later_code"])
+def test_nobody_is_asked_if_nothing_is_expected_to_succeed(ticket: Json, number: int | None, code: str) -> None:
+    line = LATE_LINE | {"code": code, "lineItemNumber": number}
+
+    flow = run_flow({"Dry_run": result(cancelledLineItems=[], lineItems=[line])}, ticket)
+
+    assert flow.sent.keys() == {"Dry_run", "Tell_the_ticket"}
+    assert "Nothing was cancelled, and nobody was asked" in flow.note
+    assert ACTIONS["Reasons"]["inputs"].get(code, code) in flow.note
+
+
+def test_the_reasons_are_of_codes_that_exist() -> None:
+    assert ACTIONS["Reasons"]["inputs"].keys() <= dict(all_codes()).keys()
+
+
+CHANGES: dict[str, Json] = {
+    "seats were added": {"lineItems": [OPEN_LINE | {"lineItemNumber": None, "quantity": 7}]},
+    "renewed": {"lineItems": [OPEN_LINE | {"lineItemNumber": None, "termEndsOn": "2028-11-25T23:59:59Z"}]},
+    "a smaller refund": {"lineItems": [OPEN_LINE | {"lineItemNumber": None, "refund": "partial"}]},
+    "too late by now": {"lineItems": [LATE_LINE | {"lineItemNumber": None}]},
+    "cancelled by somebody else": {
+        "lineItems": [OPEN_LINE | {"lineItemNumber": None, "cancelled": True, "cancellable": None}]
+    },
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_what_has_changed_since_the_approval_is_not_cancelled(change: Json) -> None:
+    """An approval can take days. A subscription that has more seats by then would be cancelled with all of them."""
+    preview = answer(200, OF_SUBSCRIPTION)
+
+    flow = run_flow({"Dry_run": preview, "Look_again": answer(200, OF_SUBSCRIPTION | change)}, BY_SUBSCRIPTION)
+
+    assert "Cancel" not in flow.sent
+    assert "has changed since it was approved" in flow.note
 
 
 @pytest.mark.parametrize("name", [name for name, action in ACTIONS.items() if action["type"] == "Http"])
@@ -127,7 +266,9 @@ def test_nothing_is_cancelled_without_approval() -> None:
 
 
 def test_an_order_with_nothing_left_to_cancel_needs_no_approval() -> None:
-    flow = run_flow({"Dry_run": result(cancelledLineItems=[])})
+    cancelled = OPEN_LINE | {"cancelled": True, "cancellable": None}
+
+    flow = run_flow({"Dry_run": result(cancelledLineItems=[], lineItems=[cancelled])})
 
     assert flow.sent.keys() == {"Dry_run", "Tell_the_ticket"}
     assert "Nothing was left" in flow.note
@@ -150,19 +291,32 @@ def test_each_outcome_has_a_note_of_its_own(outcome: Outcome) -> None:
     assert ("Nothing was" in notes[outcome]) is (outcome in {Outcome.ALREADY_CANCELLED, Outcome.DRY_RUN})
 
 
-@pytest.mark.parametrize("action", ["Dry_run", "Cancel"])
+@pytest.mark.parametrize("action", ["Dry_run", "Look_again", "Cancel"])
 @pytest.mark.parametrize(("code", "status"), list(all_codes()))
 def test_each_code_has_a_true_note(code: str, status: int, action: str) -> None:
     flow = run_flow({action: problem(code)})
 
     assert ("Cancel" in flow.sent) is (action == "Cancel")
-    assert ("Nothing was cancelled" in flow.note) is (code not in {"outcome_unknown", "unexpected_answer"})
+    assert ("Nothing was cancelled" in flow.note) is (
+        code not in {"outcome_unknown", "unexpected_answer", "some_lines_refused", "some_lines_unfinished"}
+    )
     assert ("Send the same request again" in flow.note) is (status in {429, 503})
     assert "What to do." in flow.note or code in {case["case"] for case in ACTIONS["By_code"]["cases"].values()}
 
 
+@pytest.mark.parametrize("code", ["some_lines_refused", "some_lines_unfinished"])
+def test_the_note_says_what_became_of_each_line(code: str) -> None:
+    lines = [OPEN_LINE | {"cancelled": True, "cancellable": None}, LATE_LINE, OPEN_LINE | {"code": "later_code"}]
+
+    note = run_flow({"Cancel": problem(code, LICENCES | {"lineItems": lines})}).note
+
+    assert "Line 0: Microsoft 365 Business Basic, quantity 5: cancelled\n" in note
+    assert "quantity 5: not cancelled, the time in which it could be cancelled has passed\n" in note
+    assert note.endswith("quantity 5: not cancelled, later_code")
+
+
 @pytest.mark.parametrize("status", [400, 401, 404, 414, 429, 431])
-@pytest.mark.parametrize("action", ["Dry_run", "Cancel"])
+@pytest.mark.parametrize("action", ["Dry_run", "Look_again", "Cancel"])
 def test_answers_of_azures_host_have_a_note(status: int, action: str) -> None:
     """They have neither a body nor a content type."""
     note = run_flow({action: (FAILED, {"statusCode": status, "headers": {"Content-Length": "0"}})}).note

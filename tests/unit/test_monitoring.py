@@ -35,8 +35,9 @@ MEMBERS = {
     "not_stored": {"time", "event", "account"},
     "health": {"time", "event", "account", *HEALTH_MEMBERS},
 }
-VALUES = {*Outcome, *(code for code, _ in all_codes()), *MEMBERS}
-OTHER_TEXTS = {'{"time"', "day", "ORDER-OR-TICKET"}
+ROUTES = set(SCHEMA["properties"]["route"]["enum"]) - {None}
+VALUES = {*Outcome, *(code for code, _ in all_codes()), *MEMBERS, *ROUTES}
+OTHER_TEXTS = {'{"time"', "day", "ORDER-SUBSCRIPTION-OR-TICKET", '"'}
 
 # The values that Azure allows for windowSize and evaluationFrequency of a log alert.
 TIMES = (
@@ -184,7 +185,7 @@ def test_a_query_to_paste_names_what_its_records_have(alert: str) -> None:
     for event in events:
         assert used <= MEMBERS[event], event
     assert used <= set().union(*MEMBERS.values())
-    assert set(re.findall(r"'([^']*)'", text)) - VALUES - {'{"time"', "ACCOUNT", "ORDER", "REQUEST-ID"} == set()
+    assert set(re.findall(r"'([^']*)'", text)) - VALUES - {'{"time"', "ACCOUNT", "REQUEST-ID"} == set()
 
 
 def test_the_query_about_the_availability_test_shows_its_last_results() -> None:

@@ -6,9 +6,17 @@ from typing import Any
 
 import pytest
 
-from shared.contract import LineItem, LineItemRef
+from shared.contract import LineItemRef
 from shared.errors import CancelRefused
-from shared.partner_center.orders import Order, cancel_body, lines_to_cancel, order_url, read_order, request_headers
+from shared.partner_center.orders import (
+    Order,
+    OrderLine,
+    cancel_body,
+    lines_to_cancel,
+    order_url,
+    read_order,
+    request_headers,
+)
 from tests.support.orders import line, line_ref, order
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "orders"
@@ -244,7 +252,7 @@ def test_a_line_that_cannot_be_matched_is_refused(found: Order, requested: LineI
         pytest.param([line(0, offer_id="DG7GMGF0FKZV:0003:DG7GMGF0DWMS")], "request-cancel-lines", id="lines"),
     ],
 )
-def test_the_patch_body_is_the_documented_one(lines: list[LineItem] | None, name: str) -> None:
+def test_the_patch_body_is_the_documented_one(lines: list[OrderLine] | None, name: str) -> None:
     documented = sample(name)
 
     assert json.loads(cancel_body(documented["id"], lines)) == documented

@@ -5,11 +5,12 @@ from typing import NamedTuple
 import pytest
 
 from shared.contract import LineItemRef, Outcome
-from shared.errors import CancelError
+from shared.errors import CancelError, OutcomeUnknown
 from shared.partner_center.orders import Order
 from shared.replies.answers import error_of
 from shared.replies.reply import Reply
 from shared.rules.outcome import (
+    decide_lines,
     decide_outcome,
     is_look_needed,
     is_second_look_needed,
@@ -283,3 +284,60 @@ def test_another_refusal_is_final_soon_after_a_patch() -> None:
     end = decide_outcome(LICENCE, order_of(1), WHOLE, is_patch_unaccounted=False, was_patch_accepted_before=True)
 
     assert end is LICENCE
+
+
+CANCELLED_NOW, CANCELLED_BEFORE, SHOWS_LATER = Outcome.CANCELLED, Outcome.ALREADY_CANCELLED, Outcome.PENDING
+BUSY, LOST = refusal("800060"), OutcomeUnknown("outcome_unknown", "text")
+
+SEVERAL_LINES: dict[str, tuple[list[Outcome | CancelError], str]] = {
+    "all now": ([CANCELLED_NOW, CANCELLED_NOW], "cancelled"),
+    "all before": ([CANCELLED_BEFORE, CANCELLED_BEFORE], "already_cancelled"),
+    "some before": ([CANCELLED_BEFORE, CANCELLED_NOW], "cancelled"),
+    "one shows later": ([CANCELLED_NOW, SHOWS_LATER], "pending"),
+    "one refused": ([CANCELLED_NOW, TOO_LATE], "some_lines_refused"),
+    "one refused, the others were done before": ([CANCELLED_BEFORE, TOO_LATE], "some_lines_refused"),
+    "one busy": ([CANCELLED_NOW, BUSY], "some_lines_unfinished"),
+    "one unknown": ([CANCELLED_NOW, LOST], "some_lines_unfinished"),
+    "one refused and one busy": ([CANCELLED_NOW, TOO_LATE, BUSY], "some_lines_unfinished"),
+    "one refused while another shows later": ([SHOWS_LATER, TOO_LATE], "pending"),
+    "one busy while another shows later": ([SHOWS_LATER, BUSY], "some_lines_unfinished"),
+    "none, for one reason": ([TOO_LATE, TOO_LATE], "cancellation_window_passed"),
+    "none, for two reasons": ([TOO_LATE, NOT_CANCELLABLE], "cancellation_window_passed"),
+    "none, the first is busy": ([BUSY, TOO_LATE], "order_busy"),
+    "none for certain": ([TOO_LATE, LOST], "outcome_unknown"),
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL_LINES)
+def test_several_lines(name: str) -> None:
+    ends, reported = SEVERAL_LINES[name]
+    end = decide_lines(ends, is_order_cancelled=True)
+
+    assert (end.code if isinstance(end, CancelError) else end) == reported
+
+
+def test_lines_that_live_on_make_it_partial() -> None:
+    assert decide_lines([CANCELLED_NOW, CANCELLED_BEFORE], is_order_cancelled=False) is Outcome.PARTIALLY_CANCELLED
+
+
+def test_what_partner_center_said_of_the_refused_line_is_passed_on() -> None:
+    end = decide_lines([CANCELLED_NOW, TOO_LATE], is_order_cancelled=False)
+
+    assert isinstance(end, CancelError)
+    assert end.partner_center == TOO_LATE.partner_center
+
+
+def test_an_unfinished_answer_does_not_say_that_a_line_is_cancelled() -> None:
+    end = decide_lines([SHOWS_LATER, BUSY], is_order_cancelled=False)
+
+    assert isinstance(end, CancelError)
+    assert end.code == "some_lines_unfinished"
+    assert "on their way" in end.detail
+    assert "cancelled" not in end.detail
+
+
+def test_the_rest_is_asked_for_when_the_first_open_line_may_be_repeated() -> None:
+    end = decide_lines([CANCELLED_NOW, TOO_LATE, BUSY], is_order_cancelled=False)
+
+    assert isinstance(end, CancelError)
+    assert end.retry_after_s == BUSY.retry_after_s

@@ -7,7 +7,8 @@ import pytest
 from shared.errors import CancelError
 from shared.partner_center.retry import retry_delay_s
 from shared.replies.answers import accounts_for_change, class_of, error_of, is_throttled, pause_s
-from shared.replies.refusals import CLASSES, CODES
+from shared.replies.codes import CODES
+from shared.replies.refusals import CLASSES
 from shared.replies.reply import Reply
 from tests.support.replies import reply
 
@@ -35,8 +36,15 @@ TABLE = [
     (403, "20002", "customer_not_found"),
     (403, "900159", "customer_not_found"),
     (404, "1000", "unexpected_answer"),
-    (404, "20003", "unexpected_answer"),
-    (404, "800037", "unexpected_answer"),
+    (404, "20003", "subscription_not_found"),
+    (404, "800037", "subscription_not_found"),
+    (400, "900277", "not_cancellable"),
+    (400, "900280", "order_busy"),
+    (400, "800081", "not_cancellable"),
+    (400, "800093", "not_cancellable"),
+    (400, "800095", "not_cancellable"),
+    (409, "27009", "not_cancellable"),
+    (403, "900115", "not_cancellable"),
     (400, "800002", "unexpected_answer"),
     (400, "3000", "unexpected_answer"),
     (400, "900126", "unexpected_answer"),
@@ -172,7 +180,7 @@ def test_every_detail_says_what_happened_to_the_order() -> None:
     details = [row.detail for row in CLASSES.values()] + [code.detail for code in CODES.values() if code.detail]
     silent = [detail for detail in details if "othing was changed" not in detail and "is not certain" not in detail]
 
-    assert silent == [], 'shared/replies/refusals.py has details that do not say it: add "nothing was changed"'
+    assert silent == [], 'shared/replies/codes.py has details that do not say it: add "nothing was changed"'
 
 
 @pytest.mark.parametrize(

@@ -239,3 +239,18 @@ def test_every_bad_setting_is_named_at_once() -> None:
 
     for name in ("KEY_VAULT_URL", "default.cloud", "default.mode", "CANCEL_DEADLINE_S", "CALLERS"):
         assert name in message
+
+
+def test_subscriptions_are_opt_in_for_an_account_and_can_be_taken_from_a_caller() -> None:
+    """An upgrade must widen nobody's authority."""
+    assert (account().subscriptions, account().sandbox) == (False, False)
+    assert account(subscriptions=True, sandbox=True).subscriptions is True
+    callers = {"own": {"proof": "key", "sha256": "0" * 64}, "limited": {"proof": "key", "sha256": "1" * 64}}
+    callers["limited"]["subscriptions"] = False  # type: ignore[assignment]
+    found = Settings.from_environ(environ(CALLERS=json.dumps(callers))).callers or {}
+    assert {name: caller.subscriptions for name, caller in found.items()} == {"own": True, "limited": False}
+
+
+@pytest.mark.parametrize("value", ["true", "yes", 1, None, [True]])
+def test_a_switch_that_is_no_boolean_opens_nothing(value: object) -> None:
+    assert "subscriptions" in detail_of(environ({"subscriptions": value}))

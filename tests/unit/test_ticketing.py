@@ -18,12 +18,15 @@ from hypothesis import strategies as st
 from infra.local.callers import LocalCallers
 from infra.local.senders.deliveries import SENDERS, masked
 from infra.local.senders.templates import SYSTEMS, TEMPLATES, Ticket, render, run_business_rule
+from infra.local.values import Json
 from shared.contract import CancelRequest, Outcome
 from shared.errors import InvalidRequest, all_codes
 from shared.http_request import parse_request
+from shared.ids import tidy_id
 
 ROOT = TEMPLATES.parents[1]
 CUSTOMER, ORDER = "45411344-b09d-47e7-9653-542006bf9766", "2y6dF_rVgDAXMxypQPPnTquuXhKVK_3N1"
+SUBSCRIPTION = "8c7f8209-6ea2-5f15-959c-175c7bc98c37"
 TICKET = Ticket(CUSTOMER, ORDER)
 
 INDEX = TEMPLATES / "README.md"
@@ -32,17 +35,17 @@ PAGES = sorted(TEMPLATES.rglob("*.md"))
 SYSTEM_PAGES = [path for path in PAGES if path != INDEX]
 FOLDERS = {path.name for path in TEMPLATES.iterdir() if path.is_dir()}
 
-# The files of each folder that hold what its administrator pastes: a body for the whole order and one for lines,
-# except in ServiceNow, where one script builds both.
+# The files of each folder that hold what its administrator pastes: a body for the whole order, one for lines and one
+# for a subscription, except in ServiceNow, where one script builds all.
 PASTED_FILES = {
-    "zendesk": ("trigger-order.json", "trigger-lines.json"),
+    "zendesk": ("trigger-order.json", "trigger-lines.json", "trigger-subscription.json"),
     "servicenow": ("business-rule.js",),
 }
-ORDER_AND_LINES = ("order.txt", "lines.txt")
+EACH_CHOICE = ("order.txt", "lines.txt", "subscription.txt")
 BODIES = [
     TEMPLATES / system / name
     for system in sorted(SYSTEMS.keys() & FOLDERS - {"servicenow"})
-    for name in PASTED_FILES.get(system, ORDER_AND_LINES)
+    for name in PASTED_FILES.get(system, EACH_CHOICE)
     if (TEMPLATES / system / name).exists()
 ]
 
@@ -55,6 +58,7 @@ RECORD = {
     "u_customer_tenant": CUSTOMER,
     "u_order_id": ORDER,
     "u_order_lines": "",
+    "u_subscription_id": SUBSCRIPTION,
     "u_cancel_order": "whole_order",
 }
 
@@ -114,7 +118,7 @@ def page_text(system: str) -> str:
 
 def pasted_texts(system: str) -> dict[str, str]:
     """Return what an administrator of *system* pastes, by the names of the files."""
-    paths = [TEMPLATES / system / name for name in PASTED_FILES.get(system, ORDER_AND_LINES)]
+    paths = [TEMPLATES / system / name for name in PASTED_FILES.get(system, EACH_CHOICE)]
     return {path.name: pasted(path) for path in paths if path.exists()}
 
 
@@ -146,7 +150,7 @@ def line_numbers(request: CancelRequest) -> list[int]:
 def missing_parts(system: str) -> Iterator[str]:
     """Yield a sentence for each thing that *system* still needs, with the file for it."""
     folder = f"infra/ticketing/{system}"
-    for name in PASTED_FILES.get(system, ORDER_AND_LINES):
+    for name in PASTED_FILES.get(system, EACH_CHOICE):
         if not (TEMPLATES / system / name).exists():
             yield f"{folder}/{name}: the text that an administrator pastes"
     if not page(system).exists():
@@ -186,6 +190,7 @@ def test_each_missing_part_of_a_new_system_is_reported_with_its_file() -> None:
     assert files == [
         "infra/ticketing/new-system/order.txt",
         "infra/ticketing/new-system/lines.txt",
+        "infra/ticketing/new-system/subscription.txt",
         "infra/ticketing/new-system/README.md",
         "infra/ticketing/README.md",
         "infra/ticketing/README.md",
@@ -223,6 +228,17 @@ def test_a_ticket_with_lines_becomes_a_request_for_these_lines(system: str) -> N
     assert line_numbers(request) == expected
 
 
+@pytest.mark.parametrize("lines", ["", "1"], ids=["order", "lines"])
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_ticket_for_a_subscription_names_no_order(system: str, lines: str) -> None:
+    """Exactly one of the two may be sent. Here the fields for the order are filled in, too."""
+    request = parse(render(system, replace(TICKET, lines=lines, subscription_id=SUBSCRIPTION)))
+
+    assert (request.customer_tenant_id, request.subscription_id) == (CUSTOMER, SUBSCRIPTION)
+    assert (request.order_id, request.line_items) == (None, None)
+    assert (request.account, request.dry_run) == ("default", False)
+
+
 @pytest.mark.parametrize("system", [name for name, template in SYSTEMS.items() if template.takes_lines])
 def test_line_numbers_may_have_spaces_between_them(system: str) -> None:
     request = parse(render(system, replace(TICKET, lines="0, 2")))
@@ -246,13 +262,24 @@ def test_lines_that_are_not_numbers_are_refused(system: str, lines: str) -> None
 @pytest.mark.parametrize("path", BODIES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_an_empty_lines_field_is_refused(path: Path) -> None:
     """Another field chooses the body for lines, so an agent can forget to fill in the lines themselves."""
-    if "order" in path.stem:
-        assert "lineItems" not in pasted(path), f"{name_of(path)}: the body for the whole order must not name lines"
+    if "lines" not in path.stem:
+        assert "lineItems" not in pasted(path), f"{name_of(path)}: only the body for lines may name lines"
         return
     filled = SYSTEMS[path.parent.name].fill(pasted(path), replace(TICKET, lines=""))
 
     with pytest.raises(InvalidRequest):
         parse(filled.encode())
+
+
+@pytest.mark.parametrize("path", BODIES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_a_body_names_an_order_or_a_subscription_and_an_empty_one_is_refused(path: Path) -> None:
+    other = "orderId" if "subscription" in path.stem else "subscriptionId"
+    assert other not in pasted(path), f"{name_of(path)}: a request names an order or a subscription, not both"
+    filled = SYSTEMS[path.parent.name].fill(pasted(path), Ticket(CUSTOMER, order_id="", lines="1"))
+
+    with pytest.raises(InvalidRequest) as refusal:
+        parse(filled.encode())
+    assert [error.message for error in refusal.value.errors] == ["is empty; the field was not filled in"]
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
@@ -263,27 +290,42 @@ def test_free_text_arrives_as_it_was_written(system: str, text: str) -> None:
 
 def texts_with_syntax() -> st.SearchStrategy[str]:
     """Return texts made of pieces that have a meaning in JSON or in a template."""
-    names = ["null", "true", "account", "lineItems", "dryRun", "reason", "orderId", ORDER]
+    names = [
+        "null",
+        "true",
+        "account",
+        "lineItems",
+        "dryRun",
+        "reason",
+        "orderId",
+        ORDER,
+        "subscriptionId",
+        SUBSCRIPTION,
+    ]
     syntax = [*'"{}[],:\\ \n0', "}]", "{{", '","', '":"', "<<", ">>", "${", "{%"]
     return st.lists(st.sampled_from([*names, *syntax]), max_size=12).map("".join)
 
 
-@pytest.mark.parametrize("field", ["customer_tenant_id", "order_id", "subject", "reason", "lines"])
+@pytest.mark.parametrize("field", ["customer_tenant_id", "order_id", "subject", "reason", "lines", "subscription_id"])
 @pytest.mark.parametrize("system", SYSTEMS)
 @settings(derandomize=True, deadline=None, max_examples=40, database=None)
 @given(text=st.sampled_from(list(HOSTILE.values())) | texts_with_syntax())
 def test_no_text_in_a_field_makes_the_request_cancel_more(system: str, field: str, text: str) -> None:
-    """It is refused, or it is for the order in the field, at this account, and for no more lines."""
+    """It is refused, or it is for the order or subscription in its field, at this account, and for no more lines."""
     ticket = replace(TICKET, **{"lines": "1", field: text})  # type: ignore[arg-type]
-    if not ticket.lines:
+    if not ticket.lines or (field == "subscription_id" and not text):
         return  # render would take the body for the whole order; test_an_empty_lines_field_is_refused has this case
     try:
         request = parse(render(system, ticket))
     except InvalidRequest:
         return
 
-    assert (request.customer_tenant_id, request.order_id) == (ticket.customer_tenant_id, ticket.order_id)
+    assert request.customer_tenant_id == tidy_id(ticket.customer_tenant_id)
     assert (request.account, request.dry_run) == ("default", False)
+    if field == "subscription_id":
+        assert (request.order_id, request.subscription_id) == (None, tidy_id(text))
+        return
+    assert (request.order_id, request.subscription_id) == (tidy_id(ticket.order_id), None)
     numbers = line_numbers(request)
     assert numbers == [1] or (field == "lines" and numbers)
 
@@ -296,6 +338,25 @@ def test_servicenow_refuses_an_empty_lines_field_too() -> None:
 
     with pytest.raises(InvalidRequest):
         parse(sent["body"].encode())
+
+
+def test_servicenow_refuses_an_empty_subscription_field_too() -> None:
+    """ServiceNow gives null for an empty column."""
+    record: dict[str, Any] = RECORD | {"u_cancel_order": "subscription", "u_subscription_id": None}
+
+    sent = run_business_rule(SCRIPT, record, {"status": 200})
+
+    with pytest.raises(InvalidRequest):
+        parse(sent["body"].encode())
+
+
+@pytest.mark.parametrize(
+    ("choice", "target"), [("whole_order", f"order {ORDER}"), ("subscription", f"subscription {SUBSCRIPTION}")]
+)
+def test_servicenow_names_in_its_note_what_it_sent(choice: str, target: str) -> None:
+    sent = run_business_rule(SCRIPT, RECORD | {"u_cancel_order": choice}, {"status": 200, "body": '{"outcome": "x"}'})
+
+    assert sent["notes"] == f"Microsoft {target}: x"
 
 
 @pytest.mark.parametrize(
@@ -317,6 +378,32 @@ def test_servicenow_notes_every_answer(answer: dict[str, Any], note: str) -> Non
     assert note in sent["notes"]
     assert sent["plain"]
     assert sent["timeout_ms"] == 30_000
+
+
+@pytest.mark.parametrize(
+    ("line", "note"),
+    [
+        pytest.param({"cancelled": True}, "cancelled", id="cancelled"),
+        pytest.param({"code": "order_busy", "cancellable": False}, "order_busy", id="refused"),
+        pytest.param({}, "not known, or not in the request", id="unknown"),
+        pytest.param(
+            {"cancellable": True, "cancellableUntil": "9999-12-31T00:00:00Z", "refund": "full"},
+            "can be cancelled until 9999-12-31T00:00:00Z, refund: full",
+            id="in its window",
+        ),
+        pytest.param({"cancellable": True, "cancellableUntil": "2026-11-17T00:00:00Z"}, "can be cancelled", id="past"),
+    ],
+)
+@pytest.mark.parametrize("answer", [{"outcome": "dry_run"}, {"code": "some_lines_refused", "detail": "x"}])
+def test_servicenow_notes_the_lines_that_were_read(answer: Json, line: Json, note: str) -> None:
+    nothing = dict.fromkeys(("code", "cancellable", "cancellableUntil", "refund"))
+    read = {"lineItemNumber": 0, "friendlyName": "Visio", "quantity": 2, "cancelled": False} | nothing | line
+    state = {"lineItems": [read, read | {"lineItemNumber": None}]}
+    body = answer | (state if "outcome" in answer else {"order": state})
+
+    sent = run_business_rule(SCRIPT, RECORD, {"status": 200, "body": json.dumps(body)})
+
+    assert sent["notes"].splitlines()[1:] == [f"- line 0, Visio, quantity 2: {note}", f"- Visio, quantity 2: {note}"]
 
 
 def test_servicenow_sends_nothing_while_no_choice_is_made() -> None:
@@ -464,4 +551,4 @@ def test_zendesks_triggers_send_once_for_each_choice() -> None:
         assert (not_sent["field"], not_sent["operator"]) == ("current_tags", "not_includes")
         assert trigger["actions"][1] == {"field": "current_tags", "value": not_sent["value"]}
         assert all(tag in page("zendesk").read_text() for tag in (chosen["value"], not_sent["value"]))
-    assert len(choices) == 2
+    assert len(choices) == 3

@@ -2,7 +2,7 @@
 
 from tests.support.fault_matrix.document import COLUMNS, COMMAND, PAGE, page_with_tables
 from tests.support.fault_matrix.expected import EXPECTED
-from tests.support.fault_matrix.faults import FAULTS, LASTING_FAULTS, Step
+from tests.support.fault_matrix.faults import ALL_FAULTS, FAULTS, LASTING_FAULTS, SUBSCRIPTION_STEPS, Step
 
 
 def test_the_page_has_the_tables_that_the_tests_prove() -> None:
@@ -16,9 +16,15 @@ def test_no_line_of_the_page_is_wider_than_a_page() -> None:
 
 
 def test_every_fault_has_an_answer_at_every_step() -> None:
-    """A fault that lasts is caused once for each service that it can hit; every other fault hits each step."""
+    """A fault that lasts is caused once for each service that it can hit; every other fault hits each step.
+
+    Those of subscriptions hit some of their steps.
+    """
     for step in Step:
-        assert EXPECTED[step].keys() - LASTING_FAULTS.keys() == FAULTS.keys()
+        faults = EXPECTED[step].keys() - LASTING_FAULTS.keys()
+        assert faults & FAULTS.keys() == FAULTS.keys()
+        assert faults <= (ALL_FAULTS.keys() if step in SUBSCRIPTION_STEPS else FAULTS.keys())
+    assert ALL_FAULTS.keys() <= EXPECTED[Step.PATCH_SUBSCRIPTION].keys()
     for fault in LASTING_FAULTS:
         steps = {step for step in Step if fault in EXPECTED[step]}
-        assert steps == {Step.DISCOVERY, Step.PATCH, Step.GET_BEFORE_LINES}
+        assert steps == {Step.DISCOVERY, Step.PATCH, Step.GET_BEFORE_LINES, Step.GET_SUBSCRIPTION}

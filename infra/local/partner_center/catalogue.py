@@ -91,34 +91,54 @@ def _software(recent: datetime) -> list[Entry]:
             "one-line",
             recent,
             [identity_manager],
-            "perpetual software, one line",
+            "perpetual software, one line: cancelled as an order, 2 days after its purchase",
             customer=ONE_LINE_CUSTOMER,
             members=one_line,
         ),
-        _entry("two-lines", recent, [SQL, CAL], "perpetual software, two lines", members=two_lines),
-        _entry("software-three-lines", recent, [SQL, CAL, desktop], "perpetual software, three lines"),
+        _entry(
+            "two-lines",
+            recent,
+            [SQL, CAL],
+            "perpetual software, two lines: cancelled as an order",
+            members=two_lines,
+        ),
+        _entry(
+            "software-three-lines",
+            recent,
+            [SQL, CAL, desktop],
+            "perpetual software, three lines: cancelled as an order",
+        ),
         _entry(
             "software-subscription",
             recent,
             [SQL_YEAR],
-            "one line, ends after a year",
+            "software for a year: cancelled as an order, in its window of 7 days",
             kind=ProductKind.SOFTWARE_SUBSCRIPTION,
         ),
-        _entry("cancelled-already", recent, [SQL], "already cancelled", members={"status": "cancelled"}),
-        _entry("line-0-cancelled-already", recent, [SQL | {"quantity": 0}, CAL], "one of two lines already cancelled"),
+        _entry(
+            "cancelled-already", recent, [SQL], "cancelled already: its status says so", members={"status": "cancelled"}
+        ),
+        _entry(
+            "line-0-cancelled-already",
+            recent,
+            [SQL | {"quantity": 0}, CAL],
+            "line 0 is cancelled already: its quantity is 0",
+        ),
     ]
 
 
 def _too_old(now: datetime) -> list[Entry]:
     days_10, days_40, days_70 = (now - timedelta(days=days) for days in (10, 40, 70))
     return [
-        _entry("software-40-days-old", days_40, [SQL], "too old in production"),
-        _entry("software-70-days-old", days_70, [SQL], "too old everywhere"),
+        _entry(
+            "software-40-days-old", days_40, [SQL], "too old in production, which allows 30 days; the sandbox allows 60"
+        ),
+        _entry("software-70-days-old", days_70, [SQL], "too old everywhere: the sandbox allows 60 days"),
         _entry(
             "subscription-10-days-old",
             days_10,
             [SQL_YEAR],
-            "too old in production",
+            "too old in production, which allows 7 days; the sandbox allows 60",
             kind=ProductKind.SOFTWARE_SUBSCRIPTION,
         ),
     ]
@@ -139,25 +159,39 @@ def _other_products(recent: datetime) -> list[Entry]:
     by_marketplace = partial(_entry, created=recent, customer=MARKETPLACE_CUSTOMER, lines=[saas], members=monthly)
     return [
         by_azure(
-            "reservation", lines=[reserved], note="can be cancelled in the sandbox only", kind=ProductKind.RESERVATION
+            "reservation",
+            lines=[reserved],
+            note="cancelled as an order in the sandbox only, in production in Azure",
+            kind=ProductKind.RESERVATION,
         ),
-        by_azure("savings-plan", lines=[savings], note="managed in Azure only", kind=ProductKind.SAVINGS_PLAN),
+        by_azure(
+            "savings-plan",
+            lines=[savings],
+            note="refused as an order and by its subscription: managed in Azure only",
+            kind=ProductKind.SAVINGS_PLAN,
+        ),
         by_azure(
             "azure-plan",
             lines=[azure_plan],
-            note="cancelled by its subscription only",
+            note="refused as an order; its subscription has active Azure subscriptions, so that it cannot be changed",
             kind=ProductKind.AZURE_PLAN,
             members=plan,
         ),
-        by_marketplace("saas", note="refused, as documented since 2022", kind=ProductKind.SAAS),
         by_marketplace(
-            "saas-2021", note="can be cancelled in the sandbox, as documented until 2022", kind=ProductKind.SAAS_2021
+            "saas",
+            note="refused as an order since 2022; its subscription is in its window of 72 hours",
+            kind=ProductKind.SAAS,
+        ),
+        by_marketplace(
+            "saas-2021",
+            note="cancelled as an order in the sandbox, as until 2022, in production by its subscription",
+            kind=ProductKind.SAAS_2021,
         ),
         _entry(
             "licence",
             recent,
             [licence],
-            "cancelled by its subscription only",
+            "refused as an order; its subscription is in its window of 7 days",
             kind=ProductKind.LICENCE,
             customer=LICENCE_CUSTOMER,
             members=short,
@@ -167,7 +201,10 @@ def _other_products(recent: datetime) -> list[Entry]:
 
 def _legacy() -> Entry:
     """Return the licence order of 2018 on Microsoft's pages: its id is a GUID, and it has an ETag and few members."""
-    order_id = "eeba9d00-7b46-443a-917e-22887a8fc993"
+    order_id, note = (
+        "eeba9d00-7b46-443a-917e-22887a8fc993",
+        "refused as an order; its subscription can be suspended, not cancelled",
+    )
     subscription = "DB8C695B-1C3C-4C55-B697-771503DD46BF"
     content = {
         "id": order_id,
@@ -192,20 +229,24 @@ def _legacy() -> Entry:
             "objectType": "Order",
         },
     }
-    return Entry(content, AZURE_CUSTOMER, ProductKind.LEGACY_LICENCE, "cancelled by its subscription only")
+    return Entry(content, AZURE_CUSTOMER, ProductKind.LEGACY_LICENCE, note)
 
 
 def _unusual(recent: datetime) -> list[Entry]:
     """Return orders whose answers can surprise a client."""
-    bare = _entry("no-status-no-lines", recent, [], "has neither status nor lines")
+    bare = _entry("no-status-no-lines", recent, [], "has neither status nor lines; can be cancelled")
     del bare.order["status"], bare.order["lineItems"]
-    pascal = _entry("pascal-case", recent, [SQL, CAL], "member names in PascalCase")
+    pascal = _entry("pascal-case", recent, [SQL, CAL], "member names in PascalCase; can be cancelled")
     later, accepted, never = Behaviour.SHOWS_LATER, Behaviour.ACCEPTED, Behaviour.NEVER_CHANGES
     return [
         bare,
         replace(pascal, order=pascal_case(pascal.order)),
         _entry(
-            "begins-with-a-bom", recent, [SQL, CAL], "answers begin with a byte order mark", behaviour=Behaviour.BOM
+            "begins-with-a-bom",
+            recent,
+            [SQL, CAL],
+            "answers begin with a byte order mark; can be cancelled",
+            behaviour=Behaviour.BOM,
         ),
         _entry("shows-later", recent, [SQL, CAL], "answers 200 at once and shows the change later", behaviour=later),
         _entry("accepted", recent, [SQL, CAL], "answers 202 without a body and changes later", behaviour=accepted),
@@ -214,7 +255,7 @@ def _unusual(recent: datetime) -> list[Entry]:
             "stranger",
             recent,
             [SQL],
-            "its customer has no relationship with the partner",
+            "its customer has no relationship with the partner, so nothing of it can be reached",
             customer=UNRELATED_CUSTOMER,
             behaviour=Behaviour.NO_RELATIONSHIP,
         ),

@@ -153,7 +153,7 @@ def _statuses(now: datetime) -> list[Case]:
                 pending | {"status": "pending"},
                 LICENCE_CUSTOMER,
                 ProductKind.LICENCE,
-                "bought a moment ago: no subscription can be seen yet",
+                "bought a moment ago: too early, because no subscription can be seen yet",
             )
         ),
         _case(
@@ -200,7 +200,10 @@ def _unnamed_subscriptions(now: datetime) -> list[Case]:
     linked, unnamed = line(0, *BASIC, "P1Y", quantity=5), line(0, *BASIC, "P1Y", quantity=5)
     uri = f"/customers/{LICENCE_CUSTOMER}/subscriptions/{subscription_guid('licence-linked')}"
     linked["links"] |= {"subscription": link(uri)}
-    twins, twins_note = "licence-twins", "two lines of one offer that name no subscription: which is whose?"
+    twins = "licence-twins"
+    twins_note = (
+        "two lines of one offer that name no subscription: which is whose? Cancelled by its subscription's id only"
+    )
     twin_lines = [line(number, *BASIC, "P1Y", quantity=5) for number in range(2)]
     return [
         _case("licence-linked", "in its window; the order's line names it by a link only", days_2, order_line=linked),
@@ -211,7 +214,7 @@ def _unnamed_subscriptions(now: datetime) -> list[Case]:
                 SubscriptionEntry(
                     licence(subscription_guid(twins, number), LICENCE_CUSTOMER, short_id(twins), twin, days_2),
                     LICENCE_CUSTOMER,
-                    f"in its window; one of {twins_note}",
+                    f"in its window; belongs to one of {twins_note}",
                 )
                 for number, twin in enumerate(twin_lines)
             ),
@@ -242,7 +245,7 @@ def _added_seats(now: datetime) -> list[Case]:
                 _order(f"{name}-by", added, [adding_line]),
                 LICENCE_CUSTOMER,
                 ProductKind.LICENCE,
-                "added 2 seats to the subscription that another order began",
+                "added 2 seats to the subscription that another order began: cancelling it would cancel more than that",
             )
         ),
     ]

@@ -155,7 +155,7 @@ def azure_plan(customer: str, order_id: str, order_line: Json, started: datetime
 
 def _suse(bought: datetime) -> Case:
     """Return software that can never be cancelled (new-commerce-cancellation-policy). Guess: the codes."""
-    name, note = "suse", "RedHat and SUSE can never be cancelled"
+    name, note = "suse", "Red Hat and SUSE can never be cancelled, neither as an order nor by its subscription"
     order_line = line(
         0,
         "DG7GMGF0D7HX:0002:DG7GMGF0FL55",

@@ -57,13 +57,18 @@ def _parser() -> argparse.ArgumentParser:
         " Shows the request, the answer, and the system's reaction.",
     )
     parser.add_argument("system", choices=SENDERS, help="the system to play")
-    parser.add_argument("--order", required=True, metavar="ID", help="the order to cancel")
+    target = parser.add_mutually_exclusive_group(required=True)
+    target.add_argument("--order", metavar="ID", help="the order to cancel")
+    target.add_argument("--subscription", metavar="ID", help="the subscription to cancel, in the place of an order")
+    parser.add_argument("--customer", metavar="GUID", help="the customer (default: as the local cloud has it)")
     parser.add_argument(
-        "--customer", metavar="GUID", help="the customer of the order (default: as the local cloud has it)"
+        "--line",
+        type=int,
+        action="append",
+        metavar="N",
+        help="cancel this line of the order only; can be given several times",
     )
-    parser.add_argument(
-        "--line", type=int, action="append", metavar="N", help="cancel this line only; can be given several times"
-    )
+    parser.add_argument("--account", metavar="NAME", help="one of the local cloud's accounts (default)")
     parser.add_argument("--dry-run", action="store_true", help="ask for a dry run, which changes nothing")
     parser.add_argument(
         "--repeat", type=int, default=1, metavar="N", help="then send the same request N more times (1)"
@@ -86,29 +91,41 @@ def _read_description(file: Path) -> Json:
     except ValueError:
         raise CannotSend(f"{file} is not what the local cloud writes with --describe.") from None
     if not description.get("callers"):
-        raise CannotSend("the local cloud runs without its own callers. Start it with `make serve`.")
+        raise CannotSend("the local cloud runs without its own callers. Start it with `make serve`, or with --callers.")
     return description
 
 
 def _make_ticket(arguments: argparse.Namespace, description: Json) -> Ticket:
-    customers = {order["orderId"]: order["customerTenantId"] for order in description["orders"]}
-    customer = arguments.customer or customers.get(arguments.order)
+    lines, subscription_id = arguments.line or [], arguments.subscription or ""
+    if subscription_id and lines:
+        raise CannotSend("--line belongs to --order; a subscription is cancelled as a whole.")
+    kind, target = ("subscription", subscription_id) if subscription_id else ("order", arguments.order)
+    customers = {entry[f"{kind}Id"]: entry["customerTenantId"] for entry in description[f"{kind}s"]}
+    customer = arguments.customer or customers.get(target)
     if customer is None:
-        raise CannotSend(f"the local cloud has no order {arguments.order}. Name its customer with --customer GUID.")
-    lines = arguments.line or []
+        raise CannotSend(f"the local cloud has no {kind} {target}. Name its customer with --customer GUID.")
+    if arguments.account not in {None, *description["accounts"]}:
+        raise CannotSend(f"the local cloud has no account {arguments.account}. `make serve` lists them.")
     template = SYSTEMS.get(arguments.system)
     if len(lines) > 1 and template and not template.takes_lines:
         raise CannotSend(f"the {arguments.system} template takes only one line; send one --line at a time.")
-    return Ticket(customer, arguments.order, ",".join(map(str, lines)))
+    return Ticket(customer, arguments.order or "", ",".join(map(str, lines)), subscription_id=subscription_id)
 
 
 def _requests(arguments: argparse.Namespace, ticket: Ticket) -> list[tuple[str, bytes]]:
     """Return title and body of each request, in order. A flow asks for a dry run before the real cancellation."""
     if arguments.system in SYSTEMS:
-        return [("a ticket", render(arguments.system, ticket, dry_run=arguments.dry_run))]
-    request: Json = {"customerTenantId": ticket.customer_tenant_id, "orderId": ticket.order_id}
+        account = arguments.account or "default"
+        return [("a ticket", render(arguments.system, ticket, dry_run=arguments.dry_run, account=account))]
+    request: Json = {"customerTenantId": ticket.customer_tenant_id}
+    if ticket.subscription_id:
+        request["subscriptionId"] = ticket.subscription_id
+    else:
+        request["orderId"] = ticket.order_id
     if ticket.lines:
         request["lineItems"] = [{"lineItemNumber": int(line)} for line in ticket.lines.split(",")]
+    if arguments.account:
+        request["account"] = arguments.account
     request |= {"ticketId": ticket.key, "reason": ticket.subject}
     dry_run = ("a dry run", json.dumps(request | {"dryRun": True}, indent=2).encode())
     cancellation = json.dumps(request | {"dryRun": False}, indent=2).encode()

@@ -12,19 +12,24 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import dukpy
 from liquid import Environment, StrictUndefined
 
 from infra.local.values import Json
 
+type Choice = Literal["order", "lines", "subscription"]
+
 TEMPLATES = Path(__file__).resolve().parents[2] / "ticketing"
 
 
 @dataclass(frozen=True)
 class Ticket:
-    """The fields of a ticket. *subject* is free text, *reason* is from a list, *lines* are numbers like `0,2`."""
+    """The fields of a ticket. *subject* is free text, *reason* is from a list, *lines* are numbers like `0,2`.
+
+    With a *subscription_id* the agent chose to cancel the subscription, whatever the fields for an order hold.
+    """
 
     customer_tenant_id: str
     order_id: str
@@ -32,10 +37,16 @@ class Ticket:
     number: int = 48151
     subject: str = "Customer bought the wrong edition"
     reason: str = "wrong_edition"
+    subscription_id: str = ""
 
     @property
     def key(self) -> str:
         return f"OPS-{self.number}"
+
+    @property
+    def choice(self) -> Choice:
+        """The choice in the field *Cancel Microsoft order*, which decides what is sent."""
+        return "subscription" if self.subscription_id else "lines" if self.lines else "order"
 
 
 @dataclass(frozen=True)
@@ -47,44 +58,48 @@ class Template:
         sends_subject: whether the body has the ticket's subject, which is free text. Only a system that can write a
             value as JSON may send it.
         field_name: a regular expression for the names of the ticket's own fields, as they stand in the body.
-        text: returns the template for lines (True) or for the whole order (False).
+        text: returns the template for a whole order, for lines, or for a subscription.
         fill: fills in a template from a ticket.
     """
 
     takes_lines: bool
     sends_subject: bool
     field_name: str
-    text: Callable[[bool], str]
+    text: Callable[[Choice], str]
     fill: Callable[[str, Ticket], str]
 
 
-def render(system: str, ticket: Ticket, *, dry_run: bool = False) -> bytes:
-    """Return the body that *system* sends for *ticket*: for its lines, or for the whole order if it has none.
+def render(system: str, ticket: Ticket, *, dry_run: bool = False, account: str = "default") -> bytes:
+    """Return the body that *system* sends for *ticket*: for its subscription, its lines, or else the whole order.
 
-    With *dry_run* the template says `dryRun: true`, as the pages ask for a first try.
+    With *dry_run* the template says `dryRun: true`, as the pages ask for a first try. *account* takes the place of
+    `default`, as the pages ask where the operator names another one.
     """
     template = SYSTEMS[system]
-    text = template.text(bool(ticket.lines))
+    text = template.text(ticket.choice)
     if dry_run:
         text, count = re.subn(r'("?dryRun"?): false', r"\1: true", text)
         if count != 1:
             raise ValueError(f"{system}: the template has dryRun {count} times")
+    text, count = re.subn(r"""("?account"?: )(["'])default\2""", rf"\g<1>\g<2>{account}\g<2>", text)
+    if count != 1:
+        raise ValueError(f"{system}: the template has the account default {count} times")
     return template.fill(text, ticket).encode()
 
 
-def _from_file(folder: str) -> Callable[[bool], str]:
-    return lambda lines: (TEMPLATES / folder / ("lines.txt" if lines else "order.txt")).read_text()
+def _from_file(folder: str) -> Callable[[Choice], str]:
+    return lambda choice: (TEMPLATES / folder / f"{choice}.txt").read_text()
 
 
-def _from_zendesk_trigger(lines: bool) -> str:
-    trigger = json.loads((TEMPLATES / "zendesk" / f"trigger-{'lines' if lines else 'order'}.json").read_bytes())
+def _from_zendesk_trigger(choice: Choice) -> str:
+    trigger = json.loads((TEMPLATES / "zendesk" / f"trigger-{choice}.json").read_bytes())
     [(_, body)] = [
         action["value"] for action in trigger["trigger"]["actions"] if action["field"] == "notification_webhook"
     ]
     return str(body)
 
 
-def _servicenow_script(_lines: bool) -> str:
+def _servicenow_script(_choice: Choice) -> str:
     return (TEMPLATES / "servicenow" / "business-rule.js").read_text()
 
 
@@ -100,6 +115,7 @@ def _jira(text: str, ticket: Ticket) -> str:
         "issue.customfield_10001": ticket.customer_tenant_id,
         "issue.customfield_10002": ticket.order_id,
         "issue.customfield_10003": ticket.lines,
+        "issue.customfield_10004": ticket.subscription_id,
     }
 
     def fill(match: re.Match[str]) -> str:
@@ -123,6 +139,7 @@ def _halo(text: str, ticket: Ticket) -> str:
         "ticket^summary": ticket.subject,
         "ticket^CFCustomerTenant": ticket.customer_tenant_id,
         "ticket^CFOrderId": ticket.order_id,
+        "ticket^CFSubscriptionId": ticket.subscription_id,
         "ticket^CFOrderLine": int(ticket.lines) if ticket.lines.isdigit() else ticket.lines,
     }
     return re.sub(r"<<([\w^]+)>>", lambda match: json.dumps(values[match[1]]), text)
@@ -135,7 +152,8 @@ def _servicenow(text: str, ticket: Ticket) -> str:
         "u_customer_tenant": ticket.customer_tenant_id,
         "u_order_id": ticket.order_id,
         "u_order_lines": ticket.lines,
-        "u_cancel_order": "order_lines" if ticket.lines else "whole_order",
+        "u_subscription_id": ticket.subscription_id,
+        "u_cancel_order": {"order": "whole_order", "lines": "order_lines"}.get(ticket.choice, ticket.choice),
     }
     return str(run_business_rule(text, record, {"status": 200, "body": "{}"})["body"])
 
@@ -181,6 +199,7 @@ def _freshworks(system: str, prefix: str) -> Template:
             f"{prefix}customer_tenant": ticket.customer_tenant_id,
             f"{prefix}order_id": ticket.order_id,
             f"{prefix}order_line": ticket.lines,
+            f"{prefix}subscription_id": ticket.subscription_id,
             f"{prefix}cancel_reason": ticket.reason,
         }
     )
@@ -206,6 +225,7 @@ SYSTEMS = {
                 "ticket_field_1002": ticket.order_id,
                 "ticket_field_1003": ticket.lines,
                 "ticket_field_1004": ticket.reason,
+                "ticket_field_1006": ticket.subscription_id,
             }
         ),
     ),

@@ -3,20 +3,37 @@
 (function executeRule(current, previous) {
     var request = {
         customerTenantId: current.getValue('u_customer_tenant'),
-        orderId: current.getValue('u_order_id'),
         account: 'default',
         ticketId: current.getValue('number'),
         reason: current.getValue('short_description'),
         dryRun: false
     };
     var choice = current.getValue('u_cancel_order');
+    if (choice == 'subscription') {
+        request.subscriptionId = current.getValue('u_subscription_id');
+    } else {
+        request.orderId = current.getValue('u_order_id');
+    }
     if (choice == 'order_lines') {
         // A text that is not a number is sent unchanged, so that the function refuses it. Number('') would be line 0.
         request.lineItems = String(current.getValue('u_order_lines')).split(',').map(function (line) {
             return { lineItemNumber: /^\s*[0-9]+\s*$/.test(line) ? Number(line) : line };
         });
-    } else if (choice != 'whole_order') {
+    } else if (choice != 'whole_order' && choice != 'subscription') {
         return;
+    }
+
+    function describe(line) {
+        var text = '\n- ' + (line.lineItemNumber === null ? '' : 'line ' + line.lineItemNumber + ', ');
+        text += line.friendlyName + ', quantity ' + line.quantity + ': ';
+        if (line.cancelled || line.code) {
+            return text + (line.cancelled ? 'cancelled' : line.code);
+        }
+        if (!line.cancellable) {
+            return text + 'not known, or not in the request';
+        }
+        var until = line.cancellableUntil > new Date().toISOString() ? ' until ' + line.cancellableUntil : '';
+        return text + 'can be cancelled' + until + (line.refund ? ', refund: ' + line.refund : '');
     }
 
     var message = new sn_ws.RESTMessageV2('Cancel Microsoft order', 'cancel');
@@ -30,12 +47,15 @@
         try {
             answer = JSON.parse(answer);
             note = answer.outcome || answer.code + ': ' + answer.detail;
+            var order = answer.outcome == 'dry_run' ? answer : answer.order;
+            note += order ? order.lineItems.map(describe).join('') : '';
         } catch (notJson) {
             note = 'HTTP ' + response.getStatusCode() + ' ' + answer;
         }
     } catch (noAnswer) {
         note = 'no answer (' + noAnswer + '); send it again, a repeat is safe';
     }
-    current.work_notes = 'Microsoft order ' + request.orderId + ': ' + note;
+    var target = choice == 'subscription' ? 'subscription ' + request.subscriptionId : 'order ' + request.orderId;
+    current.work_notes = 'Microsoft ' + target + ': ' + note;
     current.update();
 })(current, previous);

@@ -96,6 +96,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"accounts": {"default": ACCOUNT | {"customers": []}}},
         r"'accounts\.default\.customers'.*Length",
     ),
+    "a word for a switch of an account": (
+        {"accounts": {"default": ACCOUNT | {"subscriptions": "no"}}},
+        r"'accounts\.default\.subscriptions'.*'Boolean.*'String'",
+    ),
     **{
         f"{value!r} for a private network": ({"privateNetwork": value}, "privateNetwork")
         for value in ("yes", "", "True", " true", "1")

@@ -15,6 +15,7 @@ import pytest
 
 from infra.local.partner_center.entries import SubscriptionEntry
 from infra.local.partner_center.server import PartnerCenter
+from tests.support.built_in_orders import LICENCE_CUSTOMER, subscription_of
 from tests.support.local_cloud import Json
 from tests.support.partner_center import (
     CAL,
@@ -55,7 +56,7 @@ def read_recorded(name: str) -> list[Json]:
     return requests
 
 
-def replay(http: httpx.Client, requests: list[Json]) -> httpx.Response:
+def send_all(http: httpx.Client, requests: list[Json]) -> httpx.Response:
     """Send *requests* with a token of this Partner Center's. Each is answered 200; return the last answer."""
     for request in requests:
         response = http.request(
@@ -130,7 +131,7 @@ def test_a_recorded_request_of_microsofts_sdks_cancels_the_right_lines(
     order_id = recorded[-1]["path"].rpartition("/")[2]
     partner_center = open_partner_center(load_two_lines(tmp_path, order_id))
 
-    response = replay(http, recorded)
+    response = send_all(http, recorded)
 
     expected = ("completed", [0, 1]) if "one_line" in name else ("cancelled", [0, 0])
     answer = response.json()
@@ -185,7 +186,7 @@ def test_a_recorded_request_of_microsofts_sdks_has_the_documented_effect(
 ) -> None:
     expected = {"status": "deleted"} if name.endswith("deleted") else {"autoRenewEnabled": False}
 
-    response = replay(http, read_recorded(name))
+    response = send_all(http, read_recorded(name))
 
     assert response.json() == licence.subscriptions.now(LICENCE["id"]) == LICENCE | expected
 
@@ -201,3 +202,54 @@ def test_what_microsofts_models_lack_is_lost(http: httpx.Client, licence: Partne
 
     assert status_and_code(answer) == (200, None)
     assert licence.subscriptions.now(LICENCE["id"]) == LICENCE | {"autoRenewEnabled": False}
+
+
+@pytest.mark.parametrize("name", ["licence-20-days-old", "licence-trial", "licence-deleted"])
+def test_the_generated_client_returns_nothing_for_a_refusal(
+    partner_center: PartnerCenter, generated_client: Any, name: str
+) -> None:
+    """Microsoft's description declares 400, so the client takes it for an answer."""
+    subscription_id = subscription_of(name)
+    before = partner_center.subscriptions.now(subscription_id)
+    subscription = generated_client.getvversioncustomerscustomer.id6(LICENCE_CUSTOMER, subscription_id, version="1")
+    subscription.status = "deleted"
+
+    answer = generated_client.patchvversioncustomerscustomer.id4(
+        LICENCE_CUSTOMER, subscription_id, subscription, version="1"
+    )
+
+    assert answer is None
+    assert partner_center.subscriptions.now(subscription_id) == before
+
+
+@pytest.mark.parametrize("name", ["licence", "licence-suspended", "licence-next-term", "licence-extended"])
+def test_the_generated_client_cancels_the_licences_of_the_catalogue(
+    partner_center: PartnerCenter, generated_client: Any, name: str
+) -> None:
+    subscription_id = subscription_of(name)
+    subscription = generated_client.getvversioncustomerscustomer.id6(LICENCE_CUSTOMER, subscription_id, version="1")
+    subscription.status = "deleted"
+
+    generated_client.patchvversioncustomerscustomer.id4(LICENCE_CUSTOMER, subscription_id, subscription, version="1")
+
+    after = partner_center.subscriptions.now(subscription_id)
+    assert after
+    assert (after["status"], after["quantity"]) == ("deleted", 5)
+
+
+@pytest.mark.parametrize(("replay", "second"), [(True, (200, None)), (False, (400, "2011"))])
+def test_a_recorded_deletion_that_is_sent_twice_has_one_effect(
+    http: httpx.Client, licence: PartnerCenter, replay: bool, second: tuple[int, str | None]
+) -> None:
+    """Microsoft's .NET SDK sends a PATCH that was answered 503 or 412 again with the same MS-RequestId."""
+    licence.replay = replay
+    recorded = read_recorded("dotnet_subscription_get_then_patch_deleted")
+    first = send_all(http, recorded)
+
+    answer = http.request(
+        "PATCH", recorded[-1]["path"], headers=recorded[-1]["headers"] | bearer(), json=recorded[-1]["body"]
+    )
+
+    assert first.status_code == 200
+    assert status_and_code(answer) == second
+    assert licence.subscriptions.now(LICENCE["id"]) == LICENCE | {"status": "deleted"}

@@ -1,8 +1,9 @@
 """Subscriptions at the control interface, and the faults that are about them.
 
-The local cloud is shared, so each test has a built-in subscription of its own.
+The local cloud is shared, so each test has a built-in subscription of its own, and all are put back in the end.
 """
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -11,6 +12,17 @@ import pytest
 from tests.support.built_in_orders import LICENCE_CUSTOMER, SOFTWARE_CUSTOMER, built_in, built_in_short, subscription_of
 from tests.support.local_cloud import Json, LocalCloud
 from tests.support.stand_in_clients import methods_and_statuses, path_of, send_control
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _put_back(whole_cloud: LocalCloud) -> Iterator[None]:
+    """Put the subscriptions back after these tests. What one does with scheduled actions stays."""
+    ids = [entry["subscriptionId"] for entry in whole_cloud.description["subscriptions"]]
+    before = {subscription_id: whole_cloud.subscription(subscription_id) for subscription_id in ids}
+    yield
+    for subscription_id, content in before.items():
+        if whole_cloud.subscription(subscription_id) != content:
+            whole_cloud.put(f"subscriptions/{subscription_id}", content)
 
 
 def subscription_path(subscription_id: str) -> str:

@@ -1,26 +1,64 @@
 """The cells of the matrix: one fault at one step, for the first request of the step or the first two."""
 
 import re
+import uuid
 from typing import NamedTuple
 
-from tests.support.fault_matrix.expected import EXPECTED, Result
-from tests.support.fault_matrix.faults import CLOSES_THE_GATE, CREDENTIAL_STEPS, LASTING_FAULTS, Step
+from tests.support.fault_matrix.expected import CANCELLED, EXPECTED, Result
+from tests.support.fault_matrix.faults import (
+    CLOSES_THE_GATE,
+    CREDENTIAL_STEPS,
+    LASTING_FAULTS,
+    LOOKS_AT_SUBSCRIPTION,
+    SUBSCRIPTION_STEPS,
+    Step,
+)
+from tests.support.licences import LicenceOrder
 
 DEFAULT = "default"
 
 
+# Whether the caller names the order, by step; at the other steps for subscriptions it names the subscription.
+NAMES_ORDER = {
+    Step.GET_SUBSCRIPTION: (False, True),
+    Step.LIST_SUBSCRIPTIONS: (True,),
+    Step.PATCH_SUBSCRIPTION: (False, True),
+    Step.LOOK_AFTER_UNREADABLE: (True,),
+    Step.LOOK_AFTER_REFUSAL: (False,),
+}
+
+
 class Cell(NamedTuple):
-    """*fault* hits the first *failures* requests of *step*: 1 or 2. A lasting fault hits each, and counts as 1."""
+    """*fault* hits the first *failures* requests of *step*: 1 or 2. A lasting fault hits each, and counts as 1.
+
+    *names_order*: the caller names the order, not its subscription.
+    """
 
     step: Step
     fault: str
     failures: int = 1
+    names_order: bool = True
+
+    @property
+    def name(self) -> str:
+        """The name of the cell in test ids."""
+        way = "by order" if self.step in SUBSCRIPTION_STEPS and self.names_order else ""
+        count = "" if self.is_lasting else "first" if self.failures == 1 else "first-two"
+        return re.sub(r"\W+", "-", f"{self.step} {way} {self.fault} {count}".strip().lower())
+
+    @property
+    def is_of_subscription(self) -> bool:
+        return self.step in SUBSCRIPTION_STEPS
+
+    @property
+    def licence(self) -> LicenceOrder:
+        """The cell's own order of a licence, for the steps of subscriptions."""
+        return LicenceOrder(self.name, is_named=self.step is not Step.LIST_SUBSCRIPTIONS)
 
     @property
     def order_id(self) -> str:
-        """The id of the cell's own order, which names the cell in test ids as well."""
-        count = "" if self.is_lasting else "first" if self.failures == 1 else "first-two"
-        return re.sub(r"\W+", "-", f"{self.step} {self.fault} {count}".strip().lower())
+        """The id of the cell's own order. With 33 characters it looks like software's, whose PATCH comes first."""
+        return self.licence.order_id if self.is_of_subscription else software_order_id(self.name)
 
     @property
     def expected(self) -> frozenset[Result]:
@@ -30,7 +68,9 @@ class Cell(NamedTuple):
 
     @property
     def lines(self) -> frozenset[int]:
-        """The numbers of the lines that the caller wants cancelled, of the three that each order has."""
+        """The numbers of the lines that the caller wants cancelled, of the three that each order of software has."""
+        if self.is_of_subscription:
+            return frozenset({0})
         return frozenset({1}) if self.step is Step.GET_BEFORE_LINES else frozenset({0, 1, 2})
 
     @property
@@ -59,11 +99,26 @@ class Cell(NamedTuple):
         return self.step in CREDENTIAL_STEPS and not self.expected.isdisjoint({"credentials_rejected", "misconfigured"})
 
 
+def software_order_id(name: str) -> str:
+    """Return an id of 33 characters, as orders of software have."""
+    return f"A{uuid.uuid5(uuid.NAMESPACE_URL, name).hex}"
+
+
+def _failures(step: Step, fault: str) -> tuple[int, ...]:
+    """Return how many requests *fault* hits in the cells.
+
+    A look that fails for good is the only one of its call: a second fault would hit the next call's first reading.
+    """
+    is_only_look = step in LOOKS_AT_SUBSCRIPTION and not EXPECTED[step][fault].first_fails <= CANCELLED
+    return (1,) if fault in LASTING_FAULTS or is_only_look else (1, 2)
+
+
 ALL_CELLS = [
-    Cell(step, fault, failures)
+    Cell(step, fault, failures, names_order)
     for step, faults in EXPECTED.items()
+    for names_order in NAMES_ORDER.get(step, (True,))
     for fault in faults
-    for failures in ((1,) if fault in LASTING_FAULTS else (1, 2))
+    for failures in _failures(step, fault)
 ]
 # A second failure that changes nothing about the answer is left to the long run.
 QUICK_CELLS = [

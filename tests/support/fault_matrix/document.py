@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterator
 
 from tests.support.fault_matrix.expected import EXPECTED, Expected, Result
-from tests.support.fault_matrix.faults import CREDENTIAL_STEPS, FAULTS, LASTING_FAULTS, Step
+from tests.support.fault_matrix.faults import ALL_FAULTS, CREDENTIAL_STEPS, LASTING_FAULTS, SUBSCRIPTION_STEPS, Step
 from tests.support.local_cloud import ROOT
 
 PAGE = ROOT / "docs/when-things-break.md"
@@ -13,6 +13,9 @@ SOURCE = "tests/support/fault_matrix/expected.py"
 BEGIN, END = f"<!-- tables: written by `{COMMAND}` from {SOURCE} -->\n", "<!-- end of the tables -->\n"
 COLUMNS = 120
 
+DEADLINE = (
+    "(1) 4 s at the requests for subscriptions: the PATCH of a subscription never begins with less than 2 s left."
+)
 STEPS = {
     Step.IDENTITY: "The function asks its managed identity for a token for Key Vault.",
     Step.KEY_VAULT: "The function reads the account's client secret.",
@@ -37,6 +40,27 @@ STEPS = {
         "Partner Center accepted the PATCH, and its answer is not JSON."
         " The function reads the order to learn whether it is cancelled."
     ),
+    Step.GET_SUBSCRIPTION: (
+        "The caller names a subscription, or an order of licences. The function reads the subscription before it"
+        " changes it."
+    ),
+    Step.LIST_SUBSCRIPTIONS: (
+        "The caller names an order of licences, whose lines do not say which subscriptions they began. The function"
+        " asks for the list of the order's subscriptions."
+    ),
+    Step.PATCH_SUBSCRIPTION: (
+        "The function asks Partner Center to cancel a subscription. If the answer is lost, or says that something else"
+        " changes the subscription, the function reads it again before it sends another PATCH, at most four in one"
+        " call."
+    ),
+    Step.LOOK_AFTER_UNREADABLE: (
+        "Partner Center accepted the PATCH of a subscription, and its answer is not JSON."
+        " The function reads the subscription to learn whether it is cancelled."
+    ),
+    Step.LOOK_AFTER_REFUSAL: (
+        "Somebody else cancelled the subscription just before the PATCH, which Partner Center refused."
+        " The function reads the subscription to learn why."
+    ),
 }
 CHAPTERS = (
     (
@@ -53,7 +77,15 @@ CHAPTERS = (
     (
         "Faults of Partner Center",
         "In these tests the function had no trouble with its token.",
-        [step for step in Step if step not in CREDENTIAL_STEPS],
+        [step for step in Step if step not in CREDENTIAL_STEPS | SUBSCRIPTION_STEPS],
+    ),
+    (
+        "Faults of Partner Center, for subscriptions",
+        (
+            "In these tests the function had no trouble with its token. The answers are the same whether the caller"
+            " names the order or the subscription."
+        ),
+        [step for step in Step if step in SUBSCRIPTION_STEPS],
     ),
 )
 
@@ -75,8 +107,10 @@ def _lines() -> Iterator[str]:
     yield ""
     yield "| fault | effect |"
     yield "|---|---|"
-    for name, fault in (LASTING_FAULTS | FAULTS).items():
+    for name, fault in (LASTING_FAULTS | ALL_FAULTS).items():
         yield f"| {name} | {fault.effect} |"
+    yield ""
+    yield from textwrap.wrap(DEADLINE, COLUMNS)
     for title, remark, steps in CHAPTERS:
         yield ""
         yield f"## {title}"

@@ -23,9 +23,21 @@ class Step(StrEnum):
     GET_AFTER_REFUSAL = "GET after a refusal"
     GET_AFTER_LOST_PATCH = "GET after a lost PATCH"
     GET_AFTER_UNREADABLE = "GET after an unreadable answer"
+    GET_SUBSCRIPTION = "GET of a subscription"
+    LIST_SUBSCRIPTIONS = "list of an order's subscriptions"
+    PATCH_SUBSCRIPTION = "PATCH of a subscription"
+    LOOK_AFTER_UNREADABLE = "GET of a subscription after an unreadable answer"
+    LOOK_AFTER_REFUSAL = "GET of a subscription after a refusal"
 
 
 CREDENTIAL_STEPS = frozenset({Step.IDENTITY, Step.KEY_VAULT, Step.DISCOVERY, Step.TOKEN})
+# The order or the subscription is looked at after a PATCH; the subscription was read before it, too.
+LOOKS_AT_SUBSCRIPTION = frozenset({Step.LOOK_AFTER_UNREADABLE, Step.LOOK_AFTER_REFUSAL})
+SUBSCRIPTION_STEPS = LOOKS_AT_SUBSCRIPTION | {
+    Step.GET_SUBSCRIPTION,
+    Step.LIST_SUBSCRIPTIONS,
+    Step.PATCH_SUBSCRIPTION,
+}
 
 
 class Fault(NamedTuple):
@@ -57,10 +69,10 @@ FAULTS = {
     "half a body": Fault(
         "The service does what was asked; the connection breaks in the middle of the answer.", {"hang_up": "halfway"}
     ),
-    "timeout": Fault("The service answers after 30 s. The caller set a deadline of 2 s.", {"delay_s": 30}),
+    "timeout": Fault("The service answers after 30 s. The caller set a deadline of 2 s (1).", {"delay_s": 30}),
     "slow body": Fault(
-        "The service does what was asked; the answer's body takes 3 s. The caller set a deadline of 2 s.",
-        {"slow_s": 3},
+        "The service does what was asked; the answer's body takes 6 s. The caller set a deadline of 2 s (1).",
+        {"slow_s": 6},
     ),
     "401": Fault("The service answers 401 and does nothing.", {"status": 401}),
     "403": Fault("The service answers 403 and does nothing.", {"status": 403}),
@@ -99,6 +111,39 @@ FAULTS = {
         {"body_bytes": HUGE_BYTES, "headers": {"content-encoding": "gzip"}},
     ),
 }
+# These hit requests for subscriptions only.
+FAULTS_OF_SUBSCRIPTIONS = {
+    "412": Fault(
+        "Partner Center answers 412 and does nothing: somebody else changed the subscription.", {"status": 412}
+    ),
+    "400 stale ETag": Fault(
+        "Partner Center refuses with its code 2055, since somebody else changed the subscription.",
+        {"status": 400, "body": {"code": "2055", "description": "The ETag is stale."}},
+    ),
+    "400 too late": Fault(
+        "Partner Center refuses with its code 900117: the time to cancel has passed.",
+        {"status": 400, "body": {"code": "900117", "description": "The cancellation window has passed."}},
+    ),
+    "400 as done": Fault(
+        "Partner Center refuses with its code 2011, as if the subscription were deleted, and it is not.",
+        {"status": 400, "body": {"code": "2011", "description": "A deleted subscription cannot be updated."}},
+    ),
+    "404": Fault(
+        "Partner Center answers with its code 20003: it knows no such subscription.",
+        {"status": 404, "body": {"code": "20003", "description": "The subscription was not found."}},
+    ),
+    "202 (not done)": Fault("Partner Center answers 202 without a body and does nothing.", {"status": 202, "body": ""}),
+    "empty body (done)": Fault("Partner Center does what was asked; the answer has no body.", {"body": ""}),
+    "another's (not done)": Fault(
+        "Partner Center does nothing and answers with another subscription, which is deleted.",
+        {"status": 200, "body": {"id": "0b1d8f5e-0000-4000-8000-000000000000", "status": "deleted"}},
+    ),
+    "another's (done)": Fault(
+        "Partner Center does what was asked, and answers with another subscription.",
+        {"body": {"id": "0b1d8f5e-0000-4000-8000-000000000000", "status": "active"}},
+    ),
+}
+ALL_FAULTS = FAULTS | FAULTS_OF_SUBSCRIPTIONS
 
 RUNS_INTO_THE_DEADLINE = frozenset({"timeout", "slow body"})
 HUGE = frozenset({"100 MB", "gzip bomb"})

@@ -7,8 +7,8 @@ import httpx
 
 from tests.conftest import CUSTOMER
 from tests.support.answers import Answer
-from tests.support.fault_matrix.cells import Cell
-from tests.support.fault_matrix.faults import BOM, CREDENTIAL_STEPS, ELSEWHERE, FAULTS, Step
+from tests.support.fault_matrix.cells import Cell, software_order_id
+from tests.support.fault_matrix.faults import ALL_FAULTS, BOM, CREDENTIAL_STEPS, ELSEWHERE, Step
 from tests.support.local_cloud import Json, LocalCloud
 
 LARGE_BYTES = 10_000_000  # in place of 100 MB for the Azure SDKs, which read all of it
@@ -19,7 +19,7 @@ REFUSED_AS_DONE: Json = {"code": "800061", "description": "The order cannot be c
 
 def spare_order_id(account: str) -> str:
     """Return the id of an order that only dry runs of *account* look at."""
-    return f"spare-{account}"
+    return software_order_id(f"spare-{account}")
 
 
 def dry_run(cloud: LocalCloud, account: str) -> Answer:
@@ -30,7 +30,7 @@ def dry_run(cloud: LocalCloud, account: str) -> Answer:
 
 def prepare(cloud: LocalCloud, cell: Cell, account: str) -> None:
     """Bring the function and the order to where the next call takes the step."""
-    path = f"/{cell.order_id}$"
+    path = _path(cell)
     match cell.step:
         case Step.IDENTITY | Step.KEY_VAULT | Step.DISCOVERY | Step.TOKEN:
             _drop_token(cloud, account)
@@ -45,6 +45,20 @@ def prepare(cloud: LocalCloud, cell: Cell, account: str) -> None:
             cloud.fault(method="PATCH", path=path, status=400, body=REFUSED_AS_DONE)
         case Step.GET_AFTER_UNREADABLE:
             cloud.fault(method="PATCH", path=path, body="unreadable")
+        case Step.LOOK_AFTER_UNREADABLE:
+            cloud.fault(method="GET", path=path)  # the one before the PATCH passes
+            cloud.fault(method="PATCH", path=path, body="unreadable")
+        case Step.LOOK_AFTER_REFUSAL:
+            # Somebody else deletes it between the answer to the GET and the PATCH, which is then refused with 2011.
+            deleted = cloud.subscription(cell.licence.subscription_id) | {"status": "deleted"}
+            cloud.fault(method="GET", path=path, put_subscription=deleted)
+
+
+def _path(cell: Cell) -> str:
+    """Return the pattern of the paths of the step's requests to Partner Center."""
+    if cell.step is Step.LIST_SUBSCRIPTIONS:
+        return f"/subscriptions\\?order_id={cell.order_id}$"
+    return f"/{cell.licence.subscription_id if cell.is_of_subscription else cell.order_id}$"
 
 
 def _drop_token(cloud: LocalCloud, account: str) -> None:
@@ -77,14 +91,14 @@ def requests_of(cloud: LocalCloud, cell: Cell, account: str) -> dict[str, str]:
             return {"service": "entra", "method": "GET", "path": known["tenantId"]}
         case Step.TOKEN:
             return {"service": "entra", "method": "POST", "path": known["tenantId"]}
-        case Step.PATCH | Step.PATCH_OF_CANCELLED:
-            return {"service": "partner_center", "method": "PATCH", "path": f"/{cell.order_id}$"}
+        case Step.PATCH | Step.PATCH_OF_CANCELLED | Step.PATCH_SUBSCRIPTION:
+            return {"service": "partner_center", "method": "PATCH", "path": _path(cell)}
         case _:
-            return {"service": "partner_center", "method": "GET", "path": f"/{cell.order_id}$"}
+            return {"service": "partner_center", "method": "GET", "path": _path(cell)}
 
 
 def ask_for_fault(cloud: LocalCloud, cell: Cell, account: str) -> None:
-    fault = dict(FAULTS[cell.fault].control)
+    fault = dict(ALL_FAULTS[cell.fault].control)
     if cell.fault == "redirect":
         fault["headers"] = {"location": f"{cloud.description['partnerCenterUrl']}{ELSEWHERE}"}
     elif cell.fault == "byte order mark":
@@ -103,8 +117,20 @@ def _usual_body(cloud: LocalCloud, cell: Cell, account: str) -> str:
             return json.dumps(REFUSED_AS_DONE)
         case Step.GET_BEFORE_LINES:
             return json.dumps(cloud.order(cell.order_id))
+        case _ if cell.is_of_subscription:
+            return json.dumps(_usual_subscription(cell.step, cloud.subscription(cell.licence.subscription_id)))
         case _:
             return json.dumps(cloud.order(cell.order_id) | {"status": "cancelled"})
+
+
+def _usual_subscription(step: Step, subscription: Json) -> Json:
+    match step:
+        case Step.GET_SUBSCRIPTION:
+            return subscription
+        case Step.LIST_SUBSCRIPTIONS:
+            return {"totalCount": 1, "items": [subscription]}
+        case _:
+            return subscription | {"status": "deleted"}
 
 
 def _usual_credential(cloud: LocalCloud, step: Step, account: str) -> str:

@@ -1,0 +1,259 @@
+"""Partner Center's subscriptions: URLs, how one is read, and the PATCH body that cancels it.
+
+No I/O, clock or randomness. Reading is tolerant, as with orders. A PATCH sends back the whole resource as it was read:
+Partner Center resets what a body leaves out. So the text that was read is kept, and only values in it are replaced.
+
+Source: Partner Center's "subscription-resources", "update-a-subscription-by-id",
+"get-a-list-of-subscriptions-by-order", "cancel-an-azure-marketplace-subscription" and "extended-service-terms" pages
+and their samples (read 2026-11-28).
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from urllib.parse import quote
+
+from shared.replies.reply import (
+    lower_names,
+    parse_body,
+    to_boolean,
+    to_datetime,
+    to_integer,
+    to_lower,
+    to_text,
+)
+
+DELETED = "deleted"
+EXTENDED = "extended service term"  # the products of extended terms have it in their names
+NO_END = 9999  # the year in which a subscription ends that does not renew
+
+_BLANK = re.compile(r"\s*")
+_decode = json.JSONDecoder().raw_decode
+
+
+class Kind(StrEnum):
+    """The kind of product that a subscription is of."""
+
+    LICENCE = "licence"
+    SOFTWARE = "software subscription"
+    SAAS = "SaaS"
+    LEGACY_LICENCE = "legacy licence"
+    AZURE_PLAN = "Azure plan"
+    SAVINGS_PLAN = "savings plan"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """A subscription as far as it could be read.
+
+    Attributes:
+        subscription_id: its id, as Partner Center writes it.
+        order_id: the order that began it.
+        status: in lower case.
+        term_ends: the end of its present term; None if it has none.
+        cancellable_until: the end of its window to cancel, if Partner Center says so.
+        refunds: the types of refund, in lower case, each with the moment at which it ends; None for never.
+        removable: the seats that can still be taken away: how many, and until when.
+        ends_at_term: by a scheduled action, while auto-renew is off.
+        read_at: seconds on the monotonic clock, from before it was asked for.
+        text: the resource as it was read.
+    """
+
+    subscription_id: str
+    order_id: str | None
+    offer_id: str | None
+    name: str | None
+    quantity: int | None
+    status: str | None
+    kind: Kind
+    is_trial: bool
+    is_extended: bool
+    auto_renew: bool | None
+    term_duration: str | None
+    created: datetime | None
+    term_began: datetime | None
+    term_ends: datetime | None
+    cancellable_until: datetime | None
+    refunds: tuple[tuple[str, datetime | None], ...]
+    removable: tuple[tuple[int, datetime | None], ...]
+    has_cancel_action: bool
+    read_at: float = 0.0
+    text: str = field(default="", repr=False)
+
+    @property
+    def is_deleted(self) -> bool:
+        return self.status == DELETED
+
+
+def subscription_url(api_root: str, customer_tenant_id: str, subscription_id: str) -> str:
+    return f"{subscriptions_url(api_root, customer_tenant_id)}/{quote(subscription_id, safe='')}"
+
+
+def subscriptions_url(api_root: str, customer_tenant_id: str, order_id: str | None = None) -> str:
+    """Return the URL of a customer's subscriptions, or of those that an order began."""
+    query = f"?order_id={quote(order_id, safe='')}" if order_id else ""
+    return f"{api_root}/v1/customers/{quote(customer_tenant_id, safe='')}/subscriptions{query}"
+
+
+def read_subscription(body: bytes, subscription_id: str, read_at: float = 0.0) -> Subscription | None:
+    """Return the subscription in *body*, None if it is another one, or if it could not be sent back as it is."""
+    try:
+        text = body.decode(json.detect_encoding(body)).lstrip("\ufeff")
+        _value_spans(text)
+    except (ValueError, IndexError, RecursionError):
+        return None
+    subscription = _subscription(parse_body(body), read_at, text)
+    is_asked_for = subscription and subscription.subscription_id.lower() == subscription_id.lower()
+    return subscription if is_asked_for else None
+
+
+def read_page(body: bytes) -> tuple[list[Subscription], str | None, dict[str, str]] | None:
+    """Return one page of a list: its subscriptions, and the path and headers of the next page, if there is one.
+
+    None if *body* is no list, or has an item that cannot be read: a list with gaps would hide a subscription. The
+    count in it is not read: one of Partner Center's samples has 37 for a list of one.
+    """
+    members = lower_names(parse_body(body))
+    items = members.get("items")
+    found = [_subscription(item) for item in items] if isinstance(items, list) else [None]
+    known = [subscription for subscription in found if subscription]
+    if len(known) < len(found):
+        return None
+    link = lower_names(lower_names(members.get("links")).get("next"))
+    headers = link.get("headers")
+    pairs = map(lower_names, headers if isinstance(headers, list) else [])
+    named = ((to_text(pair.get("key")), to_text(pair.get("value"))) for pair in pairs)
+    return known, to_text(link.get("uri")), {key: value for key, value in named if key and value}
+
+
+def cancel_subscription_body(subscription: Subscription) -> bytes:
+    """Return the PATCH body that cancels *subscription*: the resource as it was read, with the status `deleted`.
+
+    Every other value is sent back as it was written, whether it is known here or not.
+    """
+    start, end = _value_spans(subscription.text)["status"]
+    return f'{subscription.text[:start]}"{DELETED}"{subscription.text[end:]}'.encode()
+
+
+def _subscription(content: object, read_at: float = 0.0, text: str = "") -> Subscription | None:
+    """Return the subscription in *content*; None if it has no id."""
+    members = lower_names(content)
+    subscription_id = to_text(members.get("id"))
+    if not subscription_id:
+        return None
+    name = to_text(members.get("offername")) or to_text(members.get("friendlyname"))
+    auto_renew = to_boolean(members.get("autorenewenabled"))
+    return Subscription(
+        subscription_id=subscription_id,
+        order_id=to_text(members.get("orderid")),
+        offer_id=to_text(members.get("offerid")),
+        name=name,
+        quantity=to_integer(members.get("quantity")),
+        status=to_lower(members.get("status")),
+        kind=_kind(members),
+        is_trial=members.get("istrial") is True,
+        is_extended=EXTENDED in (name or "").lower(),
+        auto_renew=auto_renew,
+        term_duration=to_text(members.get("termduration")),
+        created=to_datetime(members.get("creationdate")),
+        term_began=to_datetime(members.get("effectivestartdate")) or to_datetime(members.get("creationdate")),
+        term_ends=_term_ends(members),
+        cancellable_until=to_datetime(members.get("cancellationalloweduntildate")),
+        refunds=_refunds(members.get("refundoptions")),
+        removable=_removable(members.get("refundablequantity")),
+        has_cancel_action=_has_cancel_action(members.get("scheduledactions")),
+        read_at=read_at,
+        text=text,
+    )
+
+
+def _kind(members: Mapping[str, Any]) -> Kind:
+    """Return the kind. SaaS of the marketplace has no product type in samples, and says that it is not Microsoft's."""
+    product_type = lower_names(members.get("producttype"))
+    type_id = to_lower(product_type.get("id"))
+    sub_type = to_lower(lower_names(product_type.get("subtype")).get("id"))
+    if sub_type == "savingsplan":
+        return Kind.SAVINGS_PLAN
+    known = {"onlineservicesnce": Kind.LICENCE, "software": Kind.SOFTWARE}
+    if type_id in known:
+        return known[type_id]
+    if members.get("ismicrosoftproduct") is False or (type_id == "azure" and sub_type == "saas"):
+        return Kind.SAAS
+    if type_id == "azure":
+        return Kind.AZURE_PLAN
+    return Kind.UNKNOWN if type_id else Kind.LEGACY_LICENCE
+
+
+def _term_ends(members: Mapping[str, Any]) -> datetime | None:
+    """Return the end of the present term. `commitmentEndDate` is a day that still belongs to it, as midnight."""
+    end = to_datetime(members.get("commitmentenddatetime"))
+    if end is None and (end := to_datetime(members.get("commitmentenddate"))):
+        is_midnight = (end.hour, end.minute, end.second) == (0, 0, 0)
+        end = end + timedelta(days=1, seconds=-1) if is_midnight and end.year < NO_END else end
+    return end if end and end.year < NO_END else None
+
+
+def _refunds(options: object) -> tuple[tuple[str, datetime | None], ...]:
+    """Return the refund options. Samples call the moment `expiresAt`, a table of the documentation `expiresAfter`.
+
+    An option whose moment cannot be read is left out.
+    """
+    found = []
+    for option in map(lower_names, options if isinstance(options, list) else []):
+        value = option.get("expiresat") if option.get("expiresat") is not None else option.get("expiresafter")
+        kind, expires = to_lower(option.get("type")), to_datetime(value)
+        if kind and (value is None or expires):
+            found.append((kind, expires))
+    return tuple(found)
+
+
+def _removable(quantity: object) -> tuple[tuple[int, datetime | None], ...]:
+    details = lower_names(quantity).get("details")
+    batches = map(lower_names, details if isinstance(details, list) else [])
+    return tuple(
+        (seats, to_datetime(batch.get("alloweduntildatetime")))
+        for batch in batches
+        if (seats := to_integer(batch.get("quantity")))
+    )
+
+
+def _has_cancel_action(actions: object) -> bool:
+    """True if an action ends the subscription with its term. Sources spell its schedule in two ways."""
+    return any(
+        to_lower(action.get("actiontype")) == "cancel"
+        and "termend" in {to_lower(action.get("scheduletype")), to_lower(action.get("scheduledtype"))}
+        for action in map(lower_names, actions if isinstance(actions, list) else [])
+    )
+
+
+def _value_spans(text: str) -> dict[str, tuple[int, int]]:
+    """Return where the values of the outermost object stand in *text*, by their names in lower case.
+
+    Raises ValueError, IndexError or RecursionError if *text* is no JSON object, or has a name twice in any case.
+    """
+    spans: dict[str, tuple[int, int]] = {}
+    position = _skip_blanks(text, 0)
+    if text[position] != "{":
+        raise ValueError("no object")
+    position = _skip_blanks(text, position + 1)
+    while text[position] != "}":
+        name, position = _decode(text, position)
+        start = _skip_blanks(text, _skip_blanks(text, position) + 1)  # past the colon
+        _, end = _decode(text, start)
+        if name.lower() in spans:
+            raise ValueError("a name is there twice")
+        spans[name.lower()] = (start, end)
+        position = _skip_blanks(text, end)
+        if text[position] == ",":
+            position = _skip_blanks(text, position + 1)
+    return spans
+
+
+def _skip_blanks(text: str, position: int) -> int:
+    match = _BLANK.match(text, position)
+    return match.end() if match else position
