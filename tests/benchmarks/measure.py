@@ -17,6 +17,7 @@ from tests.benchmarks.results import Comparison
 # The modules here that have a `measure`, in the order of the report, with the text to show while it runs.
 COMPARISONS = {
     "warm": "warm calls, one at a time",
+    "licences": "licences, one call at a time",
     "load": "1, 16 and 64 calls in flight",
     "cold": "new processes to their first answer",
     "endurance": "50,000 calls",

@@ -1,8 +1,9 @@
 """Runs the local cloud for the benchmarks, and controls how its Partner Center answers.
 
 It runs over TLS in processes of its own. Partner Center answers every PATCH with the same cancelled order, and every
-GET with the order before that. The stand-in's own rules would refuse a second PATCH. They would also check the token,
-which takes the same time for every client and would make the ratio between two clients smaller than it is.
+GET with the order before that; it does the same for licences. The stand-in's own rules would refuse a second PATCH.
+They would also check the token, which takes the same time for every client and would make the ratio between two clients
+smaller than it is.
 
 A client does the same on the wire as with the rules: TLS, headers with a token from Entra, a body, an answer with an
 order of two lines. The stand-in answers over 3,000 such calls a second, ten times as many as 16 calls in flight make
@@ -21,6 +22,7 @@ from typing import Any
 import certifi
 import httpx
 
+from tests.support.licences import LicenceOrder
 from tests.support.local_cloud import LocalCloud, running
 
 CUSTOMER, ORDER = "45411344-b09d-47e7-9653-542006bf9766", "2y6dF_rVgDAXMxypQPPnTquuXhKVK_3N1"
@@ -73,14 +75,20 @@ class PartnerCenter:
         """Let Partner Center answer each request *latency_ms* after it arrived."""
         self._control("DELETE", "faults")
         for method, order in ("PATCH", self.cancelled_order.decode()), ("GET", json.dumps(self.order)):
-            self._fault(
-                method=method,
-                times=FOREVER,
-                status=200,
-                headers={"content-type": "application/json; charset=utf-8"},
-                body=order,
-                delay_s=latency_ms / 1000,
-            )
+            self._answer(method, order, latency_ms)
+
+    def answer_for_licences_after(self, order: LicenceOrder, latency_ms: float) -> None:
+        """Let Partner Center answer each request for *order* and its subscriptions *latency_ms* after it arrived.
+
+        Each GET has the state before the cancellation, each PATCH of a subscription the state after it.
+        """
+        self._control("DELETE", "faults")
+        answers = [("GET", order.order_id, order.order())]
+        for subscription in order.subscriptions():
+            answers.append(("GET", subscription["id"], subscription))
+            answers.append(("PATCH", subscription["id"], subscription | {"status": "deleted"}))
+        for method, resource_id, body in answers:
+            self._answer(method, json.dumps(body), latency_ms, path=f"/{resource_id}$")
 
     def throttle(self, retry_after_s: int) -> None:
         """Let Partner Center answer every PATCH with 429."""
@@ -94,6 +102,17 @@ class PartnerCenter:
 
     def forget(self) -> None:
         self._control("DELETE", "requests")
+
+    def _answer(self, method: str, body: str, latency_ms: float, path: str = "") -> None:
+        self._fault(
+            method=method,
+            path=path,
+            times=FOREVER,
+            status=200,
+            headers={"content-type": "application/json; charset=utf-8"},
+            body=body,
+            delay_s=latency_ms / 1000,
+        )
 
     def _fault(self, **fault: object) -> None:
         self._control("POST", "faults", {"service": "partner_center"} | fault)

@@ -38,9 +38,9 @@ async def measure(partner_center: PartnerCenter) -> list[Comparison]:
         for latency_ms, calls in BLOCKS.items():
             partner_center.answer_after(latency_ms)
             sdks = ("get-then-patch", "partnercenterservices") if latency_ms == AGAINST_SDKS_MS else ()
-            rounds = await _alternate(bare | {name: clients[name] for name in sdks}, calls)
+            rounds = await alternate(bare | {name: clients[name] for name in sdks}, calls)
             comparisons += [
-                _compare(f"warm/{latency_ms}/{name}", f"warm call, {latency_ms} ms at Partner Center", rounds, name)
+                compare(f"warm/{latency_ms}/{name}", f"warm call, {latency_ms} ms at Partner Center", rounds, name)
                 for name in ("httpx", *sdks)
             ]
             if latency_ms == 0:
@@ -49,11 +49,11 @@ async def measure(partner_center: PartnerCenter) -> list[Comparison]:
                     Comparison("warm/cpu", "its processor time", "ms", cpu["ours"], "httpx", cpu["httpx"])
                 )
         with answered_in_process(partner_center.cancelled_order):
-            rounds = await _alternate(bare, BLOCKS[0])
-    return [*comparisons, _compare("warm/in process", "warm call, answered in process", rounds, "httpx")]
+            rounds = await alternate(bare, BLOCKS[0])
+    return [*comparisons, compare("warm/in process", "warm call, answered in process", rounds, "httpx")]
 
 
-def _compare(key: str, title: str, rounds: Mapping[str, list[Round]], against: str) -> Comparison:
+def compare(key: str, title: str, rounds: Mapping[str, list[Round]], against: str) -> Comparison:
     ours, other = ([round_.call_ms for round_ in rounds[name]] for name in ("ours", against))
     return Comparison(key, title, "ms", ours, against, other)
 
@@ -73,7 +73,7 @@ async def _count_requests(partner_center: PartnerCenter, ours: Function) -> list
     return comparisons
 
 
-async def _alternate(clients: Mapping[str, Client], calls: int) -> dict[str, list[Round]]:
+async def alternate(clients: Mapping[str, Client], calls: int) -> dict[str, list[Round]]:
     """Return the rounds of each client; in every round each client makes *calls*."""
     rounds: dict[str, list[Round]] = {name: [] for name in clients}
     names: Sequence[str] = list(clients)
