@@ -1,8 +1,8 @@
 """A storm: many tickets, each delivered ten times, while the services behind the function fail again and again.
 
 Callers repeat for as long as the answer says so, as a webhook does. One in five of the requests to the
-services behind the function fails, by a script drawn from a fixed seed: one script for each order and
-method, one for each service that credentials come from.
+services behind the function fails, by a script drawn from a fixed seed: one script for each order or subscription
+and method, one for each service that credentials come from.
 """
 
 import itertools
@@ -16,25 +16,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.conftest import CUSTOMER
 from tests.support.answers import Answer
-from tests.support.local_cloud import Json, LocalCloud, running, software_order, write_orders
+from tests.support.licences import SEATS, write_subscriptions
+from tests.support.local_cloud import Json, LocalCloud, running, write_orders
+from tests.support.storm_tickets import ADDED_SEATS, AnyTicket, LicenceTicket, new_ticket
 
 SEED = 20_261_121
 DELIVERIES = 10  # of each ticket
 IN_FLIGHT = 64
 FAULTY = 0.2  # of the requests behind the function
-SCRIPTED = 100  # requests of one kind; more are not made
+SCRIPTED = 100  # requests of one kind for software; more are not made
+SCRIPTED_FOR_LICENCES = 30  # for each licence, of which a ticket may have five
 LIMIT_S = 300.0
 PAUSE_S = 0.2  # at most, between repeats; Retry-After may say 59
 REQUESTS_PER_MINUTE = 20  # of each account, while Partner Center throttles
 THROTTLING_LIMIT_S = 60.0  # in which the first caller must get a 429
-LINES = 3
 PREFERENCES: tuple[dict[str, str], ...] = ({}, {"prefer": "wait=1"}, {"prefer": "wait=2"}, {"prefer": "wait=20"})
 
 # Each account has a gate of its own for 429. The last two are set up to fail; the storm repairs them first.
 ACCOUNTS = ("default", "production", "expired", "no-secret")
-LINES_TO_CANCEL = (None, (1,), (0, 2))  # None: the whole order
 
 REPEATED = frozenset({429, 503})
 CANCELLED = frozenset({"cancelled", "partially_cancelled", "already_cancelled"})
@@ -67,6 +67,7 @@ PATCH_FAULTS = NETWORK_FAULTS | {
     "garbage (done)": Fault(1, {"body": "garbage"}),
     "garbage (not done)": Fault(1, {"status": 200, "body": "garbage"}),
 }
+FAULTS_OF = {"GET": NETWORK_FAULTS, "PATCH": PATCH_FAULTS}
 CREDENTIAL_FAULTS = {
     name: NETWORK_FAULTS[name] for name in ("hang-up (not done)", "hang-up (done)", "half a body", "500", "late")
 }
@@ -93,70 +94,46 @@ class Size(NamedTuple):
 VARIANTS = [Variant(replays, throttles) for replays in (True, False) for throttles in (False, True)]
 
 
-@dataclass(frozen=True)
-class Ticket:
-    """Asks for one order to be cancelled, or for *lines* of it."""
-
-    order_id: str
-    account: str
-    lines: tuple[int, ...] | None
-
-    @property
-    def body(self) -> Json:
-        body: Json = {"customerTenantId": CUSTOMER, "orderId": self.order_id, "account": self.account}
-        return body | ({"lineItems": [{"lineItemNumber": number} for number in self.lines]} if self.lines else {})
-
-    def is_done(self, order: Json) -> bool:
-        """Return whether *order* is cancelled exactly as this ticket asks."""
-        if self.lines is None:
-            return bool(order["status"] == "cancelled")
-        cancelled = [line["lineItemNumber"] for line in order["lineItems"] if line["quantity"] == 0]
-        return order["status"] != "cancelled" and cancelled == list(self.lines)
-
-
 class Call(NamedTuple):
-    """One call and its answer. *was_done*: the order, right after an answer that calls it cancelled."""
+    """One call and its answer. *was_done*: what it asked for, right after an answer that calls it cancelled."""
 
-    ticket: Ticket
+    ticket: AnyTicket
     answer: Answer
     was_done: bool | None
 
 
 @dataclass(frozen=True)
 class Storm:
-    """All calls, the requests that arrived at the services, and the orders at the end."""
+    """All calls, the requests that arrived at the services, and the orders and subscriptions at the end, by ticket."""
 
     variant: Variant
-    tickets: list[Ticket]
+    tickets: list[AnyTicket]
     calls: list[Call]
     requests: list[Json]
-    orders: dict[str, Json]
+    states: dict[str, Json]
 
 
 def run_storm(variant: Variant, directory: Path, size: Size) -> Storm:
     """Run one storm in a cloud of its own."""
-    tickets = [
-        Ticket(
-            f"storm-{number:04}",
-            ACCOUNTS[number % len(ACCOUNTS)],
-            LINES_TO_CANCEL[number % len(LINES_TO_CANCEL)],
-        )
-        for number in range(size.tickets)
-    ]
-    orders = (software_order(ticket.order_id, CUSTOMER, lines=LINES) for ticket in tickets)
+    tickets = [new_ticket(number, ACCOUNTS[number % len(ACCOUNTS)]) for number in range(size.tickets)]
+    licences = [ticket.licences for ticket in tickets if isinstance(ticket, LicenceTicket)]
+    folders = {
+        "--orders": write_orders(directory / "orders", (ticket.order for ticket in tickets)),
+        "--subscriptions": write_subscriptions(directory / "subscriptions", licences),
+    }
 
     limit = REQUESTS_PER_MINUTE if variant.throttles else 0
-    options = ["--orders", write_orders(directory / "orders", orders), "--requests-per-minute", str(limit)]
+    options = [*itertools.chain(*folders.items()), "--requests-per-minute", str(limit)]
     with running(directory, *options, *([] if variant.replays else ["--no-replay"])) as cloud:
         for account in ("expired", "no-secret"):
             cloud.repair(account)
         _ask_for_faults(cloud, tickets, throttles=variant.throttles)
         calls = _deliver_all(cloud, tickets, size.throttled_s if variant.throttles else 0.0)
-        orders_after = {ticket.order_id: cloud.order(ticket.order_id) for ticket in tickets}
-        return Storm(variant, tickets, calls, cloud.requests(), orders_after)
+        states = {ticket.name: ticket.state(cloud) for ticket in tickets}
+        return Storm(variant, tickets, calls, cloud.requests(), states)
 
 
-def _deliver_all(cloud: LocalCloud, tickets: list[Ticket], throttled_s: float) -> list[Call]:
+def _deliver_all(cloud: LocalCloud, tickets: list[AnyTicket], throttled_s: float) -> list[Call]:
     """Deliver each ticket several times, in random order.
 
     Partner Center throttles for *throttled_s* more after a caller got a 429: a slow machine needs long to get there.
@@ -173,14 +150,14 @@ def _deliver_all(cloud: LocalCloud, tickets: list[Ticket], throttled_s: float) -
         return [call for delivery in under_way for call in delivery.result()]
 
 
-def _deliver(cloud: LocalCloud, ticket: Ticket, number: int, throttled: threading.Event) -> list[Call]:
+def _deliver(cloud: LocalCloud, ticket: AnyTicket, number: int, throttled: threading.Event) -> list[Call]:
     """Call the function for *ticket* until an answer is final. Set *throttled* if one says so."""
-    chance = random.Random(f"{SEED}/{ticket.order_id}/{number}")  # noqa: S311
+    chance = random.Random(f"{SEED}/{ticket.name}/{number}")  # noqa: S311
     limit = time.monotonic() + LIMIT_S
     calls: list[Call] = []
     while (not calls or calls[-1].answer.status in REPEATED) and time.monotonic() < limit:
         answer = Answer.of(cloud.post(ticket.body, **chance.choice(PREFERENCES)))
-        was_done = ticket.is_done(cloud.order(ticket.order_id)) if answer.result in CANCELLED else None
+        was_done = ticket.is_done(ticket.state(cloud)) if answer.result in CANCELLED else None
         calls.append(Call(ticket, answer, was_done))
         if answer.result == "throttled":
             throttled.set()
@@ -189,26 +166,32 @@ def _deliver(cloud: LocalCloud, ticket: Ticket, number: int, throttled: threadin
     return calls
 
 
-def _ask_for_faults(cloud: LocalCloud, tickets: list[Ticket], *, throttles: bool) -> None:
+def _ask_for_faults(cloud: LocalCloud, tickets: list[AnyTicket], *, throttles: bool) -> None:
     """Ask the local cloud for all faults to come."""
     # Partner Center's own Retry-After is up to a minute, which is too long for a test.
     common: Json = {"headers": {"retry-after": "1"}} if throttles else {}
     chance = random.Random(SEED)  # noqa: S311
     for ticket in tickets:
-        for method, faults in (("GET", NETWORK_FAULTS), ("PATCH", PATCH_FAULTS)):
-            script = _script(chance, faults, with_refused_token=True)
-            _ask_for_script(cloud, script, common, method=method, path=f"/{ticket.order_id}$")
+        for method, path in ticket.paths:
+            if (method, path) == ticket.seats_come_with:
+                more = cloud.subscription(ticket.asked[-1]) | {"quantity": SEATS + ADDED_SEATS}
+                cloud.fault(method=method, path=path, hang_up="before", put_subscription=more)
+            count = SCRIPTED_FOR_LICENCES if isinstance(ticket, LicenceTicket) else SCRIPTED
+            script = _script(chance, FAULTS_OF[method], count, with_refused_token=True)
+            _ask_for_script(cloud, script, common, method=method, path=path)
     for service in ("identity", "key_vault", "entra"):
         _ask_for_script(cloud, _script(chance, CREDENTIAL_FAULTS), {}, service=service)
     if throttles:
         cloud.fault(times=1_000_000, **common)
 
 
-def _script(chance: random.Random, faults: Mapping[str, Fault], *, with_refused_token: bool = False) -> Iterator[Json]:
-    """Yield a fault for one request each; most of them are empty and let the request pass."""
+def _script(
+    chance: random.Random, faults: Mapping[str, Fault], count: int = SCRIPTED, *, with_refused_token: bool = False
+) -> Iterator[Json]:
+    """Yield *count* faults for one request each; most of them are empty and let the request pass."""
     weights = [fault.weight for fault in faults.values()]
     refused_at = chance.randrange(DELIVERIES) if with_refused_token else None
-    for number in range(SCRIPTED):
+    for number in range(count):
         if number == refused_at:
             yield REFUSED_TOKEN
         elif chance.random() < FAULTY:
