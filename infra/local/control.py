@@ -6,7 +6,7 @@ on loopback, without a key. A request that makes no sense is answered with 400 a
 
 import asyncio
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
@@ -92,6 +92,12 @@ class _Limits(_Body):
     requests_per_minute: int = Field(alias="requestsPerMinute", ge=0)
 
 
+class _Behaviour(_Body):
+    """A subscription's reaction to scheduled actions: it ignores them, or knows them by one spelling only."""
+
+    actions: Literal["ignore", "scheduleType", "scheduledType"]
+
+
 class _Age(_Body):
     days: int = Field(ge=1, le=3650)
 
@@ -120,6 +126,7 @@ class ControlInterface:
                 Route("/orders/{order_id}/age", self._age_order, methods=["POST"]),
                 Route("/subscriptions/{subscription_id}", self._show_subscription, methods=["GET"]),
                 Route("/subscriptions/{subscription_id}", self._put_subscription, methods=["PUT"]),
+                Route("/subscriptions/{subscription_id}/behaviour", self._set_behaviour, methods=["PUT"]),
                 Route("/subscriptions/{subscription_id}/age", self._age_subscription, methods=["POST"]),
                 Route("/secrets/{name}", self._list_secret_versions, methods=["GET"]),
                 Route("/secrets/{name}", self._set_secret, methods=["PUT"]),
@@ -172,6 +179,12 @@ class ControlInterface:
         if not isinstance(given_id, str) or given_id.lower() != subscription_id.lower():
             return _reason("id", "a whole subscription with the id in the path is needed")
         self._partner_center.subscriptions.put(subscription_id, subscription)
+        return _subscription(self._partner_center.subscriptions.now(subscription_id))
+
+    async def _set_behaviour(self, request: Request) -> Response:
+        actions = (await _read(request, _Behaviour)).actions
+        subscription_id = request.path_params["subscription_id"]
+        self._partner_center.subscriptions.know_actions_by(subscription_id, {actions} - {"ignore"})
         return _subscription(self._partner_center.subscriptions.now(subscription_id))
 
     async def _age_subscription(self, request: Request) -> Response:

@@ -39,8 +39,8 @@ Guesses, marked "Guess" in the code: the places to try in a real sandbox
       the kinds that ignore them; a `deleted` goes by the status alone; an ETag that is left out is not compared;
       the codes for trials, legacy licences, Azure plans, extended terms, pending, expired and disabled ones, unknown
       product types, and a reactivation after the end of the term; while suspended, nothing but the status can be
-      changed; a cancellation and other seats delete scheduledActions; SaaS and software cannot be suspended; the
-      newest seats are taken away first.
+      changed; a cancellation and other seats delete scheduledActions; the code while a renewal is processed; SaaS and
+      software cannot be suspended; the newest seats are taken away first.
     - `subscription_terms`: a renewal keeps id, orderId and creationDate, and moves effectiveStartDate; a scheduled
       Cancel ends in `deleted`, and counts only while auto-renew is off; a suspended subscription is disabled at the
       end of its term; the SKU of an extended term.
@@ -50,7 +50,7 @@ Guesses, marked "Guess" in the code: the places to try in a real sandbox
 Left out
     Every other path of the API (customers, the list of orders, carts, invoices, add-ons, provisioning status, Azure
     entitlements), changes of an order other than its cancellation, and of a subscription's product, term or billing
-    cycle; If-Match; refunds; asynchronous provisioning apart from the orders that show their change later; the locks
-    while a renewal runs; scheduled actions for a date; the end of a legacy subscription that has been suspended for
-    90 days; a pending one that becomes active. Faults can stand in for most of these answers.
+    cycle; If-Match; refunds; asynchronous provisioning apart from the orders that show their change later; scheduled
+    actions for a date; the end of a legacy subscription that has been suspended for 90 days; a pending one that
+    becomes active. Faults can stand in for most of these answers.
 """

@@ -98,11 +98,6 @@ def camel_case(value: Any) -> Any:  # noqa: ANN401  (JSON)
     return [camel_case(inner) for inner in value] if isinstance(value, list) else value
 
 
-def same_guid(first: object, second: object) -> bool:
-    """Tell whether two ids are the same. GUIDs are compared in lower case, other ids unchanged."""
-    return id_key(str(first)) == id_key(str(second))
-
-
 def id_key(any_id: str) -> str:
     """Return the form in which *any_id* is compared: GUIDs in lower case, other ids unchanged."""
     return any_id.lower() if GUID.fullmatch(any_id) else any_id

@@ -64,8 +64,12 @@ NO_DECREASE = Refusal(400, 800090, "Subscription quantity cannot be decreased.")
 SEATS_WHILE_SUSPENDED = Refusal(400, "2001", "The subscription is suspended.")
 WRONG_QUANTITY = Refusal(400, "2002", "The quantity is out of range.")
 OTHER_BILLING_CYCLE = Refusal(400, "800097", "The billing cycle cannot be changed.")
+LOCKED = Refusal(409, "", "A renewal is being processed; try again in 2 minutes.")
 STALE_ETAG = Refusal(400, "2055", "The ETag is stale.")
 FIXED_WHILE_SUSPENDED = Refusal(400, "800091", "The subscription is suspended.")
+
+LOCK = timedelta(hours=24)  # from the end of a term, while its renewal is processed
+SPELLINGS = ("scheduleType", "scheduledType")  # of the time of a scheduled action; sources disagree
 
 INSTRUCTIONS = ("scheduledNextTermInstructions", "nextChargeInstructions", "scheduledActions")
 
@@ -77,11 +81,13 @@ class Circumstances:
     Attributes:
         now: the time of the PATCH.
         has_window: whether the kind's window to cancel counts.
+        spellings: under which of SPELLINGS the time of a scheduled action is known; an action without is ignored.
         parent_status: of the subscription whose add-on it is.
     """
 
     now: datetime
     has_window: bool = True
+    spellings: frozenset[str] = frozenset(SPELLINGS)
     parent_status: str | None = None
 
 
@@ -110,7 +116,13 @@ def patched(subscription: Json, body: bytes, circumstances: Circumstances) -> Js
 
     result = deepcopy(subscription)
     _change_auto_renew(result, request, kind)
-    _change_instructions(result, request, kind)
+    _change_instructions(result, request, kind, circumstances.spellings)
+    if (
+        new_status != "deleted"
+        and _is_locked(subscription, circumstances.now)
+        and _is_renewed_otherwise(subscription, result, new_status)
+    ):
+        raise Refused(LOCKED)
     if new_status != "deleted":  # Guess: a cancellation goes by the status alone.
         _change_quantity(result, request, kind, circumstances.now)
     for name in ("friendlyName", "partnerId"):
@@ -261,7 +273,23 @@ def _change_auto_renew(subscription: Json, request: Json, kind: str) -> None:
         set_member(subscription, "autoRenewEnabled", bool(requested))
 
 
-def _change_instructions(subscription: Json, request: Json, kind: str) -> None:
+def _is_locked(subscription: Json, now: datetime) -> bool:
+    """Tell whether the renewal of *subscription* is being processed: for a day from the end of its term.
+
+    Source: create-a-new-subscription. A cancellation, other seats and another name may be tried all the same.
+    """
+    end = term_end(subscription)
+    return end is not None and status_of(subscription) in {"active", "suspended"} and end <= now < end + LOCK
+
+
+def _is_renewed_otherwise(old: Json, new: Json, new_status: str) -> bool:
+    """Tell whether a PATCH that leaves *new* changes the renewal of *old*, or suspends or reactivates it."""
+    members = ("autoRenewEnabled", "scheduledNextTermInstructions", "scheduledActions")
+    changed = any(_comparable(member(old, name)) != _comparable(member(new, name)) for name in members)
+    return changed or new_status != status_of(old)
+
+
+def _change_instructions(subscription: Json, request: Json, kind: str, spellings: frozenset[str]) -> None:
     """Store the instructions that *request* has, and delete the others.
 
     If scheduledActions are there, scheduledNextTermInstructions do not count. Guess: they are then deleted, an
@@ -277,6 +305,8 @@ def _change_instructions(subscription: Json, request: Json, kind: str) -> None:
     actions = member(request, "scheduledActions")
     if actions is not None:
         _check_actions(actions)
+        known = [action for action in actions if any(member(action, name) is not None for name in spellings)]
+        actions = known if known or not actions else None
     if kind != ProductKind.LICENCE or member(subscription, "isTrial") is True:
         actions = None
     next_term, next_charge = (member(request, name) for name in INSTRUCTIONS[:2])

@@ -17,6 +17,7 @@ from infra.local.partner_center.members import id_key, member, status_of
 from infra.local.partner_center.refusals import Refusal, Refused
 from infra.local.partner_center.resources import link
 from infra.local.partner_center.subscription_rules import (
+    SPELLINGS,
     Circumstances,
     delete,
     patched,
@@ -37,12 +38,16 @@ NOT_FOUND = Refusal(404, "20003", "The subscription was not found.")
 
 @dataclass
 class StoredSubscription:
-    """The present state of a subscription, and an older one that the next *late_reads* reads show."""
+    """The present state of a subscription, and an older one that the next *late_reads* reads show.
+
+    *spellings* are the names under which the time of a scheduled action is known.
+    """
 
     entry: SubscriptionEntry
     subscription: Json
     older: Json | None = None
     late_reads: int = 0
+    spellings: frozenset[str] = frozenset(SPELLINGS)
 
     @property
     def customer(self) -> str:
@@ -81,6 +86,13 @@ class Subscriptions:
         stored = self._stored.get(id_key(subscription_id))
         if stored:
             stored.subscription = deepcopy(subscription)
+        return stored is not None
+
+    def know_actions_by(self, subscription_id: str, spellings: Collection[str]) -> bool:
+        """Ignore scheduled actions whose time stands under another name. Return False if there is no subscription."""
+        stored = self._stored.get(id_key(subscription_id))
+        if stored:
+            stored.spellings = frozenset(spellings)
         return stored is not None
 
     def age(self, subscription_id: str, days: int) -> Json | None:
@@ -148,7 +160,9 @@ class Subscriptions:
         before = stored.subscription
         parent = self.now(str(member(before, "parentSubscriptionId")))
         parent_status = status_of(parent) if parent else None
-        after = patched(before, body, Circumstances(self._date(), stored.entry.has_window, parent_status))
+        after = patched(
+            before, body, Circumstances(self._date(), stored.entry.has_window, stored.spellings, parent_status)
+        )
         stored.subscription = after
         if late_reads:
             stored.older, stored.late_reads = before, late_reads

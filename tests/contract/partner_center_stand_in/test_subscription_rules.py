@@ -292,6 +292,67 @@ def test_a_cancellation_goes_by_the_status_whatever_the_quantity() -> None:
         assert patch(LICENCE, LICENCE | {"status": "deleted", "quantity": quantity}) == LICENCE | {"status": "deleted"}
 
 
+BY_ONE, BY_THE_OTHER = CANCEL_AT_END, [{"scheduledType": "TermEnd", "actionType": "Cancel"}]
+
+
+@pytest.mark.parametrize(
+    ("spellings", "actions", "kept"),
+    [
+        pytest.param({"scheduleType", "scheduledType"}, BY_ONE, BY_ONE, id="both-one"),
+        pytest.param({"scheduleType", "scheduledType"}, BY_THE_OTHER, BY_THE_OTHER, id="both-the-other"),
+        pytest.param({"scheduleType"}, BY_ONE, BY_ONE, id="known"),
+        pytest.param({"scheduleType"}, BY_THE_OTHER, None, id="not-known"),
+        pytest.param({"scheduledType"}, BY_ONE, None, id="the-other-way-round"),
+        pytest.param(set(), BY_ONE, None, id="ignored"),
+    ],
+)
+def test_an_action_in_an_unknown_spelling_is_ignored(
+    spellings: set[str], actions: list[Json], kept: list[Json] | None
+) -> None:
+    """Nobody could confirm the name of the member, so a client must find out."""
+    body = LICENCE | {"autoRenewEnabled": False, "scheduledActions": actions}
+    after = patch(LICENCE, body, spellings=frozenset(spellings))
+
+    assert (after["autoRenewEnabled"], after.get("scheduledActions")) == (False, kept)
+
+
+END_OF_TERM = datetime(2022, 1, 14, tzinfo=UTC)  # of LICENCE
+
+
+@pytest.mark.parametrize(
+    ("change", "now", "expected"),
+    [
+        pytest.param({"autoRenewEnabled": False}, END_OF_TERM, (409, ""), id="auto-renew"),
+        pytest.param({"scheduledNextTermInstructions": NEXT_TERM}, END_OF_TERM, (409, ""), id="next-term"),
+        pytest.param({"status": "suspended"}, END_OF_TERM + timedelta(hours=23), (409, ""), id="suspend"),
+        pytest.param({"status": "deleted"}, END_OF_TERM, (400, "900117"), id="a-cancellation-is-decided-as-ever"),
+    ],
+)
+def test_while_a_renewal_is_processed_the_renewal_is_read_only(
+    change: Json, now: datetime, expected: tuple[int, Any]
+) -> None:
+    assert refusal_of(LICENCE, LICENCE | change, now) == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "now"),
+    [
+        pytest.param(
+            {"status": "deleted", "cancellationAllowedUntilDate": "2022-02-01T00:00:00Z"}, END_OF_TERM, id="cancel"
+        ),
+        pytest.param({"friendlyName": "other"}, END_OF_TERM, id="name"),
+        pytest.param({}, END_OF_TERM, id="nothing"),
+        pytest.param({"autoRenewEnabled": False}, END_OF_TERM - timedelta(seconds=1), id="before"),
+        pytest.param({"autoRenewEnabled": False}, END_OF_TERM + timedelta(hours=24), id="after"),
+    ],
+)
+def test_all_else_can_be_changed_while_a_renewal_is_processed(change: Json, now: datetime) -> None:
+    window = {"cancellationAllowedUntilDate": change.get("cancellationAllowedUntilDate", "2021-01-21T00:00:00Z")}
+    subscription = LICENCE | window
+
+    assert patch(subscription, subscription | change, now) == subscription | change
+
+
 @pytest.mark.parametrize(
     "subscription",
     [pytest.param(SAAS, id="SaaS"), pytest.param(SOFTWARE, id="software"), pytest.param(TRIAL, id="trial")],

@@ -73,6 +73,20 @@ def test_auto_renew_off_alone_is_billed_on_and_a_scheduled_cancel_is_not(cloud: 
     assert "Extended Service Term" in ages["licence-auto-renew-off"]["offerName"]
 
 
+def test_a_subscription_can_ignore_scheduled_actions(cloud: LocalCloud, client: httpx.Client) -> None:
+    subscription_id = subscription_of("licence-without-deadline-20-days-old")
+    cloud.put(f"subscriptions/{subscription_id}/behaviour", {"actions": "ignore"})
+    whole = client.get(subscription_path(subscription_id)).json()
+    action = {"scheduleType": "TermEnd", "actionType": "Cancel"}
+
+    client.patch(
+        subscription_path(subscription_id), json=whole | {"autoRenewEnabled": False, "scheduledActions": [action]}
+    ).raise_for_status()
+
+    after = cloud.subscription(subscription_id)
+    assert (after["autoRenewEnabled"], "scheduledActions" in after) == (False, False)
+
+
 def test_a_date_that_does_not_exist_does_not_stop_the_time(cloud: LocalCloud) -> None:
     subscription_id = subscription_of("licences-five", 3)
     whole = cloud.subscription(subscription_id) | {"commitmentEndDate": "2026-02-30T00:00:00Z"}
@@ -114,6 +128,11 @@ def test_an_aged_order_ages_its_subscriptions(cloud: LocalCloud) -> None:
         pytest.param("GET", "subscriptions/unknown", "", 404, id="unknown"),
         pytest.param("PUT", "subscriptions/unknown", '{"id": "unknown"}', 404, id="PUT of an unknown one"),
         pytest.param("PUT", "subscriptions/LICENCE", "x", 400, id="PUT, not JSON"),
+        pytest.param(
+            "PUT", "subscriptions/unknown/behaviour", '{"actions": "ignore"}', 404, id="unknown one's actions"
+        ),
+        pytest.param("PUT", "subscriptions/LICENCE/behaviour", "{}", 400, id="no actions"),
+        pytest.param("PUT", "subscriptions/LICENCE/behaviour", '{"actions": "both"}', 400, id="other actions"),
         pytest.param("PUT", "subscriptions/LICENCE", "[]", 400, id="PUT, a list"),
         pytest.param("PUT", "subscriptions/LICENCE", "{}", 400, id="PUT without id"),
         pytest.param("PUT", "subscriptions/LICENCE", '{"id": "another"}', 400, id="PUT of another id"),
