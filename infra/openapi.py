@@ -55,7 +55,8 @@ class _Schema(GenerateJsonSchema):
         return self.mode == "serialization" or super().field_is_required(field, total)  # answers have every member
 
     def default_schema(self, schema: WithDefaultSchema) -> Json:
-        if schema.get("default") is None:  # None means "left out"; the model may refuse a null that is sent
+        # None means "left out"; the model may refuse a null that is sent. Answers leave nothing out.
+        if schema.get("default") is None or self.mode == "serialization":
             return self.generate_inner(schema["schema"])
         return super().default_schema(schema)
 
@@ -99,7 +100,7 @@ def document() -> Json:
     """Return the whole OpenAPI document."""
     return {
         "openapi": "3.1.1",
-        "info": {"title": openapi_texts.TITLE, "version": "1.1.0", "description": openapi_texts.DESCRIPTION},
+        "info": {"title": openapi_texts.TITLE, "version": "1.2.0", "description": openapi_texts.DESCRIPTION},
         "servers": [{"url": "https://{host}", "variables": {"host": {"default": "FUNCTION.azurewebsites.net"}}}],
         "paths": {PATH: {"post": _cancel(), "get": _health()}},
         "components": {

@@ -12,8 +12,9 @@ type Json = dict[str, Any]
 
 TITLE = "Cancel Partner Center orders and subscriptions"
 DESCRIPTION = """\
-Cancels one order of Microsoft Partner Center, whole or by line items, or one subscription. Answers with the order in
-one normalized form, or with one problem (RFC 9457) whose `code` never changes its meaning.
+Cancels one order of Microsoft Partner Center, whole or by line items, or one subscription; or lets subscriptions end
+with their terms instead of renewing. Answers with the order in one normalized form, or with one problem (RFC 9457)
+whose `code` never changes its meaning.
 
 Sending the same body again is safe: an order that is cancelled already is answered with `already_cancelled`."""
 
@@ -21,6 +22,10 @@ CANCEL_SUMMARY = "Cancel an order, some of its line items, or a subscription"
 CANCEL_DESCRIPTION = """\
 Send exactly one of `orderId` and `subscriptionId`; `lineItems` only beside `orderId`. The lines of an order of licences
 or of SaaS are cancelled by their subscriptions, if the operator allows that, and never more than the order bought.
+
+`when` says which of two things is meant. `now`, or left out: cancel now. `term_end`: do not renew. The subscriptions
+then run, and are paid, until the end of their present terms, and neither renew nor go on as paid extended terms.
+Nothing is cancelled before. If a line has no subscription, nothing is changed: it has no term to end with.
 
 The function is stricter than a JSON schema can express. It refuses with 400: a name that is twice in one object; a
 `lineItemNumber` that is twice in `lineItems`; numbers that are not written as integers (`0.0`), NaN and Infinity;
@@ -130,9 +135,9 @@ CODES = {
     "body_too_large": "The body is larger than 64 KiB; nothing was changed. Send less.",
     "unsupported_media_type": "The body is compressed, or is not JSON in UTF-8; nothing was changed. Send it as"
     " `application/json`.",
-    "cancellation_window_passed": "It is too late to cancel this order; nothing was changed. Ask Microsoft's support,"
-    " or let the order run out.",
-    "not_cancellable": "Partner Center does not cancel this product, or not in the order's present state; nothing was"
+    "cancellation_window_passed": "It is too late to cancel this now; nothing was changed. `detail` says until when the"
+    " present term runs, and whether the request can be sent with `when: term_end` (do not renew).",
+    "not_cancellable": "Partner Center does not cancel this product, or not in its present state; nothing was"
     " changed. Look at the order in Partner Center.",
     "not_cancellable_in_production": "In production Partner Center cancels only perpetual software and software"
     " subscriptions as orders; nothing was changed. `detail` says where to cancel other products.",
@@ -142,8 +147,11 @@ CODES = {
     " run without `lineItems` to see the order's lines.",
     "more_than_the_order": "A subscription now holds more than the order bought, such as added seats or a later term;"
     " nothing was changed. Send its `subscriptionId` to cancel all of it, or take seats away in Partner Center.",
-    "some_lines_refused": "Some lines are cancelled, others were refused and are unchanged. `order` shows which, with a"
-    " `code` for each that says what to do.",
+    "nothing_to_schedule": "Something in the request has no term with which it could end, or its renewal cannot be"
+    " turned off here; nothing was changed. `detail` gives the reason; a subscription in its extended term can be"
+    " cancelled now.",
+    "some_lines_refused": "Some lines are cancelled (`term_end`: end with their terms), others were refused."
+    " `order` shows which, with a `code` for each that says what to do.",
     "account_blocked": "Partner Center has blocked the customer or the partner; nothing was changed. Remove the block"
     " in Partner Center, then send the request again.",
     "throttled": "Partner Center received too many requests; nothing was changed. Send the request again after"
@@ -153,18 +161,18 @@ CODES = {
     " that `detail` names.",
     "credentials_rejected": "Microsoft refused the function's own sign-in; nothing was changed. Tell the operator;"
     " `detail` gives the reason.",
-    "unexpected_answer": "Partner Center gave an answer that the function does not know, so the order's state is not"
-    " certain. Look at the order in Partner Center.",
+    "unexpected_answer": "Partner Center gave an answer that the function does not know, so it is not certain what"
+    " was changed. Look at the order or subscription in Partner Center.",
     "partner_center_unavailable": "Partner Center does not answer; nothing was changed. Send the request again after"
     " `Retry-After`.",
-    "order_busy": "Partner Center is still working on this order; nothing was changed. Send the request again in some"
-    " minutes.",
+    "order_busy": "Partner Center is still working on this order or subscription; nothing was changed. Send the request"
+    " again in some minutes.",
     "credentials_unavailable": "Key Vault or Entra ID gives no usable answer; nothing was changed. Send the request"
     " again after `Retry-After`.",
-    "some_lines_unfinished": "Some lines are cancelled, others not yet; `order` shows which. Send the same request"
-    " again after `Retry-After`: it does the rest.",
-    "outcome_unknown": "The order may be cancelled. Send the same request again: a repeat is safe, and its answer says"
-    " what happened.",
+    "some_lines_unfinished": "Some lines are cancelled (`term_end`: end with their terms), others not yet; `order`"
+    " shows which. Send the same request again after `Retry-After`: it does the rest.",
+    "outcome_unknown": "The order may be cancelled (`term_end`: set to end with its term). Send the same request"
+    " again: a repeat is safe, and its answer says what happened.",
 }
 
 
@@ -186,6 +194,8 @@ SCHEMAS = {
     "CancelRequest": "The order or subscription to cancel: exactly one of `orderId` and `subscriptionId`. Without"
     " `lineItems` the whole order is cancelled, and a subscription always as a whole. Unknown members are refused.",
     "LineItemRef": "A line to cancel.",
+    "When": "`now`: cancel now. `term_end`: do not renew; the subscription runs to the end of its present term, and"
+    f" neither renews nor goes on.{OPEN}",
     "CancelResult": "The order, in the same shape for every product: every member is always there, and is null if"
     " Partner Center did not give it.",
     "OrderState": "The order as it was read, in the shape of the answer 200.",
@@ -194,8 +204,9 @@ SCHEMAS = {
     f" a part of it. `none`: nothing.{OPEN}",
     "Outcome": "The result of the request. `cancelled`: every line is cancelled. `partially_cancelled`: the requested"
     " lines are cancelled, other lines are not. `already_cancelled`: there was nothing left to cancel. `pending`:"
-    " Partner Center accepted the cancellation and the order does not show it yet; send a dry run later to see it."
-    f" `dry_run`: nothing was changed.{OPEN}",
+    " Partner Center accepted the change and does not show it yet; send a dry run later to see it. `dry_run`: nothing"
+    " was changed. `scheduled`: the subscriptions end with their terms, and Partner Center shows that."
+    f" `already_scheduled`: that was so before.{OPEN}",
     "Problem": "The reason why the request failed (RFC 9457). Branch on `code`, not on the texts.",
     "FieldError": "One mistake in the request.",
     "PartnerCenterError": "Partner Center's own error.",
@@ -210,6 +221,7 @@ _ORDER_MEMBERS = {
     " or null.",
     "subscriptionId": "The subscription that the request names, else null. If it names one, there is one line, which"
     " has no number; `cancelledLineItems` is then empty, and the line's `cancelled` says whether it is cancelled.",
+    "when": "What the request asks for.",
     "alternateId": "The order's second id.",
     "customerTenantId": "The id of the customer's tenant, in lower case.",
     "status": "Partner Center's status of the order, in lower case.",
@@ -227,6 +239,8 @@ MEMBERS: dict[str, dict[str, str]] = {
         " that was added since. Blanks and braces around it are taken off.",
         "lineItems": "The lines to cancel, each number once; only beside `orderId`. Without it the whole order is"
         " cancelled.",
+        "when": "`now`, or left out: cancel now. `term_end`: do not renew. The subscription runs to the end of its"
+        " present term, and neither renews nor goes on as a paid extended term; an order stands for its subscriptions.",
         "account": "The name of one of the operator's accounts. Without it the only account is used, or the one named"
         " `default`.",
         "ticketId": "The ticket's id. It is written to the audit record and returned in the answer.",
@@ -260,14 +274,18 @@ MEMBERS: dict[str, dict[str, str]] = {
         "subscriptionId": "The id of the line's subscription.",
         "cancelled": "True if the line is cancelled: its quantity is 0, the order's status is `cancelled`, or its"
         " subscription's status is `deleted`.",
-        "code": "The reason why the line was not cancelled; in a dry run: why it would not be. The codes are those of"
-        f" a problem. Null if there is none.{OPEN}",
-        "cancellable": "Whether the line can be cancelled; this counts, not `cancellableUntil`. Null if nobody can"
-        " tell, also for a line that the request does not name, and for one that is cancelled.",
+        "code": "The reason why what the request asks for was not done to the line; in a dry run: why it would not be."
+        f" The codes are those of a problem. Null if there is none.{OPEN}",
+        "cancellable": "Whether what the request asks for, now or at the end of the term, can be done to the line; this"
+        " counts, not `cancellableUntil`. Null if nobody can tell, also for a line that the request does not name, and"
+        " for one at which nothing is left to do.",
         "subscriptionStatus": "The status of the line's subscription, in lower case, such as `active`.",
         "autoRenew": "Whether the subscription renews at the end of its term.",
         "termEndsOn": "The end of the subscription's present term, in UTC (RFC 3339).",
-        "endsAtTerm": "Whether the subscription is set to end with its present term.",
+        "endsAtTerm": "Whether the subscription is set to end with its present term, whoever set that. Auto-renew that"
+        " is off alone can mean a paid extended term; then this is false.",
+        "replaces": "What `when: term_end` takes out of the subscription, such as a change at renewal, as JSON text to"
+        " put back by hand. In dry runs and refusals; null if that is nothing, and once it is done.",
         "cancellableUntil": "The last moment at which the subscription can be cancelled, as Partner Center says, in UTC"
         " (RFC 3339). `cancellable` counts.",
         "refund": "What the cancellation of the subscription at this moment gives back. Null if Partner Center does not"
@@ -332,10 +350,20 @@ REQUEST_EXAMPLES: Json = {
         "reason": "Customer has too many licences",
         "dryRun": False,
     },
+    "doNotRenew": {
+        "customerTenantId": _CUSTOMER,
+        "subscriptionId": _SUBSCRIPTION,
+        "when": "term_end",
+        "ticketId": "ZD-48153",
+        "reason": "Customer leaves at the end of the year",
+    },
 }
 
 _NO_SUBSCRIPTION: Json = dict.fromkeys(
-    ("code", "cancellable", "subscriptionStatus", "autoRenew", "termEndsOn", "endsAtTerm", "cancellableUntil", "refund")
+    (
+        *("code", "cancellable", "subscriptionStatus", "autoRenew", "termEndsOn", "endsAtTerm", "replaces"),
+        *("cancellableUntil", "refund"),
+    )
 )
 
 
@@ -366,6 +394,7 @@ def _licence(number: int | None, subscription_id: str, **members: object) -> Jso
         "autoRenew": True,
         "termEndsOn": "2027-11-25T23:59:59Z",
         "endsAtTerm": False,
+        "replaces": None,
         "cancellableUntil": "2026-12-02T10:12:00Z",
         "refund": None,
     } | members
@@ -376,6 +405,7 @@ def _answer(outcome: Outcome, **members: object) -> Json:
         "outcome": outcome,
         "orderId": _ORDER,
         "subscriptionId": None,
+        "when": "now",
         "alternateId": None,
         "customerTenantId": _CUSTOMER,
         "status": None,
@@ -440,5 +470,42 @@ RESULT_EXAMPLES: Json = {
                 refund=Refund.NONE,
             ),
         ],
+    ),
+    "dryRunOfDoNotRenew": _answer(
+        Outcome.DRY_RUN,
+        orderId="8178ac72b28d",
+        subscriptionId=_SUBSCRIPTION,
+        when="term_end",
+        dryRun=True,
+        lineItems=[
+            _licence(
+                None,
+                _SUBSCRIPTION,
+                termEndsOn="2027-03-14T23:59:59Z",
+                replaces='{"autoRenewEnabled": true, "scheduledNextTermInstructions": {"quantity": 8}}',
+                cancellableUntil="2026-03-22T10:12:00Z",
+                refund=Refund.NONE,
+            )
+        ],
+        ticketId="ZD-48153",
+    ),
+    "scheduled": _answer(
+        Outcome.SCHEDULED,
+        orderId="8178ac72b28d",
+        subscriptionId=_SUBSCRIPTION,
+        when="term_end",
+        lineItems=[
+            _licence(
+                None,
+                _SUBSCRIPTION,
+                cancellable=None,
+                autoRenew=False,
+                termEndsOn="2027-03-14T23:59:59Z",
+                endsAtTerm=True,
+                cancellableUntil="2026-03-22T10:12:00Z",
+                refund=Refund.NONE,
+            )
+        ],
+        ticketId="ZD-48153",
     ),
 }

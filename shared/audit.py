@@ -19,12 +19,13 @@ from shared.errors import CancelError
 from shared.outside_text import clean_text, cut_to_json
 from shared.rfc3339 import rfc3339
 
-# A record stays below 24 kB whole: Application Insights cuts it at 32,768 characters, and JSON that is cut is none.
+# A record stays below 31 kB whole: Application Insights cuts it at 32,768 characters, and JSON that is cut is none.
 ID_SHOWN, ID_BYTES = 200, 1_200  # of an id that a caller sends along: characters, and bytes in the record's JSON
 REASON_SHOWN, REASON_BYTES = 1_000, 6_000
 LINES_SHOWN = 300  # line numbers; each takes 12 bytes at most
 SUBSCRIPTION_ID_SHOWN = 40  # characters; it is a GUID
-SUBSCRIPTIONS_SHOWN = 50  # PATCH requests; each takes 150 bytes at most
+SUBSCRIPTIONS_SHOWN = 50  # PATCH requests; each takes 190 bytes at most
+REPLACED_SHOWN, REPLACED_TIMES = 1_000, 8  # bytes of JSON, for so many of them
 
 # Headers in which ticketing systems and flows name one delivery, in order of preference.
 DELIVERY_HEADERS = (
@@ -84,6 +85,7 @@ def _write(event: str, call: Call, end: CancelResult | CancelError | None, patch
         "customerTenantId": request and request.customer_tenant_id,
         "orderId": request and request.order_id,
         "subscriptionId": request and request.subscription_id,
+        "when": request and request.when,
         "route": _route(patches),
         "orderPatches": [
             {"requestId": patch.request_id, "code": patch.code} for patch in patches if not patch.subscription_id
@@ -93,8 +95,9 @@ def _write(event: str, call: Call, end: CancelResult | CancelError | None, patch
                 "id": _shown(patch.subscription_id, SUBSCRIPTION_ID_SHOWN, SUBSCRIPTION_ID_SHOWN),
                 "requestId": patch.request_id,
                 "code": patch.code,
+                "replaced": _shown(patch.replaced, REPLACED_SHOWN, REPLACED_SHOWN) if place < REPLACED_TIMES else None,
             }
-            for patch in subscriptions[:SUBSCRIPTIONS_SHOWN]
+            for place, patch in enumerate(subscriptions[:SUBSCRIPTIONS_SHOWN])
         ],
         "subscriptionsLeftOut": len(subscriptions[SUBSCRIPTIONS_SHOWN:]),
         "lineItems": None if lines is None else [line.line_item_number for line in lines[:LINES_SHOWN]],

@@ -51,6 +51,7 @@ class Patch:
         sent: requests of which at least the first byte of the body has left.
         unaccounted: those of them without an answer that shows whether they changed anything.
         code: the code of the error with which it ended; None if it was accepted, or has not ended.
+        replaced: what it takes out of the subscription, as JSON text; None if that is nothing.
     """
 
     request_id: str
@@ -58,6 +59,7 @@ class Patch:
     sent: int = 0
     unaccounted: int = 0
     code: str | None = None
+    replaced: str | None = None
 
 
 @dataclass

@@ -5,7 +5,7 @@ wrong type are refused. The answer has always the same members. shared/http_requ
 """
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -37,6 +37,8 @@ TenantId = Annotated[str, Tidy, AfterValidator(check_tenant_id), _GUID_SCHEMA]
 OrderId = Annotated[str, Tidy, AfterValidator(check_order_id), _ORDER_SCHEMA]
 SubscriptionId = Annotated[str, Tidy, AfterValidator(check_subscription_id), _GUID_SCHEMA]
 
+type When = Literal["now", "term_end"]
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, alias_generator=to_camel)
@@ -52,13 +54,15 @@ class LineItemRef(_Strict):
 class CancelRequest(_Strict):
     """One cancel request, validated. It names an order or a subscription.
 
-    *line_items* None means the whole order. A subscription is always cancelled as a whole.
+    *line_items* None means the whole order. A subscription is always cancelled as a whole. *when* `term_end`: it runs
+    to the end of its paid term, and neither renews nor goes on.
     """
 
     customer_tenant_id: TenantId
     subscription_id: Annotated[SubscriptionId | None, NotNull] = None
     order_id: OrderId | None = Field(None, validate_default=True)  # null is as good as left out: one must be there
     line_items: Annotated[list[LineItemRef] | None, NotNull] = Field(None, min_length=1)
+    when: Annotated[When, NotNull] = "now"
     account: Annotated[str | None, NotNull] = Field(None, min_length=1, max_length=64)
     ticket_id: str | None = Field(None, max_length=100)
     reason: str | None = Field(None, max_length=1000)
@@ -67,7 +71,7 @@ class CancelRequest(_Strict):
     @field_validator("order_id")
     @classmethod
     def _order_or_subscription(cls, order_id: str | None, info: ValidationInfo) -> str | None:
-        if "subscription_id" in info.data:  # otherwise it has a fault, which is told
+        if "subscription_id" in info.data:  # otherwise its own mistake is reported
             has_subscription = info.data["subscription_id"] is not None
             if order_id is None and not has_subscription:
                 raise ValueError("is missing; send orderId, or subscriptionId for a subscription")
@@ -98,10 +102,12 @@ class Outcome(StrEnum):
     ALREADY_CANCELLED = "already_cancelled"
     PENDING = "pending"
     DRY_RUN = "dry_run"
+    SCHEDULED = "scheduled"
+    ALREADY_SCHEDULED = "already_scheduled"
 
 
 class Refund(StrEnum):
-    """What the cancellation of a subscription gives back."""
+    """The part of the price that the cancellation of a subscription gives back."""
 
     FULL = "full"
     PARTIAL = "partial"
@@ -123,6 +129,7 @@ class LineItem(_Answer):
         auto_renew: whether it renews at the end of its term.
         term_ends_on: the end of its present term, RFC 3339 in UTC.
         ends_at_term: whether it ends then.
+        replaces: what `when: term_end` takes out of it, as JSON text; None if it takes out nothing.
         cancellable_until: the end of its window to cancel, RFC 3339 in UTC.
         refund: what a cancellation at this moment gives back.
     """
@@ -140,6 +147,7 @@ class LineItem(_Answer):
     auto_renew: bool | None = None
     term_ends_on: str | None = None
     ends_at_term: bool | None = None
+    replaces: str | None = None
     cancellable_until: str | None = None
     refund: Refund | None = None
 
@@ -151,11 +159,13 @@ class OrderState(_Answer):
     *creation_date* is RFC 3339 in UTC. *status* and *billing_cycle* are in lower case.
 
     *subscription_id* is the subscription that the request names. Then there is one line, without a number, and
-    *order_id* is the order that began it, if Partner Center says so; the other members of that order are None.
+    *order_id* is the order that began it, if Partner Center says so; the other members of that order are None. *when*
+    is what the request asks for.
     """
 
     order_id: str | None
     subscription_id: str | None = None
+    when: When = "now"
     alternate_id: str | None
     customer_tenant_id: str
     status: str | None

@@ -9,8 +9,8 @@ CancelError
 ├── OurFault             500            a bug, or a setting that the operator must correct
 ├── BadGateway           502            our app was refused, or Partner Center's answer has no known meaning
 ├── Unavailable          503            nothing was changed; repeat after retry_after_s
-├── SomeLinesUnfinished  503            some lines are cancelled, others not yet; a repeat does the rest
-└── OutcomeUnknown       503            the order may have been cancelled; a repeat is safe
+├── SomeLinesUnfinished  503            some lines are done, others not yet; a repeat does the rest
+└── OutcomeUnknown       503            the change may have been made; a repeat is safe
 
 Each class lists its codes with their statuses. Callers branch on `code`, so a code never changes its
 meaning. The statuses 408, 409, 425 and 504 are not used: ticketing systems repeat a 409 without a pause,
@@ -117,6 +117,7 @@ class CancelRefused(CancelError):
         "use_subscription_cancel": 422,
         "line_item_mismatch": 422,
         "more_than_the_order": 422,
+        "nothing_to_schedule": 422,
         "some_lines_refused": 422,
         "account_blocked": 422,
     }

@@ -1,6 +1,6 @@
-"""The ids in a request: blanks and braces around them are taken off, and any other fault is told in words.
+"""The ids in a request: blanks and braces around them are taken off, and any other mistake is described in words.
 
-No I/O. People copy ids out of portals, mails and spreadsheets, so a fault is told by what the value looks like. The
+No I/O. People copy ids out of portals, mails and spreadsheets, so a mistake is described by the look of the value. The
 words never repeat the value, which may hold what must not reach a log.
 
 Source: order ids as Partner Center has issued them: base64url of 33 characters, 11 or 12 hex digits, GUIDs. The case
@@ -32,36 +32,36 @@ def tidy_id(value: object) -> object:
 
 
 def check_tenant_id(text: str) -> str:
-    """Return *text* in lower case if it is a tenant id. Raises ValueError with the fault in words."""
+    """Return *text* in lower case if it is a tenant id. Raises ValueError with the mistake in words."""
     if not re.fullmatch(GUID, text):
         raise ValueError(_looks_like(text, _TENANT_ADVICE) or f"is no GUID; {_TENANT_ADVICE}")
     return text.lower()
 
 
 def check_subscription_id(text: str) -> str:
-    """Return *text* if it is a subscription's id. Raises ValueError with the fault in words."""
+    """Return *text* if it is a subscription's id. Raises ValueError with the mistake in words."""
     if re.fullmatch(GUID, text):
         return text
-    if fault := _looks_like(text, _SUBSCRIPTION_ADVICE):
-        raise ValueError(fault)
+    if mistake := _looks_like(text, _SUBSCRIPTION_ADVICE):
+        raise ValueError(mistake)
     if re.fullmatch(ORDER_ID, text):
         raise ValueError(f"is no GUID, but may be an order's id, which belongs into orderId; {_SUBSCRIPTION_ADVICE}")
     raise ValueError(f"is no GUID; {_SUBSCRIPTION_ADVICE}")
 
 
 def check_order_id(text: str) -> str:
-    """Return *text* if it can be an order's id. Raises ValueError with the fault in words."""
+    """Return *text* if it can be an order's id. Raises ValueError with the mistake in words."""
     if re.fullmatch(ORDER_ID, text):
         return text
-    if fault := _looks_like(text, _ORDER_ADVICE):
-        raise ValueError(fault)
+    if mistake := _looks_like(text, _ORDER_ADVICE):
+        raise ValueError(mistake)
     if "#" in text:
         raise ValueError(f"is a number with #, not an id; {_ORDER_ADVICE}")
     raise ValueError(f"has other characters or another length than an order id; {_ORDER_ADVICE}")
 
 
 def _looks_like(text: str, advice: str) -> str | None:
-    """Return the fault in words if *text* is a well-known thing other than an id, else None."""
+    """Return the mistake in words if *text* is a well-known thing other than an id, else None."""
     if not text:
         return "is empty; the field was not filled in"
     if _PLACEHOLDER.search(text):

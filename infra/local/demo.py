@@ -13,9 +13,14 @@ from rich.table import Table
 from infra.local.cloud import LocalCloud, Options, running
 from infra.local.partner_center.resources import LICENCE_CUSTOMER, SOFTWARE_CUSTOMER
 from infra.local.values import Json
-from infra.local.welcome import ONE_LINE, TWO_LICENCES, WHOLE_ORDER, curl_command
+from infra.local.welcome import OLD_LICENCE, ONE_LINE, TWO_LICENCES, WHOLE_ORDER, curl_command
 
 THREE_LINES = {"customerTenantId": SOFTWARE_CUSTOMER, "orderId": "software-three-lines-000000000001"}
+
+TRAP = (
+    "Auto-renew off alone would be a trap: since May 2026 it lets such a licence go on in a paid extended term, so the"
+    " function schedules a Cancel in the same PATCH, and reads whether it is there.\n"
+)
 
 # The tour: a title, the request, and the outcome or code that the answer must have.
 STEPS: tuple[tuple[str, Json, str], ...] = (
@@ -46,6 +51,11 @@ STEPS: tuple[tuple[str, Json, str], ...] = (
         {"customerTenantId": LICENCE_CUSTOMER, "orderId": "d8998bb8e499"},
         "more_than_the_order",
     ),
+    (
+        "A licence too old to be cancelled: it is set to end with its term",
+        OLD_LICENCE | {"when": "term_end"},
+        "scheduled",
+    ),
 )
 
 
@@ -60,6 +70,7 @@ async def run_tour(options: Options) -> int:
                 await _show_step(console, cloud, client, f"{number}. {title}", body)
                 for number, (title, body, _) in enumerate(STEPS, 1)
             ]
+        console.print(TRAP)  # belongs to the last step
         console.rule("[bold]Try it yourself")
         console.print(
             "[bold]make serve[/] keeps the local cloud running, and prints every order and subscription, and commands"

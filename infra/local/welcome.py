@@ -26,6 +26,7 @@ ONE_LINE = {
 }
 TWO_LICENCES = {"customerTenantId": LICENCE_CUSTOMER, "orderId": "1f64b775d881"}  # the second one is too late
 SUBSCRIPTION = {"customerTenantId": LICENCE_CUSTOMER, "subscriptionId": subscription_guid("licence")}
+OLD_LICENCE = {"customerTenantId": LICENCE_CUSTOMER, "subscriptionId": subscription_guid("licence-20-days-old")}
 
 
 NO_TOKENS = """\
@@ -74,6 +75,8 @@ Cancel a whole order:
   {command(WHOLE_ORDER)}
 Cancel a subscription:
   {command(SUBSCRIPTION)}
+Do not renew a subscription, which is too old to be cancelled:
+  {command(OLD_LICENCE | {"when": "term_end"})}
 {_describe_callers(cloud) if callers else ""}See what the function sent to the stand-ins:
   curl -s {cloud.url("control")}/requests
 
@@ -100,4 +103,5 @@ Callers and their proofs (the commands above call as jira; trainee may only make
 {"" if cloud.has_authentication else NO_TOKENS}Send a request as one of them, from this folder (not as trainee):
   {python} -m infra.local send zendesk --order {WHOLE_ORDER["orderId"]}
   {python} -m infra.local send jira --subscription {SUBSCRIPTION["subscriptionId"]}
+  {python} -m infra.local send halo --subscription {OLD_LICENCE["subscriptionId"]} --when term_end
 """

@@ -72,7 +72,7 @@ var alerts = [
   {
     name: 'sending-without-decided'
     title: 'A cancellation was sent, but its result was not recorded'
-    firstStep: 'It may be cancelled. Look with dryRun true, or send the ticket\'s request again as it was, with the same lineItems.'
+    firstStep: 'It may be cancelled. Look with dryRun true, or send the ticket\'s request again as it was, with the same lineItems and when.'
     severity: 1
     query: loadTextContent('alerts/sending-without-decided.kql')
     every: 'PT15M'
@@ -84,7 +84,7 @@ var alerts = [
   {
     name: 'outcome-unknown'
     title: 'It is not known whether everything that was asked for was cancelled'
-    firstStep: 'It may be cancelled. Look with dryRun true, or send the ticket\'s request again as it was, with the same lineItems.'
+    firstStep: 'It may be cancelled. Look with dryRun true, or send the ticket\'s request again as it was, with the same lineItems and when.'
     severity: 1
     query: loadTextContent('alerts/outcome-unknown.kql')
     every: 'PT15M'
@@ -96,11 +96,23 @@ var alerts = [
   {
     name: 'pending-not-followed-up'
     title: 'A cancellation was accepted two hours ago and is still not confirmed'
-    firstStep: 'Send the ticket\'s request with dryRun true. If it is not cancelled, ask Partner Center\'s support.'
+    firstStep: 'Send the ticket\'s request with dryRun true. If it is not done, ask Partner Center\'s support.'
     severity: 2
     query: loadTextContent('alerts/pending-not-followed-up.kql')
     every: 'PT15M'
     window: 'PT3H'
+    periods: 1
+    dimensions: byOrder
+    resolves: false
+  }
+  {
+    name: 'end-not-scheduled'
+    title: 'Auto-renew was turned off, but the subscription may go on as a paid extended term'
+    firstStep: 'Schedule its cancellation in Partner Center, or turn auto-renew on again. The function puts nothing back.'
+    severity: 1
+    query: loadTextContent('alerts/end-not-scheduled.kql')
+    every: 'PT15M'
+    window: 'PT30M'
     periods: 1
     dimensions: byOrder
     resolves: false

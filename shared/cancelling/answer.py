@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any
 
 from shared.call import Call, Target
-from shared.contract import CancelResult, OrderState, Outcome
+from shared.contract import CancelResult, OrderState, Outcome, When
 from shared.errors import CancelError
 from shared.partner_center.orders import Order, OrderLine
-from shared.partner_center.subscriptions import Subscription
+from shared.partner_center.subscriptions import Subscription, replaced_by_term_end
 from shared.replies.refusals import BUSY
 from shared.rules.forecast import Forecast, with_subscription
 from shared.rules.route import with_found_subscriptions
@@ -20,9 +20,10 @@ from shared.rules.route import with_found_subscriptions
 
 @dataclass
 class Findings:
-    """What a request has found out. Lines are named by their places in the order.
+    """Holds what a request has found out. Lines are named by their places in the order.
 
     Attributes:
+        when: what the request asks for.
         order: its newest reading; for a request that names a subscription, an order of one line.
         found: the newest readings of subscriptions, or why one could not be read; by id in lower case.
         listed: the subscriptions of the order, if they were asked for.
@@ -30,6 +31,7 @@ class Findings:
         forecasts: of a dry run.
     """
 
+    when: When = "now"
     order: Order = field(default_factory=Order)
     found: dict[str, Subscription | CancelError] = field(default_factory=dict)
     listed: Sequence[Subscription] = ()
@@ -70,6 +72,14 @@ class Findings:
         own = self.own(place)
         return self.line(place).cancelled or (isinstance(own, Subscription) and own.is_deleted)
 
+    def done(self, place: int) -> Outcome | None:
+        """Return the outcome of a line at which nothing is left to do; None if something is."""
+        if self.is_cancelled(place):
+            return Outcome.ALREADY_CANCELLED
+        own = self.own(place)
+        is_scheduled = self.when == "term_end" and isinstance(own, Subscription) and own.is_scheduled
+        return Outcome.ALREADY_SCHEDULED if is_scheduled else None
+
     def living(self, places: Iterable[int]) -> list[int]:
         return [place for place in places if not self.is_cancelled(place)]
 
@@ -96,8 +106,9 @@ class Findings:
 
     def stop(self, places: Iterable[int], error: CancelError) -> None:
         """Note that *error* stopped the lines at *places*, apart from those that have an end or are cancelled."""
-        for place in self.living(places):
-            self.ends.setdefault(place, error)
+        for place in places:
+            if not self.done(place):
+                self.ends.setdefault(place, error)
 
     def shown_order(self, now: datetime) -> Order:
         """Return the order with what is known of each line."""
@@ -106,8 +117,11 @@ class Findings:
     def _shown(self, place: int, now: datetime) -> OrderLine:
         line, own, end = self.line(place), self.own(place), self.ends.get(place)
         shown = with_subscription(line, own, now) if isinstance(own, Subscription) else line
-        if shown.cancelled:
+        if self.done(place):
             return shown
+        is_asked_for = place in self.forecasts or place in self.ends
+        if is_asked_for and self.when == "term_end" and isinstance(own, Subscription):
+            shown = shown.model_copy(update={"replaces": replaced_by_term_end(own)})
         if forecast := self.forecasts.get(place):
             return shown.model_copy(update={"cancellable": forecast.cancellable, "code": forecast.code})
         if isinstance(end, CancelError):
@@ -151,6 +165,7 @@ def _members(target: Target, findings: Findings, now: datetime, named: Sequence[
     return vars(order) | {
         "order_id": order.order_id or target.request.order_id,
         "subscription_id": target.request.subscription_id,
+        "when": target.request.when,
         "customer_tenant_id": target.request.customer_tenant_id,
         "cancelled_line_items": [number for number in numbers if number is not None],
     }

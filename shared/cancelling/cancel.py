@@ -15,7 +15,7 @@ from shared.cancelling.accepted import AcceptedPatches
 from shared.cancelling.answer import Findings, result, state
 from shared.cancelling.order import OrderEnd, patch_order
 from shared.cancelling.readings import ANSWER_TAKES_S, AT_ONCE, OTHERS_TAKE_S, Readings, now
-from shared.cancelling.subscription import Check, SubscriptionCancellation
+from shared.cancelling.subscription import Check, SubscriptionCancellation, memory_keys
 from shared.contract import CancelResult, Outcome
 from shared.errors import CancelError, OutcomeUnknown, SomeLinesUnfinished
 from shared.partner_center.client import PartnerCenterClient
@@ -47,8 +47,9 @@ class _Run:
         self._client = client
         self._accepted = accepted
         self._at_once = asyncio.Semaphore(AT_ONCE)
+        self._when = target.request.when
         self._places: list[int] | None = None  # of the lines that are asked for, once that is decided
-        self.findings = Findings()
+        self.findings = Findings(self._when)
         self._readings = Readings(target, call, client, self.findings, self._at_once)
 
     async def cancel_subscription(self, subscription_id: str) -> CancelResult:
@@ -57,25 +58,29 @@ class _Run:
         reading = await self._client.read_subscription(subscription_id, request_id)
         self._readings.take_subscription(reading)
         check = self._check_of(None, subscription_id)
-        refusal = None if reading.is_deleted else check(reading)
+        done = self.findings.done(0)
+        refusal = None if done else check(reading)
         if self._target.dry_run:
-            forecast = Forecast(cancellable=False, code=refusal.code) if refusal else by_subscription(reading, now())
-            return self._preview({} if reading.is_deleted else {0: forecast})
-        if reading.is_deleted or refusal:
-            return self._answer(refusal or Outcome.ALREADY_CANCELLED)
-        end = await SubscriptionCancellation(
+            forecast = by_subscription(reading, now(), self._when)
+            if refusal:
+                forecast = Forecast(cancellable=False, code=refusal.code)
+            return self._preview({} if done else {0: forecast})
+        if end := done or refusal:
+            return self._answer(end)
+        run = SubscriptionCancellation(
             self._target, self._call, self._client, self._accepted, reading=reading, check=check
-        ).run()
-        self._readings.take_subscription(end.subscription)
-        return self._answer(end.end)
+        )
+        found = await run.run()
+        self._readings.take_subscription(found.subscription)
+        return self._answer(found.end)
 
     async def preview_order(self) -> CancelResult:
         """Say what would be cancelled of the order, and what the answer would be. Nothing is changed."""
         await self._readings.order(self._call.request_id)
         self._lines_by_order()
         is_list_known = not route.is_list_needed(self.findings.order.line_items)
-        # What could not be read in time leaves its members empty. Where subscriptions are not cancelled it is only a
-        # help, and waits for less.
+        # A subscription that could not be read in time leaves its members empty. Where the function may not cancel
+        # subscriptions, their readings only help the person who reads the answer, so they get less time.
         limit_s = self._call.remaining_s - ANSWER_TAKES_S
         limit_s = limit_s if self._target.may_cancel_subscriptions else min(limit_s, OTHERS_TAKE_S)
         with anyio.move_on_after(limit_s):
@@ -84,7 +89,7 @@ class _Run:
                     await self._readings.list_of_order()
                     is_list_known = True
             await self._readings.subscriptions(range(len(self.findings.order.line_items)))
-        places = self.findings.living(self._asked())
+        places = [place for place in self._asked() if not self.findings.done(place)]
         circumstances = Circumstances(
             order=self.findings.order,
             time=now(),
@@ -93,6 +98,7 @@ class _Run:
             is_sandbox=self._target.is_sandbox,
             is_list_known=is_list_known,
             others=self.findings.subscriptions_of_others(self._asked()),
+            when=self._when,
         )
         lines = [self.findings.line(place) for place in places]
         return self._preview(dict(zip(places, of_lines(lines, self.findings.found, circumstances), strict=True)))
@@ -100,7 +106,8 @@ class _Run:
     async def cancel_order(self) -> CancelResult:
         """Cancel the order, or the lines that the request names."""
         request, may_go_by_subscription = self._target.request, self._target.may_cancel_subscriptions
-        if may_go_by_subscription and not route.is_order_first(request.order_id or ""):
+        is_by_subscription = may_go_by_subscription and not route.is_order_first(request.order_id or "")
+        if is_by_subscription or self._when == "term_end":
             await self._readings.order()
             self._lines_by_order()
             return await self._cancel_by_both()
@@ -164,7 +171,7 @@ class _Run:
         """Cancel an order that was read and has no lines; *refusal* is that to its PATCH, if it was sent."""
         if self.findings.order.is_cancelled:
             return self._answer(Outcome.ALREADY_CANCELLED)
-        refusal = refusal or route.refusal_without_subscription(self.findings.order, None)
+        refusal = refusal or route.refusal_without_subscription(self.findings.order, None, self._when)
         end = refusal or (await self._patch_order(None, None)).end
         return self._answer(_without_subscription(end) if isinstance(end, CancelError) else end)
 
@@ -173,11 +180,11 @@ class _Run:
         findings, asked = self.findings, self._asked()
         for place in asked:
             line, own = findings.line(place), findings.own(place)
-            if findings.is_cancelled(place):
-                findings.ends[place] = Outcome.ALREADY_CANCELLED
+            if done := findings.done(place):
+                findings.ends[place] = done
                 continue
             if line.subscription_id is None:
-                refusal = route.refusal_without_subscription(findings.order, line)
+                refusal = route.refusal_without_subscription(findings.order, line, self._when)
             else:
                 refusal = self._check(place)(own) if isinstance(own, Subscription) else own
             if refusal:
@@ -196,11 +203,12 @@ class _Run:
         # Then the reading may be older than a cancellation that was made, and refuses nothing for good.
         is_allowed = self._target.may_cancel_subscriptions
         is_real = is_allowed and not self._target.dry_run
-        is_recent = is_real and self._accepted.may_be_done(self._target, subscription_id)
+        is_recent = is_real and self._accepted.may_be_done(self._target, *memory_keys(subscription_id, self._when))
 
         def check(reading: Subscription) -> CancelError | None:
             refusal = route.refusal_by_subscription(
                 reading,
+                when=self._when,
                 now=now(),
                 is_allowed=is_allowed,
                 of_order=of_order,

@@ -100,5 +100,5 @@ async def patch_order(
 
 
 def _complete(order: Order | None, known: Order) -> Order | None:
-    """Return *order* with the lines of *known*; None if nobody could read it."""
+    """Return *order* with the lines of *known*; None if it could not be read."""
     return order and with_known_lines(order, known)

@@ -14,7 +14,7 @@ from shared.partner_center.client import PartnerCenterClient
 from shared.partner_center.subscriptions import Subscription
 
 AT_ONCE = 4  # requests for subscriptions, side by side
-OTHERS_TAKE_S = 2.0  # to read what is only told
+OTHERS_TAKE_S = 2.0  # to read what the answer shows, and what no PATCH depends on
 ANSWER_TAKES_S = 0.25  # to answer before the deadline
 
 

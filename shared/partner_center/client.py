@@ -27,7 +27,6 @@ from shared.partner_center.orders import Order, order_url, read_order, request_h
 from shared.partner_center.retry import retry_delay_s
 from shared.partner_center.subscriptions import (
     Subscription,
-    cancel_subscription_body,
     read_page,
     read_subscription,
     subscription_url,
@@ -49,7 +48,8 @@ CONTINUATION = "MS-ContinuationToken"
 class _Request:
     """One request, which may be sent several times.
 
-    *headers* are further ones. A *body* is that of *patch*, which must leave until *leave_by* on the monotonic clock.
+    *headers* are added to those of every request. A *body* is that of *patch*. It must leave before *leave_by*, in
+    seconds on the monotonic clock.
     """
 
     method: str
@@ -130,15 +130,16 @@ class PartnerCenterClient:
                 break
         raise BadGateway(UNEXPECTED.code, UNEXPECTED.detail)
 
-    async def patch_subscription(self, subscription: Subscription, patch: Patch, leave_by: float) -> Reply | None:
-        """Send the PATCH that cancels *subscription* and return the reply.
+    async def patch_subscription(
+        self, subscription_id: str, body: bytes, patch: Patch, leave_by: float
+    ) -> Reply | None:
+        """Send the PATCH of a subscription and return the reply.
 
         It is not repeated, except with a new token: a second one needs a new reading. None if no answer came, or if
-        it could not leave until *leave_by*, on the monotonic clock. Raises Throttled and the errors of
+        it could not leave before *leave_by*, in seconds on the monotonic clock. Raises Throttled and the errors of
         `Credentials.bearer`.
         """
-        body = cancel_subscription_body(subscription)
-        url = self._subscription_url(subscription.subscription_id)
+        url = self._subscription_url(subscription_id)
         return await self._send(_Request("PATCH", url, patch.request_id, body, patch, leave_by), is_repeated=False)
 
     @property

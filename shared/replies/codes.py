@@ -71,8 +71,8 @@ CODES = {
     "800081": Code(
         NOT_CANCELLABLE,
         "the subscription is not activated yet",
-        "The customer has not activated this subscription at its publisher yet, so it cannot be cancelled; nothing was"
-        " changed. Activate it first, or ask the publisher.",
+        "The customer has not activated this subscription at its publisher yet, so nothing was changed. Activate it"
+        " first, or ask the publisher.",
     ),
     "800093": Code(
         NOT_CANCELLABLE,

@@ -70,16 +70,16 @@ CUSTOMER_NOT_FOUND = AnswerClass(
 WINDOW_PASSED = AnswerClass(
     CancelRefused,
     "cancellation_window_passed",
-    "The time in which this could be cancelled has passed; nothing was changed. Ask Microsoft's support, or let it run"
-    " out.",
+    "The time in which this could be cancelled has passed; nothing was changed. If it renews, send the request with"
+    " when: term_end, so that it ends with its term. Otherwise ask Microsoft's support.",
     needs_look=True,
     may_mean_done=True,
 )
 NOT_CANCELLABLE = AnswerClass(
     CancelRefused,
     "not_cancellable",
-    "Partner Center does not cancel this in its present state; nothing was changed. Look at it in Partner Center, or"
-    " ask Microsoft's support.",
+    "The order or subscription is in a state in which Partner Center does not allow this; nothing was changed. Look at"
+    " it in Partner Center, or ask Microsoft's support.",
     needs_look=True,
     may_mean_done=True,
 )
@@ -114,7 +114,8 @@ ACCOUNT_BLOCKED = AnswerClass(
 BUSY = AnswerClass(
     Unavailable,
     "order_busy",
-    "Partner Center is still working on this order. Nothing was changed; send the request again in some minutes.",
+    "Partner Center is still working on this order or subscription. Nothing was changed; send the request again in"
+    " some minutes.",
     # Not repeated within the call: "order in progress" (800060) clears in minutes, after our deadline.
     retry_after_s=BUSY_RETRY_AFTER_S,
 )
@@ -142,8 +143,9 @@ UNAVAILABLE = AnswerClass(
 UNEXPECTED = AnswerClass(
     BadGateway,
     "unexpected_answer",
-    "Partner Center gave an answer that the function does not know (partnerCenter has its text), so the order's state"
-    " is not certain. Look at the order in Partner Center, and give the operator the correlationId.",
+    "Partner Center gave an answer that the function does not know (partnerCenter has its text), so it is not"
+    " certain what was changed. Look at the order or subscription in Partner Center, and give the operator the"
+    " correlationId.",
     needs_look=True,
     may_mean_done=True,
 )

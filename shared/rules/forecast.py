@@ -1,7 +1,7 @@
 """Says before a cancellation what Partner Center is likely to answer, and shows what it says of a subscription.
 
-No I/O: functions of what was read and of the time. A window in days is only a forecast: it is told in dry runs, and
-never refuses a real request. What is not known is not forecast.
+No I/O: functions of what was read and of the time. A window in days is only a forecast: it is shown in dry runs, and
+never refuses a real request. Nothing is forecast from what is not known.
 
 Source: Partner Center's "new-commerce-cancellation-policy", "cancel-an-order-from-the-integration-sandbox",
 "cancel-software-purchases", "subscription-resources" (refundOptions, cancellationAllowedUntilDate) and
@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from shared.contract import Refund
+from shared.contract import Refund, When
 from shared.errors import CancelError, NotFound
 from shared.partner_center.orders import Order, OrderLine
 from shared.partner_center.subscriptions import Kind, Subscription
@@ -54,7 +54,7 @@ TOO_LATE = Forecast(cancellable=False, code=WINDOW_PASSED.code)
 
 
 class Circumstances(NamedTuple):
-    """Decide on a forecast beside the line and its subscription.
+    """Everything but the line and its subscription that a forecast depends on.
 
     Attributes:
         order: the order as it was read.
@@ -64,6 +64,7 @@ class Circumstances(NamedTuple):
         is_sandbox: the account is an integration sandbox.
         is_list_known: lines that name no subscription have none.
         others: the subscriptions of lines that the request does not name, in lower case.
+        when: what the request asks for.
     """
 
     order: Order
@@ -73,6 +74,7 @@ class Circumstances(NamedTuple):
     is_sandbox: bool
     is_list_known: bool
     others: frozenset[str]
+    when: When
 
 
 class Window(NamedTuple):
@@ -91,8 +93,10 @@ WINDOWS: dict[str, Window] = {
 }
 
 
-def by_subscription(subscription: Subscription, now: datetime) -> Forecast:
+def by_subscription(subscription: Subscription, now: datetime, when: When = "now") -> Forecast:
     """Return what the PATCH of *subscription* is likely to be answered with. It has passed the guards."""
+    if when == "term_end":
+        return YES if subscription.status == "active" else UNKNOWN
     if subscription.kind is Kind.SOFTWARE and _NEVER_CANCELLED.search(subscription.name or ""):
         return Forecast(cancellable=False, code=NOT_CANCELLABLE.code)
     name: str = subscription.kind
@@ -119,7 +123,7 @@ def _later(date: datetime, length: timedelta) -> datetime | None:
         return None
 
 
-def as_order(
+def by_order(
     order: Order, line: OrderLine, subscription: Subscription | None, now: datetime, *, is_sandbox: bool
 ) -> Forecast:
     """Return what the PATCH of *order* for *line* is likely to be answered with.
@@ -150,9 +154,10 @@ def of_lines(lines: Sequence[OrderLine], found: Found, circumstances: Circumstan
     of the order is for all its lines. Then the others have its code.
     """
     subscriptions = [found.get((line.subscription_id or "").lower()) for line in lines]
-    if not circumstances.is_allowed or (circumstances.is_order_first and _goes_as_order(subscriptions)):
+    is_now = circumstances.when == "now"
+    if is_now and (not circumstances.is_allowed or (circumstances.is_order_first and _goes_as_order(subscriptions))):
         pairs = zip(lines, subscriptions, strict=True)
-        return _all_or_none([(_as_order(line, own, circumstances), True) for line, own in pairs])
+        return _all_or_none([(_by_order(line, own, circumstances), True) for line, own in pairs])
     return _all_or_none(
         [_by_any_route(line, own, circumstances) for line, own in zip(lines, subscriptions, strict=True)]
     )
@@ -164,28 +169,41 @@ def _all_or_none(forecasts: Sequence[tuple[Forecast, bool]]) -> list[Forecast]:
     return [forecast if forecast.code or stops is None else stops for forecast, _ in forecasts]
 
 
-def _by_any_route(line: OrderLine, own: Subscription | CancelError | None, now: Circumstances) -> tuple[Forecast, bool]:
+def _by_any_route(
+    line: OrderLine, own: Subscription | CancelError | None, circumstances: Circumstances
+) -> tuple[Forecast, bool]:
     """Return the forecast for *line*, and whether it is one for the whole request."""
     if line.subscription_id is None:
-        if refusal := refusal_without_subscription(now.order, line):
+        if not circumstances.is_list_known:
+            return UNKNOWN, True
+        if refusal := refusal_without_subscription(circumstances.order, line, circumstances.when):
             return Forecast(cancellable=False, code=refusal.code), True
-        return _as_order(line, None, now), True
+        return _by_order(line, None, circumstances), True
     if own is None or isinstance(own, CancelError):
         return (Forecast(cancellable=False, code=own.code) if isinstance(own, NotFound) else UNKNOWN), True
-    of_order = (now.order, line)
-    if refusal := refusal_by_subscription(own, now=now.time, is_allowed=True, of_order=of_order, others=now.others):
+    of_order = (circumstances.order, line)
+    if refusal := refusal_by_subscription(
+        own,
+        when=circumstances.when,
+        now=circumstances.time,
+        is_allowed=circumstances.is_allowed,
+        of_order=of_order,
+        others=circumstances.others,
+    ):
         return Forecast(cancellable=False, code=refusal.code), True
-    return by_subscription(own, now.time), False
+    return by_subscription(own, circumstances.time, circumstances.when), False
 
 
-def _as_order(line: OrderLine, own: Subscription | CancelError | None, now: Circumstances) -> Forecast:
-    is_unclear = line.is_in_doubt or now.order.status == "pending" or not now.is_list_known
+def _by_order(line: OrderLine, own: Subscription | CancelError | None, circumstances: Circumstances) -> Forecast:
+    is_unclear = line.is_in_doubt or circumstances.order.status == "pending" or not circumstances.is_list_known
     if line.subscription_id is None and is_unclear:
         return UNKNOWN
     subscription = own if isinstance(own, Subscription) else None
-    forecast = as_order(now.order, line, subscription, now.time, is_sandbox=now.is_sandbox)
+    forecast = by_order(
+        circumstances.order, line, subscription, circumstances.time, is_sandbox=circumstances.is_sandbox
+    )
     # Nobody can tell whether the PATCH of the order takes along what its subscription has more.
-    has_more = subscription and more_than_the_order(now.order, line, subscription, now.others)
+    has_more = subscription and more_than_the_order(circumstances.order, line, subscription, circumstances.others)
     return UNKNOWN if has_more and not forecast.code else forecast
 
 
@@ -212,20 +230,20 @@ def with_subscription(line: OrderLine, subscription: Subscription, now: datetime
 
 def _ends_at_term(subscription: Subscription) -> bool | None:
     """Return whether *subscription* is set to end with its term; None if it has ended, or if nobody can tell."""
+    if subscription.is_scheduled:
+        return True
     if subscription.status != "active" or subscription.auto_renew is None:
         return None
     if subscription.auto_renew:
         return False
-    has_no_extended_term = subscription.is_trial or subscription.kind in {Kind.SOFTWARE, Kind.SAAS}
-    if subscription.has_cancel_action or has_no_extended_term:
-        return True
     began = subscription.term_began
-    is_extended_at_end = subscription.kind is Kind.LICENCE and began is not None and began >= EXTENDED_IF_BEGUN_SINCE
+    is_licence = subscription.kind is Kind.LICENCE and not subscription.is_extended
+    is_extended_at_end = is_licence and began is not None and began >= EXTENDED_IF_BEGUN_SINCE
     return False if is_extended_at_end else None
 
 
 def _refund(subscription: Subscription, now: datetime) -> Refund | None:
-    """Return what a cancellation at *now* gives back, by the first refund that has not ended; None if not told."""
+    """Return what a cancellation at *now* gives back, by the first refund that has not ended; None if unknown."""
     if subscription.is_deleted:
         return None
     for kind, expires in subscription.refunds:

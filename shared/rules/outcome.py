@@ -14,7 +14,7 @@ from shared.contract import LineItemRef, Outcome
 from shared.errors import CancelError, CancelRefused, OutcomeUnknown, SomeLinesUnfinished
 from shared.partner_center.orders import CANCELLED, Order, OrderLine
 from shared.replies.codes import CODES
-from shared.replies.refusals import CLASSES
+from shared.replies.refusals import CLASSES, UNEXPECTED
 
 type Lines = Sequence[LineItemRef] | Sequence[OrderLine]  # named by their numbers
 
@@ -24,8 +24,8 @@ UNFINISHED = (
     " request again: it does the rest."
 )
 SOME_REFUSED = (
-    "Some lines are done, others were refused and are unchanged; order shows which, with a code for each. Look up"
-    " what to do about each code, or ask the operator."
+    "Some lines are done, others were refused; order shows which, with a code for each. Look up what to do about each"
+    " code, or ask the operator."
 )
 
 
@@ -164,12 +164,11 @@ def decide_lines(ends: Sequence[Outcome | CancelError], *, is_order_cancelled: b
     errors = [end for end in ends if isinstance(end, CancelError)]
     outcomes = {end for end in ends if isinstance(end, Outcome)}
     open_ends = [error for error in errors if error.retryable]
+    half_done = next((error for error in errors if error.code == UNEXPECTED.code), None)
     if Outcome.PENDING in outcomes and not open_ends:
-        return Outcome.PENDING
+        return half_done or Outcome.PENDING
     if not errors:
-        if outcomes <= {Outcome.ALREADY_CANCELLED}:
-            return Outcome.ALREADY_CANCELLED
-        return Outcome.CANCELLED if is_order_cancelled else Outcome.PARTIALLY_CANCELLED
+        return _outcome_of_lines(outcomes, is_order_cancelled=is_order_cancelled)
     first = (open_ends or errors)[0]
     if outcomes and open_ends:
         return SomeLinesUnfinished(
@@ -177,4 +176,18 @@ def decide_lines(ends: Sequence[Outcome | CancelError], *, is_order_cancelled: b
         )
     if outcomes:
         return CancelRefused("some_lines_refused", SOME_REFUSED, partner_center=first.partner_center)
-    return next((error for error in errors if isinstance(error, OutcomeUnknown)), errors[0])
+    # In these two cases something may be changed.
+    for code in ("outcome_unknown", UNEXPECTED.code):
+        if error := next((error for error in errors if error.code == code), None):
+            return error
+    return errors[0]
+
+
+def _outcome_of_lines(outcomes: set[Outcome], *, is_order_cancelled: bool) -> Outcome:
+    """Return the outcome of lines that ended with *outcomes*, none of them pending."""
+    for outcome in (Outcome.ALREADY_CANCELLED, Outcome.ALREADY_SCHEDULED):
+        if outcomes <= {Outcome.ALREADY_CANCELLED, outcome}:
+            return outcome
+    if Outcome.SCHEDULED in outcomes:
+        return Outcome.SCHEDULED
+    return Outcome.CANCELLED if is_order_cancelled else Outcome.PARTIALLY_CANCELLED

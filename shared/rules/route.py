@@ -13,10 +13,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from shared.contract import When
 from shared.errors import CancelError, CancelRefused, Unavailable
 from shared.partner_center.orders import Order, OrderLine
 from shared.partner_center.subscriptions import Kind, Subscription
-from shared.replies.refusals import BUSY, NOT_CANCELLABLE, USE_SUBSCRIPTION
+from shared.replies.refusals import BUSY, NOT_CANCELLABLE, USE_SUBSCRIPTION, WINDOW_PASSED
 
 ORDER_FIRST_LENGTH = 33  # of base64url ids, which software, reservations and the older SaaS have
 # Partner Center's refusals of an order whose product is cancelled by its subscription.
@@ -27,7 +28,10 @@ LAST_YEAR = 9000  # later dates mean never, and cannot be counted on from
 _TERM = re.compile(r"P([1-9]\d?)([MY])", re.IGNORECASE)
 
 MORE = "more_than_the_order"
-_ADVICE = " Send its subscriptionId to cancel all of it, or take seats away in Partner Center."
+_ADVICE: Mapping[When, str] = {
+    "now": " Send its subscriptionId to cancel all of it, or take seats away in Partner Center.",
+    "term_end": " Send its subscriptionId to let all of it end, or take seats away in Partner Center.",
+}
 
 OF_KINDS: Mapping[Kind, str] = {
     Kind.LEGACY_LICENCE: "A licence of this older kind cannot be cancelled, only suspended; nothing was changed."
@@ -43,17 +47,36 @@ OF_STATUSES: Mapping[str | None, str] = {
     "expired": "This subscription has expired already; nothing was changed. It is not renewed.",
     "disabled": "This subscription has ended already and is disabled; nothing was changed. It is not renewed.",
 }
+NOTHING_TO_SCHEDULE = "nothing_to_schedule"
+NO_SUBSCRIPTION = (
+    "This line has no subscription, so it has no term at whose end it could stop; nothing was changed. Send the request"
+    " without when to cancel it now."
+)
+ENDS_NO_TERM: Mapping[Kind, str] = {
+    Kind.LEGACY_LICENCE: "The renewal of a licence of this older kind cannot be turned off; nothing was changed."
+    " Suspend it in Partner Center at the end of its term.",
+    Kind.AZURE_PLAN: "An Azure plan does not renew; nothing was changed. Cancel the Azure subscriptions in it in the"
+    " Azure portal.",
+    Kind.SAVINGS_PLAN: "The renewal of a savings plan is turned off in the Azure portal; nothing was changed.",
+    Kind.UNKNOWN: "The function does not know this kind of product, so nothing was changed. Look at its renewal in"
+    " Partner Center.",
+}
+EXTENDED_TERM = (
+    "This subscription is in its extended term, which goes on from month to month; nothing was changed. Send the"
+    " request without when: it can be cancelled now, at any time."
+)
+TOO_LATE = "The time in which this could be cancelled has passed; nothing was changed."
 NO_SUBSCRIPTION_FOUND = (
     "This product is cancelled by its subscription, and the order shows none; nothing was changed. A new one can take"
     " 15 minutes to appear. Send its subscriptionId, or cancel it in Partner Center."
 )
 NOT_ALLOWED = (
-    "The function may not cancel subscriptions with this account or for this caller; nothing was changed. Cancel the"
-    " subscription in Partner Center, or ask the operator to allow it."
+    "The function may not change subscriptions with this account or for this caller; nothing was changed. Do it in"
+    " Partner Center, or ask the operator to allow it."
 )
 IN_DOUBT = (
     "The order does not show which subscription belongs to which of its lines; nothing was changed. Send the"
-    " subscriptionId of what is to be cancelled, as Partner Center shows it."
+    " subscriptionId of the one that is meant, as Partner Center shows it."
 )
 
 
@@ -95,7 +118,7 @@ def with_found_subscriptions(order: Order, listed: Sequence[Subscription]) -> Or
     return replace(order, line_items=[found(line) for line in order.line_items])
 
 
-def refusal_without_subscription(order: Order, line: OrderLine | None) -> CancelError | None:
+def refusal_without_subscription(order: Order, line: OrderLine | None, when: When) -> CancelError | None:
     """Return why *line*, which has no subscription, must not be cancelled as a line of its order; None if it may.
 
     *line* None stands for an order without lines.
@@ -106,12 +129,13 @@ def refusal_without_subscription(order: Order, line: OrderLine | None) -> Cancel
         return CancelRefused(USE_SUBSCRIPTION.code, IN_DOUBT)
     if order.status == "pending":
         return Unavailable(BUSY.code, BUSY.detail, retry_after_s=BUSY.retry_after_s)
-    return None
+    return CancelRefused(NOTHING_TO_SCHEDULE, NO_SUBSCRIPTION) if when == "term_end" else None
 
 
 def refusal_by_subscription(
     subscription: Subscription,
     *,
+    when: When,
     now: datetime,
     is_allowed: bool,
     of_order: tuple[Order, OrderLine] | None,
@@ -119,17 +143,33 @@ def refusal_by_subscription(
 ) -> CancelError | None:
     """Return why *subscription*, which is not deleted, must not be cancelled; None if it may be.
 
-    *now* is only for the words. *is_allowed*: the account and the caller may cancel subscriptions. *of_order*: the
-    order and the line that the request names; None if it names the subscription itself. *others*: the subscriptions
-    of the order's other lines, in lower case.
+    *when*: now, or at the end of its term. *now*: the present moment, for the words alone. *is_allowed*: the account
+    and the caller may cancel subscriptions. *of_order*: the order and the line that the request names; None if it names
+    the subscription itself. *others*: the subscriptions of the order's other lines, in lower case.
     """
     if not is_allowed:
         return CancelRefused(USE_SUBSCRIPTION.code, NOT_ALLOWED)
-    if refusal := _refusal_of_product(subscription) or _refusal_of_status(subscription):
+    of_product = _refusal_of_product if when == "now" else _refusal_to_schedule
+    if refusal := of_product(subscription) or _refusal_of_status(subscription):
         return refusal
-    if of_order and (reason := more_than_the_order(*of_order, subscription, others)):
-        return CancelRefused(MORE, f"{reason}{_removable(subscription, now)}{_ADVICE}")
+    if of_order and (reason := more_than_the_order(*of_order, subscription, others, when=when)):
+        return CancelRefused(MORE, f"{reason}{_removable(subscription, now)}{_ADVICE[when]}")
     return None
+
+
+def with_way_out(failure: CancelError, subscription: Subscription, now: datetime) -> CancelError:
+    """Return *failure*; if the window to cancel has passed, say what can be done at the end of the term."""
+    ends = subscription.term_ends
+    if failure.code != WINDOW_PASSED.code:
+        return failure
+    if ends is None or ends <= now or subscription.status != "active" or _refusal_to_schedule(subscription):
+        return failure.with_detail(f"{TOO_LATE} Ask Microsoft's support.")
+    day = f"{ends:%Y-%m-%d}"
+    if subscription.is_scheduled:
+        return failure.with_detail(f"{TOO_LATE} It is set to end with its present term, on {day}.")
+    return failure.with_detail(
+        f"{TOO_LATE} Its present term runs until {day}: send the request with when: term_end to let it end then."
+    )
 
 
 def _refusal_of_product(subscription: Subscription) -> CancelError | None:
@@ -138,10 +178,16 @@ def _refusal_of_product(subscription: Subscription) -> CancelError | None:
     if subscription.kind is Kind.LICENCE and subscription.is_trial:
         return CancelRefused(
             NOT_CANCELLABLE.code,
-            "A trial cannot be cancelled before its end; nothing was changed. Turn its auto-renew off in Partner"
-            " Center, so that it does not become a paid subscription.",
+            "A trial cannot be cancelled before its end; nothing was changed. Send the request with when: term_end, so"
+            " that it does not become a paid subscription.",
         )
     return None
+
+
+def _refusal_to_schedule(subscription: Subscription) -> CancelError | None:
+    if detail := ENDS_NO_TERM.get(subscription.kind):
+        return CancelRefused(NOTHING_TO_SCHEDULE, detail)
+    return CancelRefused(NOTHING_TO_SCHEDULE, EXTENDED_TERM) if subscription.is_extended else None
 
 
 def _refusal_of_status(subscription: Subscription) -> CancelError | None:
@@ -155,9 +201,12 @@ def _refusal_of_status(subscription: Subscription) -> CancelError | None:
 
 
 def more_than_the_order(
-    order: Order, line: OrderLine, subscription: Subscription, others: Collection[str]
+    order: Order, line: OrderLine, subscription: Subscription, others: Collection[str], *, when: When = "now"
 ) -> str | None:
-    """Return in what *subscription* is more than *line* of *order* bought; None if it is the same."""
+    """Return in what *subscription* is more than *line* of *order* bought; None if it is the same.
+
+    A later term is more only for a cancellation now: at its end all is over that the order began.
+    """
     if not _is_of(subscription, order):
         return "The subscription of this line was begun by another order; nothing was changed."
     if line.transaction_type not in {None, "new"}:
@@ -169,7 +218,7 @@ def more_than_the_order(
             f"The order bought {_seats(line.quantity)}, and its subscription has {_seats(subscription.quantity)} by"
             " now; nothing was changed."
         )
-    return _of_another_term(order, line, subscription)
+    return _of_another_term(order, line, subscription) if when == "now" else None
 
 
 def _is_of(subscription: Subscription, order: Order) -> bool:

@@ -45,6 +45,7 @@ VALUES = {
     "ORDER": "2y6dF_rVgDAXMxypQPPnTquuXhKVK_3N1",
     "LINE": "0",
     "SUBSCRIPTION": "11111111-1111-1111-1111-111111111111",
+    "WHEN": "term_end",
     "SECRET-NAME": "partner-center-user",
 }
 NAME = re.compile(r"(?<![\w$.-])[A-Z]{2,}(?:-[A-Z]+)*(?![\w=-])")

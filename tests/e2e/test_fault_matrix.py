@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.answers import check_shape
 from tests.support.fault_matrix.cells import Cell, cells
-from tests.support.fault_matrix.expected import CANCELLED, MAY_BE_DONE, STATUS, TO_REPEAT
+from tests.support.fault_matrix.expected import DONE, MAY_BE_DONE, SCHEDULED, STATUS, TO_REPEAT
 from tests.support.fault_matrix.faults import ELSEWHERE
 from tests.support.fault_matrix.run import Call, Findings, run_matrix
 from tests.support.functions_host import audit_records, logged_errors
@@ -41,20 +41,23 @@ def test_the_caller_gets_the_truth(findings: Findings, cell: Cell) -> None:
         assert call.answer.status == STATUS[call.answer.result]
         check_against_state(call, cell)
     if cell.expected & TO_REPEAT:
-        assert results[-1] in CANCELLED, results
+        assert results[-1] in DONE, results
 
 
 def check_against_state(call: Call, cell: Cell) -> None:
     """Compare what the answer claims with what happened to the order or the subscription."""
     result, state = call.answer.result, call.state_after
     cancelled = cancelled_lines(state)
-    assert cancelled in (set(), cell.lines), "more or less was cancelled than the request names"
-    if result in CANCELLED:
-        assert cancelled == cell.lines
+    done = scheduled_lines(state) if cell.is_for_term_end else cancelled
+    assert done in (set(), cell.lines), "more or less was changed than the request names"
+    assert not (cell.is_for_term_end and cancelled), "cancelled now, though it was to end with its term"
+    assert (result in SCHEDULED) <= cell.is_for_term_end
+    if result in DONE:
+        assert done == cell.lines
     elif result not in MAY_BE_DONE:
         assert state == call.state_before
     if call.answer.status in {404, 422}:
-        assert cancelled != cell.lines, "the answer is a final refusal, and the order is cancelled"
+        assert done != cell.lines, "the answer is a final refusal, and what it refuses is done"
     if shown := call.answer.body.get("order"):
         shown_lines = {number for number, line in enumerate(shown["lineItems"]) if line["cancelled"]}
         # A line whose subscription could not be read is shown as the order has it.
@@ -72,6 +75,13 @@ def cancelled_lines(state: Json) -> set[int]:
         return {0} if state["status"] == "deleted" else set()
     is_cancelled = state["status"] == "cancelled"
     return {line["lineItemNumber"] for line in state["lineItems"] if is_cancelled or line["quantity"] == 0}
+
+
+def scheduled_lines(subscription: Json) -> set[int]:
+    """Return line 0 if the subscription is set to end with its term."""
+    actions = subscription.get("scheduledActions", [])
+    is_cancel_there = {"scheduleType": "TermEnd", "actionType": "Cancel"} in actions
+    return {0} if is_cancel_there and subscription["autoRenewEnabled"] is False else set()
 
 
 def test_each_fault_met_a_request_of_its_step(findings: Findings) -> None:

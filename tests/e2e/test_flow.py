@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.local.partner_center.resources import subscription_guid
 from tests.conftest import CUSTOMER
 from tests.support.local_cloud import ROOT, Json, LocalCloud
 from tests.support.workflow import FAILED, SUCCEEDED, Run
@@ -87,6 +88,7 @@ def test_a_refusal_is_in_the_note(
 
 
 LICENCES = "f81d98dd-c2f4-499e-a194-5619e260344e"  # a customer of the local cloud
+TOO_OLD = subscription_guid("licence-without-deadline-20-days-old")  # it cannot be cancelled
 
 
 def subscriptions_of(cloud: LocalCloud, order_id: str) -> list[str]:
@@ -131,3 +133,17 @@ def test_a_subscription_is_cancelled_as_it_was_approved(cloud: LocalCloud) -> No
     assert status == "active"
     assert repeated == f"Cancelled: subscription {own}."
     assert status_of(cloud, own) == "deleted"
+
+
+def test_what_is_too_late_to_be_cancelled_ends_with_its_term(cloud: LocalCloud) -> None:
+    too_late = note_after_flow(cloud, None, customerTenantId=LICENCES, subscriptionId=TOO_OLD)
+    first, second = (
+        note_after_flow(cloud, None, customerTenantId=LICENCES, subscriptionId=TOO_OLD, when="term_end")
+        for _ in range(2)
+    )
+
+    assert "to let it end then, send the request again with do not renew (when: term_end)" in too_late
+    assert first.startswith(f"Do not renew is set for subscription {TOO_OLD}. It is not cancelled now")
+    assert "ends with its term, on 20" in first
+    assert second.startswith("Nothing was left to do: it ends with its term already")
+    assert status_of(cloud, TOO_OLD) == "active"

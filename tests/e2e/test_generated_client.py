@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from infra import openapi
+from infra.local.partner_center.resources import LICENCE_CUSTOMER, subscription_guid
 from tests.conftest import CUSTOMER
 from tests.support.local_cloud import Json, LocalCloud, order_id_of
 
@@ -119,6 +120,19 @@ def test_it_reads_an_answer_about_a_subscription(generated: Generated, cloud: Lo
     assert answer.parsed.to_dict() == content(answer)
 
 
+def test_it_asks_for_the_end_of_the_term(generated: Generated, cloud: LocalCloud) -> None:
+    old = subscription_guid("licence-20-days-old")
+    when = generated.models.When.TERM_END
+
+    answer = generated.cancel(customerTenantId=LICENCE_CUSTOMER, subscriptionId=old, when=str(when), dryRun=True)
+
+    assert answer.status_code == 200
+    assert answer.parsed.when is when
+    assert json.loads(answer.parsed.line_items[0].replaces)["autoRenewEnabled"] is True
+    assert answer.parsed.to_dict() == content(answer)
+    assert cloud.subscription(old)["autoRenewEnabled"] is True
+
+
 PROBLEMS: dict[str, tuple[Json, Json]] = {
     "without-an-error-of-partner-center": ({"orderId": "x"}, {}),
     "with-an-error-of-partner-center": (
@@ -158,5 +172,5 @@ def test_a_member_that_may_be_null_is_no_class_of_its_own(generated: Generated) 
 
     assert models == {
         *("AccountHealth", "CancelRequest", "CancelResult", "Credential", "FieldError", "Health", "HealthAccounts"),
-        *("LineItem", "LineItemRef", "Mode", "OrderState", "Outcome", "PartnerCenterError", "Refund"),
+        *("LineItem", "LineItemRef", "Mode", "OrderState", "Outcome", "PartnerCenterError", "Refund", "When"),
     }

@@ -10,6 +10,7 @@ import pytest
 from shared import audit
 from shared.rfc3339 import rfc3339
 from tests.conftest import CUSTOMER
+from tests.support.built_in_orders import LICENCE_CUSTOMER, subscription_of
 from tests.support.functions_host import audit_records
 from tests.support.kql import ALERTS, Traces, queries_to_paste
 from tests.support.local_cloud import Json, LocalCloud
@@ -95,9 +96,9 @@ SUBSCRIPTION = "6C0E38A1-6B3F-4B1C-9D3F-0C8A3B1F6A11"
 
 def by_subscription(record: Json) -> Json:
     """Return *record* as that of a request that names a subscription."""
-    sent = {"id": SUBSCRIPTION, "requestId": record["requestId"], "code": None}
+    sent = {"id": SUBSCRIPTION, "requestId": record["requestId"], "code": None, "replaced": None}
     changes = {"orderId": None, "subscriptionId": SUBSCRIPTION, "lineItems": None, "lineItemsLeftOut": 0}
-    assert record.keys() >= {*changes, "route", "subscriptions"}, "this test invents a member"
+    assert record.keys() >= {*changes, "when", "route", "subscriptions"}, "this test invents a member"
     return record | changes | {"route": "subscription", "subscriptions": [sent]}
 
 
@@ -168,6 +169,83 @@ def test_an_uncertain_subscription_is_settled_by_a_call_for_the_same_one(
     assert Traces([(uncertain, age), (in_lower_case, age - 5)]).run(alert) == []
     assert len(Traces([(uncertain, age), (another, age - 5)]).run(alert)) == 1
     assert len(Traces([(uncertain, age), (logged.cancelled, age - 5)]).run(alert)) == 1, "an order's call"
+
+
+@UNCERTAIN
+@pytest.mark.parametrize(
+    ("asks", "later", "outcome", "is_raised"),
+    [
+        pytest.param("now", "term_end", "scheduled", True, id="it-still-bills-until-its-end"),
+        pytest.param("now", "term_end", "already_scheduled", True, id="it-bills-until-its-end-as-before"),
+        pytest.param("now", "term_end", "already_cancelled", False, id="it-is-cancelled"),
+        pytest.param("now", "term_end", "dry_run", False, id="somebody-has-looked"),
+        pytest.param("term_end", "term_end", "scheduled", False, id="it-ends-with-its-term"),
+        pytest.param("term_end", "now", "cancelled", False, id="it-has-ended-before-its-term"),
+        pytest.param("term_end", "now", "dry_run", False, id="somebody-has-looked-otherwise"),
+    ],
+)
+def test_an_end_with_the_term_settles_no_request_to_cancel_now(
+    logged: Logged, alert: str, kind: str, age: int, asks: str, later: str, outcome: str, is_raised: bool
+) -> None:
+    uncertain = by_subscription(getattr(logged, kind)) | {"when": asks}
+    known = same_target(logged.cancelled, uncertain) | {"when": later, "outcome": outcome}
+
+    assert len(Traces([(uncertain, age)]).run(alert)) == 1
+    assert len(Traces([(uncertain, age), (known, age - 5)]).run(alert)) == is_raised
+
+
+@UNCERTAIN
+def test_a_record_of_version_1_1_counts_as_one_for_now(logged: Logged, alert: str, kind: str, age: int) -> None:
+    """The alerts see records from before an upgrade."""
+    old = {name: value for name, value in getattr(logged, kind).items() if name != "when"}
+    known = same_target(logged.cancelled, old)
+
+    assert len(Traces([(old, age)]).run(alert)) == 1
+    assert Traces([(old, age), (known, age - 5)]).run(alert) == []
+
+
+def licence_that_goes_on(record: Json, code: str, patches: list[str | None]) -> Json:
+    """Return *record* as that of a `term_end` whose PATCHes of one subscription ended with *patches*."""
+    sent = [{"id": SUBSCRIPTION, "requestId": record["requestId"], "code": end, "replaced": None} for end in patches]
+    return record | {"when": "term_end", "outcome": None, "code": code, "subscriptions": sent}
+
+
+@pytest.mark.parametrize(
+    ("code", "patches", "is_raised"),
+    [
+        pytest.param("unexpected_answer", [None, "unexpected_answer"], True, id="half-done"),
+        pytest.param("unexpected_answer", ["unexpected_answer"], True, id="refused-in-an-unknown-way"),
+        pytest.param("unexpected_answer", [], False, id="nothing-sent"),
+        pytest.param("some_lines_refused", [None, "unexpected_answer"], True, id="among-several-lines"),
+        pytest.param("some_lines_unfinished", [None, "unexpected_answer"], True, id="among-several-lines-some-open"),
+        pytest.param("some_lines_refused", [None, None], False, id="done-by-the-other-spelling"),
+        pytest.param("not_cancellable", ["order_busy", "not_cancellable"], False, id="a-refusal"),
+    ],
+)
+def test_auto_renew_that_is_off_alone_raises_an_alert(
+    logged: Logged, code: str, patches: list[str | None], is_raised: bool
+) -> None:
+    """Nothing is put back, and the customer would pay for an extended term."""
+    goes_on = licence_that_goes_on(logged.refused, code, patches)
+
+    rows = Traces([(goes_on, 15), (goes_on | {"when": "now"}, 15)]).run("end-not-scheduled")
+
+    assert targets(rows) == [goes_on["orderId"]] * is_raised
+
+
+def test_the_record_of_a_licence_that_goes_on_raises_the_alert(logged: Logged) -> None:
+    """Partner Center ignores the scheduled action, so that auto-renew is off alone."""
+    subscription_id = subscription_of("licences-five", 4)
+    before = logged.cloud.subscription(subscription_id)
+    logged.cloud.put(f"subscriptions/{subscription_id}/behaviour", {"actions": "ignore"})
+    request = {"customerTenantId": LICENCE_CUSTOMER, "subscriptionId": subscription_id, "when": "term_end"}
+
+    record = logged.call("unexpected_answer", orderId=None, **request)
+    logged.cloud.put(f"subscriptions/{subscription_id}", before)
+    logged.cloud.put(f"subscriptions/{subscription_id}/behaviour", {"actions": "scheduleType"})
+
+    [row] = Traces([(record, 15)]).run("end-not-scheduled")
+    assert (row["orderOrSubscription"], row["requestId"]) == (subscription_id, record["requestId"])
 
 
 def test_lines_that_nobody_has_finished_raise_an_alert(logged: Logged) -> None:
@@ -304,11 +382,23 @@ def test_the_workbook_counts_calls_by_result(logged: Logged) -> None:
     assert {row["result"]: row["calls"] for row in traces.run("outcomes")} == dict.fromkeys(
         ["cancelled", "not_cancellable", "throttled", "partner_center_unavailable", "pending", "outcome_unknown"], 1
     )
-    columns = ("account", "calls", "cancelled", "pending", "refused", "failed", "customers", "bySubscription")
+    columns = (
+        "account",
+        "calls",
+        "cancelled",
+        "scheduled",
+        "pending",
+        "refused",
+        "failed",
+        "customers",
+        "bySubscription",
+    )
     assert [[row[column] for column in columns] for row in traces.run(BY_CALLER)] == [
-        ["default", 5, 1, 1, 1, 2, 1, 0],
-        ["secret-china", 1, 0, 0, 1, 0, 1, 0],
+        ["default", 5, 1, 0, 1, 1, 2, 1, 0],
+        ["secret-china", 1, 0, 0, 0, 1, 0, 1, 0],
     ]
+    ends = [(logged.cancelled | {"outcome": outcome}, 1) for outcome in ("scheduled", "already_scheduled")]
+    assert [row["scheduled"] for row in Traces(ends).run(BY_CALLER)] == [2]
     assert sum(row["bySubscription"] for row in Traces([(by_subscription(logged.pending), 1)]).run(BY_CALLER)) == 1
     [row] = traces.run("refusals")
     assert (row["partnerCenterCode"], row["code"]) == ("800040", "not_cancellable")
@@ -387,7 +477,12 @@ def pasted(alert: str, traces: Traces, **names: str) -> list[Json]:
     return traces.rows(text)
 
 
-@pytest.mark.parametrize("alert", ["sending-without-decided", "outcome-unknown", "pending-not-followed-up"])
+BY_ORDER = pytest.mark.parametrize(
+    "alert", ["sending-without-decided", "outcome-unknown", "pending-not-followed-up", "end-not-scheduled"]
+)
+
+
+@BY_ORDER
 def test_the_operator_finds_the_lines_and_the_calls_of_an_order(logged: Logged, alert: str) -> None:
     """Another ticket may name other lines of the same order: the operator must not take those."""
     sending, decided = logged.sending[logged.pending["orderId"]], logged.pending
@@ -400,9 +495,10 @@ def test_the_operator_finds_the_lines_and_the_calls_of_an_order(logged: Logged, 
     assert json.loads(rows[0]["lineItems"]) == [0, 2]
     assert {row["requestId"] for row in rows} == {decided["requestId"]}
     assert {(row["orderId"], row["subscriptionId"]) for row in rows} == {(decided["orderId"], "")}
+    assert {row["asks"] for row in rows} == {"now"}
 
 
-@pytest.mark.parametrize("alert", ["sending-without-decided", "outcome-unknown", "pending-not-followed-up"])
+@BY_ORDER
 def test_the_operator_finds_the_subscription_of_a_request_that_names_no_order(logged: Logged, alert: str) -> None:
     sending = by_subscription(logged.sending[logged.pending["orderId"]])
 

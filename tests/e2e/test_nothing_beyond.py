@@ -20,7 +20,7 @@ from tests.support.random_orders.world import Played, World, running_world
 from tests.support.stand_ins import serving_stand_ins
 
 AT_ONCE = 40  # scenarios, because repeats of requests have pauses
-BATCHES = 5  # in a round
+BATCHES = 6  # in a round
 SOAK_ROUNDS = 30
 
 LICENCE = LinePlan("licence")
@@ -133,6 +133,29 @@ def test_a_reading_that_is_behind_refuses_nothing_for_good(play: Play) -> None:
     first, second, *_ = [call.answer for call in played.calls]
     assert first.result == "cancelled"
     assert second.outcome or second.body["retryable"], "a cancellation is called refused, right after it was made"
+
+
+def test_a_refused_line_does_not_hide_that_auto_renew_of_another_is_off(play: Play) -> None:
+    """Partner Center refuses the first line and ignores the action of the second one: that needs an operator."""
+    runner, world = play
+    refused = LinePlan("licence", status="suspended", auto_renew=False)
+    ignores = LinePlan("licence", offer=1, knows="none")
+
+    [played] = runner.run(world.play([Scenario((refused, ignores), when="term_end")]))
+
+    check_with_story(played)
+    assert played.calls[0].answer.result == "unexpected_answer"
+
+
+def test_no_line_whose_auto_renew_is_off_is_called_unchanged(play: Play) -> None:
+    """The first line is to end with its term; Partner Center ignores the action of the second one."""
+    runner, world = play
+    ignores = LinePlan("licence", offer=1, knows="none")
+
+    [played] = runner.run(world.play([Scenario((LICENCE, ignores), when="term_end")]))
+
+    check_with_story(played)
+    assert "are unchanged" not in played.calls[0].answer.body["detail"]
 
 
 def broken_rule(played: Played) -> str | None:

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from infra.local.partner_center.resources import subscription_guid
 from infra.local.senders import send
 from infra.local.senders.deliveries import SENDERS, Delivery, headers_of
 from infra.local.senders.templates import SYSTEMS, Ticket, render
@@ -23,9 +24,8 @@ from tests.support.waiting import wait_until
 
 ORDERS = 80
 BUSY = "refused-with-800060-".ljust(32, "0") + "1"  # an id that Partner Center answers with "order in progress"
-EVERY_SENDER = [
-    pytest.param(system, marks=NEEDS_APP_SERVICE_AUTHENTICATION) if system == "flow" else system for system in SENDERS
-]
+FLOW = pytest.param("flow", marks=NEEDS_APP_SERVICE_AUTHENTICATION)
+EVERY_SENDER = [FLOW if system == "flow" else system for system in SENDERS]
 FREE_TEXT = 'Said: "cancel"\r\n\tback\\slash {{ticket.id}} {{issue.key}} <<ticket^id>> ${x} Žluťoučký 東京 😀 \u2028'
 
 
@@ -216,7 +216,7 @@ def test_a_repeat_keeps_its_id_and_waits_for_retry_after(play: Play) -> None:
     assert len(set(ids)) == 1
 
 
-@pytest.mark.parametrize("system", ["flow", "jira", "standard-webhooks"])
+@pytest.mark.parametrize("system", [FLOW, "jira", "standard-webhooks"])
 def test_a_subscription_can_be_sent(guarded: LocalCloud, play: Play, system: str) -> None:
     [entry] = subscriptions_of(guarded, LICENCE_TO_SEND)
 
@@ -225,6 +225,26 @@ def test_a_subscription_can_be_sent(guarded: LocalCloud, play: Play, system: str
     assert (status, outcomes(output)) == (0, ["dry_run"])
     assert f'"subscriptionId": "{entry["subscriptionId"]}"' in output
     assert guarded.subscription(entry["subscriptionId"])["status"] == "active"
+
+
+TOO_OLD = "licence-20-days-old"  # it cannot be cancelled
+
+
+@pytest.mark.parametrize("system", [FLOW, "halo", "servicenow", "zendesk"])
+def test_do_not_renew_can_be_sent(guarded: LocalCloud, play: Play, system: str) -> None:
+    """The first of them schedules it, unless it was before; nobody cancels it."""
+    own = subscription_guid(TOO_OLD)
+
+    status, output, _ = play(system, "--subscription", own, "--when", "term_end")
+
+    before = ["dry_run"] if system == "flow" else []
+    assert status == 0
+    assert outcomes(output)[:-2] == before
+    assert outcomes(output)[-1] == "already_scheduled"
+    assert outcomes(output)[-2] in {"scheduled", "already_scheduled"}
+    assert guarded.subscription(own)["status"] == "active"
+    assert guarded.subscription(own)["autoRenewEnabled"] is False
+    assert '"when": "term_end"' in output
 
 
 @pytest.mark.parametrize("system", EVERY_SENDER)
@@ -307,14 +327,17 @@ def test_arguments_that_do_not_fit_are_explained(play: Play) -> None:
     unknown_status, _, unknown_order = play("zendesk", "--order", "no-such-order")
     gone_status, _, unknown_subscription = play("zendesk", "--subscription", "no-such-subscription")
     line_status, _, line = play("zendesk", "--subscription", "any", "--line", "0")
+    script_status, _, script = play("servicenow", "--order", "ticketed-order-00", "--when", "term_end")
     two_status, _, two_lines = play("freshdesk", "--order", "ticketed-order-00", "--line", "0", "--line", "1")
     account_status, _, unknown_account = play("jira", "--order", "ticketed-order-00", "--account", "no-such-account")
 
-    assert unknown_status == gone_status == line_status == two_status == account_status == 1
+    statuses = [unknown_status, gone_status, line_status, two_status, script_status, account_status]
+    assert statuses == [1] * len(statuses)
     assert "--customer" in unknown_order
     assert "has no subscription no-such-subscription" in unknown_subscription
     assert "cancelled as a whole" in line
     assert "one --line at a time" in two_lines
+    assert "for a subscription only" in script
     assert "has no account no-such-account" in unknown_account
 
 

@@ -20,6 +20,7 @@ STATUS_OF = dict(all_codes())
 ORDER: Shape = {
     "orderId": {TEXT, NULL},
     "subscriptionId": {TEXT, NULL},
+    "when": {TEXT},
     "alternateId": {TEXT, NULL},
     "customerTenantId": {TEXT},
     "status": {TEXT, NULL},
@@ -51,6 +52,7 @@ LINE: Shape = {
     "autoRenew": {bool, NULL},
     "termEndsOn": {TEXT, NULL},
     "endsAtTerm": {bool, NULL},
+    "replaces": {TEXT, NULL},
     "cancellableUntil": {TEXT, NULL},
     "refund": {TEXT, NULL},
 }

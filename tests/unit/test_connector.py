@@ -31,7 +31,7 @@ CONNECTION_KINDS: list[Json] = PROPERTIES["connectionParameterSets"]["values"]
 POLICIES: list[Json] = PROPERTIES["policyTemplateInstances"]
 
 CONSTRAINTS = ("enum", "pattern", "minimum", "maximum", "minLength", "maxLength", "minItems", "default")
-ANNOTATIONS = ("title", "description", "format", "x-ms-summary", "x-ms-visibility", "x-nullable")
+ANNOTATIONS = ("title", "description", "format", "x-ms-summary", "x-ms-visibility", "x-nullable", "x-ms-enum-values")
 STRUCTURE = ("type", "items", "properties", "required", "additionalProperties")
 VISIBILITIES = {"important", "advanced", "internal"}
 POLICY_TEMPLATES = {
@@ -66,7 +66,8 @@ FIELDS = dict(
 def constraints(schema: Json, definitions: Json) -> Json:
     """Return what *schema* allows, in one form for OpenAPI 2 and 3.1: no references, and null as the member `null`."""
     if "$ref" in schema:
-        return constraints(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+        beside = {name: schema[name] for name in CONSTRAINTS if name in schema}
+        return constraints(definitions[schema["$ref"].rpartition("/")[2]], definitions) | beside
     if "oneOf" in schema:
         [other] = [option for option in schema["oneOf"] if option != {"type": "null"}]
         return constraints(other, definitions) | {"null": True}
@@ -134,6 +135,16 @@ def test_each_status_describes_its_codes_and_no_others() -> None:
 def test_a_value_to_branch_on_says_that_values_may_be_added(name: str) -> None:
     """A flow without a branch for others would treat a new outcome as nothing at all."""
     assert FIELDS[f"/{name}"]["description"].endswith("Values may be added, so a flow needs a branch for others.")
+
+
+@pytest.mark.parametrize("name", ["CancelRequest", "CancelResult"])
+def test_when_is_shown_in_the_words_of_people(name: str) -> None:
+    field = FIELDS[f"/{name}/when"]
+    words = {entry["value"]: entry["displayName"] for entry in field["x-ms-enum-values"]}
+
+    assert words == {"now": "Cancel now", "term_end": "Do not renew"}
+    assert list(words) == field["enum"]
+    assert all(f"{words[value].lower()} ({value})" in field["description"].lower() for value in words)
 
 
 def test_it_has_the_headers_of_the_code() -> None:

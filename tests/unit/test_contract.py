@@ -27,6 +27,7 @@ def test_every_member_is_kept() -> None:
 
     assert parse(body).model_dump(by_alias=True) == body | {
         "subscriptionId": None,
+        "when": "now",
         "lineItems": [{"lineItemNumber": 1, "offerId": "a:b:c"}, {"lineItemNumber": 0, "offerId": None}],
     }
 
@@ -257,6 +258,16 @@ def test_a_subscription_takes_the_place_of_the_order() -> None:
 )
 def test_a_request_names_an_order_or_a_subscription(body: dict[str, Any], pointer: str, fault: str) -> None:
     assert [(error.pointer, error.message) for error in refused(body).errors] == [(pointer, fault)]
+
+
+def test_the_end_of_the_term_can_be_asked_for() -> None:
+    assert parse(WHOLE | {"when": "term_end"}).when == "term_end"
+
+
+@pytest.mark.parametrize("when", [None, "", "later", "TERM_END", "termEnd", True])
+def test_any_other_time_is_refused(when: object) -> None:
+    """A cancellation at once must not come from a time that was not understood."""
+    assert [error.pointer for error in refused(WHOLE | {"when": when}).errors] == ["/when"]
 
 
 def test_ticket_and_reason_may_be_null() -> None:

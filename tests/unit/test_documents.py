@@ -155,11 +155,12 @@ def test_the_example_in_readme_is_a_request_and_its_answer() -> None:
 
 
 def test_the_examples_of_the_interface_are_true() -> None:
-    request, request_for_subscription, preview, answer, problem, health = examples(INTERFACE)
+    request, request_for_subscription, request_for_term_end, preview, answer, problem, health = examples(INTERFACE)
 
-    for example in (request, request_for_subscription):
+    requests = (request, request_for_subscription, request_for_term_end)
+    for example in requests:
         assert CancelRequest.model_validate(example).model_dump(by_alias=True, exclude_unset=True) == example
-    assert set(request) | set(request_for_subscription) == set(aliases(CancelRequest))
+    assert set().union(*requests) == set(aliases(CancelRequest))
     assert LineItem.model_validate(preview).model_dump(by_alias=True) == preview
     assert list(preview) == aliases(LineItem)
     assert CancelResult.model_validate(answer).model_dump(by_alias=True) == answer
@@ -208,12 +209,13 @@ def test_the_operators_own_caller_may_only_look() -> None:
 
 
 def test_the_commands_for_an_alert_cancel_no_more_than_the_ticket_named() -> None:
-    """The operator pastes them at night; without `lineItems` a request cancels the whole order."""
+    """The operator pastes them at night; without `lineItems` a request cancels the whole order, without `when` now."""
     stand_for = {
         "GUID": "00000000-0000-0000-0000-000000000000",
         "ORDER": "2y6dF_rVgDAXMxypQPPnTquuXhKVK_3N1",
         "LINE": "0",
         "SUBSCRIPTION": "11111111-1111-1111-1111-111111111111",
+        "WHEN": "term_end",
     }
     page = (ROOT / "docs/operate.md").read_text()
     section = page.partition("### sending-without-decided\n")[2].partition("\n### ")[0]
@@ -225,6 +227,7 @@ def test_the_commands_for_an_alert_cancel_no_more_than_the_ticket_named() -> Non
     look, look_at_subscription, cancel, cancel_subscription = requests
 
     assert [request.dry_run for request in requests] == [True, True, False, False]
+    assert {request.when for request in requests} == {"term_end"}
     assert look.line_items == cancel.line_items is not None
     assert look_at_subscription.subscription_id == cancel_subscription.subscription_id is not None
 

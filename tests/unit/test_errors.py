@@ -35,6 +35,7 @@ def test_the_published_codes_keep_their_status() -> None:
         "use_subscription_cancel": 422,
         "line_item_mismatch": 422,
         "more_than_the_order": 422,
+        "nothing_to_schedule": 422,
         "some_lines_refused": 422,
         "account_blocked": 422,
         "throttled": 429,

@@ -28,6 +28,9 @@ BOTH_OPEN: Json = LICENCES | {
     "cancelledLineItems": [0, 1],
     "lineItems": [OPEN_LINE, OPEN_LINE | {"lineItemNumber": 1, "cancellable": None}],
 }
+NOT_RENEWED: Json = openapi_texts.REQUEST_EXAMPLES["doNotRenew"] | {"ticketId": "ZD-48151"}
+OF_TERM_END: Json = openapi_texts.RESULT_EXAMPLES["dryRunOfDoNotRenew"]
+SCHEDULED: Json = openapi_texts.RESULT_EXAMPLES["scheduled"]
 OF_SUBSCRIPTION: Json = LICENCES | {"cancelledLineItems": [], "lineItems": [OPEN_LINE | {"lineItemNumber": None}]}
 ID = "655890ba-4d2b-4d09-a95f-4ea1348686a5"
 APPROVE, REJECT = (SUCCEEDED, {"body": {"outcome": "Approve"}}), (SUCCEEDED, {"body": {"outcome": "Reject"}})
@@ -144,6 +147,12 @@ APPROVED: dict[str, tuple[Json, Json, list[int] | None]] = {
         OF_SUBSCRIPTION | {"lineItems": [OPEN_LINE | {"lineItemNumber": None, "cancellable": None}]},
         None,
     ),
+    "subscription at the end of its term": (NOT_RENEWED, OF_TERM_END, None),
+    "order at the end of its term, one line ends already": (
+        REQUEST | {"when": "term_end"},
+        LICENCES | {"when": "term_end", "lineItems": [OPEN_LINE, LATE_LINE | SCHEDULED["lineItems"][0]]},
+        [0],
+    ),
 }
 
 
@@ -162,6 +171,7 @@ def test_it_sends_what_was_approved(ticket: Json, preview: Json, lines: list[int
             assert request == CancelRequest.model_validate(ticket)
         else:
             assert [line.line_item_number for line in request.line_items or []] == lines
+            assert request.when == ticket.get("when", "now")
             offers = {line["lineItemNumber"]: line["offerId"] for line in preview["lineItems"]}
             assert [line.offer_id for line in request.line_items or []] == [offers[number] for number in lines]
             expected = ticket | {"lineItems": sent[name]["body"]["lineItems"]}
@@ -191,7 +201,7 @@ def test_the_approver_reads_what_nobody_can_tell() -> None:
 
     assert (
         f"Line 0: {OPEN_LINE['offerId']}, quantity not known, no deadline known, refund not known; nobody can tell"
-        " beforehand whether Partner Center cancels it\n" in details(flow)
+        " beforehand whether Partner Center does it\n" in details(flow)
     )
 
 
@@ -207,6 +217,72 @@ def test_a_line_that_is_expected_to_fail_is_told_to_the_approver_and_to_the_tick
     assert "Line 1" not in details(flow).partition("Not offered")[0]
 
 
+def test_the_approver_reads_whether_it_is_cancelled_now_or_not_renewed() -> None:
+    now = run_flow({"Dry_run": answer(200, OF_SUBSCRIPTION)}, BY_SUBSCRIPTION)
+    term_end = run_flow({"Dry_run": answer(200, OF_TERM_END)}, NOT_RENEWED)
+
+    titles = [flow.sent["Approval"]["parameters"]["WebhookApprovalCreationInput/title"] for flow in (now, term_end)]
+    target = f"subscription {NOT_RENEWED['subscriptionId']} of customer {NOT_RENEWED['customerTenantId']}?"
+    assert titles == [f"Cancel now: {target}", f"Do not renew: {target}"]
+    assert details(now).startswith("If you approve, this is cancelled now,")
+    assert details(term_end).startswith("If you approve, this is not renewed,")
+    assert "It is not cancelled now" in details(term_end)
+
+
+def test_the_approver_of_do_not_renew_reads_the_end_of_the_term_and_what_is_replaced() -> None:
+    text = details(run_flow({"Dry_run": answer(200, OF_TERM_END)}, NOT_RENEWED))
+
+    assert (
+        "Microsoft 365 Business Basic, quantity 5, its term runs until 2027-03-14 23:59:59 UTC, taken out of the"
+        f" subscription: {OF_TERM_END['lineItems'][0]['replaces']}\n" in text
+    )
+    assert "refund" not in text
+
+
+WAY_OUT: dict[str, tuple[Json, Json, str]] = {
+    "for now, too late": (REQUEST, {}, "its term runs until 2027-11-25 23:59:59 UTC: to let it end then, send"),
+    "for now, it ends already": (REQUEST, {"endsAtTerm": True}, "it ends with its term, on 2027-11-25 23:59:59 UTC"),
+    "for now, it has no term": (REQUEST, {"termEndsOn": None}, ""),
+    "for now, another reason": (REQUEST, {"code": "more_than_the_order"}, ""),
+    "for the end of the term": (REQUEST | {"when": "term_end"}, {}, ""),
+}
+
+
+@pytest.mark.parametrize(("ticket", "change", "expected"), WAY_OUT.values(), ids=WAY_OUT)
+def test_the_note_says_that_a_line_which_is_too_late_could_end_with_its_term(
+    ticket: Json, change: Json, expected: str
+) -> None:
+    note = run_flow({"Dry_run": result(cancelledLineItems=[], lineItems=[LATE_LINE | change])}, ticket).note
+
+    assert expected in note
+    assert ("do not renew (when: term_end)" in note) is ("send" in expected)
+    assert ("its term" in note) is bool(expected)
+    assert ("deadline" in note) is ("when" not in ticket)
+
+
+def test_the_ticket_reads_that_it_ends_with_its_term() -> None:
+    preview = answer(200, OF_TERM_END)
+
+    done = run_flow({"Dry_run": preview, "Cancel": answer(200, SCHEDULED)}, NOT_RENEWED).note
+    done_before = SCHEDULED | {"outcome": "already_scheduled"}
+    before = run_flow({"Dry_run": preview, "Cancel": answer(200, done_before)}, NOT_RENEWED).note
+
+    line = "\nMicrosoft 365 Business Basic, quantity 5: ends with its term, on 2027-03-14 23:59:59 UTC"
+    assert done.startswith("Do not renew is set for subscription")
+    assert "not cancelled now" in done
+    assert done.endswith(line)
+    assert before.startswith("Nothing was left to do")
+    assert before.endswith(line)
+
+
+def test_what_ends_with_its_term_already_needs_no_approval() -> None:
+    flow = run_flow({"Dry_run": answer(200, SCHEDULED | {"outcome": "dry_run", "dryRun": True})}, NOT_RENEWED)
+
+    assert flow.sent.keys() == {"Dry_run", "Tell_the_ticket"}
+    assert flow.note.startswith("Nothing was left to do: it ends with its term already")
+    assert flow.note.endswith("quantity 5: ends with its term, on 2027-03-14 23:59:59 UTC")
+
+
 REFUSED_LINES = {"order": (REQUEST, 1), "subscription": (BY_SUBSCRIPTION, None)}
 
 
@@ -218,7 +294,7 @@ def test_nobody_is_asked_if_nothing_is_expected_to_succeed(ticket: Json, number:
     flow = run_flow({"Dry_run": result(cancelledLineItems=[], lineItems=[line])}, ticket)
 
     assert flow.sent.keys() == {"Dry_run", "Tell_the_ticket"}
-    assert "Nothing was cancelled, and nobody was asked" in flow.note
+    assert "Nothing was changed, and nobody was asked" in flow.note
     assert ACTIONS["Reasons"]["inputs"].get(code, code) in flow.note
 
 
@@ -229,6 +305,7 @@ def test_the_reasons_are_of_codes_that_exist() -> None:
 CHANGES: dict[str, Json] = {
     "seats were added": {"lineItems": [OPEN_LINE | {"lineItemNumber": None, "quantity": 7}]},
     "renewed": {"lineItems": [OPEN_LINE | {"lineItemNumber": None, "termEndsOn": "2028-11-25T23:59:59Z"}]},
+    "set to end by somebody else": {"lineItems": [SCHEDULED["lineItems"][0]]},
     "a smaller refund": {"lineItems": [OPEN_LINE | {"lineItemNumber": None, "refund": "partial"}]},
     "too late by now": {"lineItems": [LATE_LINE | {"lineItemNumber": None}]},
     "cancelled by somebody else": {
@@ -288,7 +365,8 @@ def test_each_outcome_has_a_note_of_its_own(outcome: Outcome) -> None:
     notes = {value: run_flow({"Cancel": result(outcome=value)}).note for value in (*Outcome, "another")}
 
     assert len(set(notes.values())) == len(notes)
-    assert ("Nothing was" in notes[outcome]) is (outcome in {Outcome.ALREADY_CANCELLED, Outcome.DRY_RUN})
+    nothing_done = {Outcome.ALREADY_CANCELLED, Outcome.ALREADY_SCHEDULED, Outcome.DRY_RUN}
+    assert ("Nothing was" in notes[outcome]) is (outcome in nothing_done)
 
 
 @pytest.mark.parametrize("action", ["Dry_run", "Look_again", "Cancel"])
@@ -297,7 +375,7 @@ def test_each_code_has_a_true_note(code: str, status: int, action: str) -> None:
     flow = run_flow({action: problem(code)})
 
     assert ("Cancel" in flow.sent) is (action == "Cancel")
-    assert ("Nothing was cancelled" in flow.note) is (
+    assert ("Nothing was changed" in flow.note) is (
         code not in {"outcome_unknown", "unexpected_answer", "some_lines_refused", "some_lines_unfinished"}
     )
     assert ("Send the same request again" in flow.note) is (status in {429, 503})
@@ -315,13 +393,29 @@ def test_the_note_says_what_became_of_each_line(code: str) -> None:
     assert note.endswith("quantity 5: not cancelled, later_code")
 
 
+def test_the_note_says_which_lines_end_with_their_terms() -> None:
+    lines = [line | {"lineItemNumber": number} for number, line in enumerate((SCHEDULED["lineItems"][0], OPEN_LINE))]
+    lines[1]["code"] = "order_busy"
+    preview, ticket = result(when="term_end"), REQUEST | {"when": "term_end"}
+
+    problems = [problem(code, LICENCES | {"lineItems": lines}) for code in ("some_lines_unfinished", "outcome_unknown")]
+    unfinished, unknown = [run_flow({"Dry_run": preview, "Cancel": end}, ticket).note for end in problems]
+
+    assert "are set to end with its term, others not yet" in unfinished
+    assert "quantity 5: ends with its term, on 2027-03-14 23:59:59 UTC\n" in unfinished
+    assert unfinished.endswith(
+        "quantity 5: not set to end with its term, " + ACTIONS["Reasons"]["inputs"]["order_busy"]
+    )
+    assert unknown.startswith("The order may be set to end with its term.")
+
+
 @pytest.mark.parametrize("status", [400, 401, 404, 414, 429, 431])
 @pytest.mark.parametrize("action", ["Dry_run", "Look_again", "Cancel"])
 def test_answers_of_azures_host_have_a_note(status: int, action: str) -> None:
     """They have neither a body nor a content type."""
     note = run_flow({action: (FAILED, {"statusCode": status, "headers": {"Content-Length": "0"}})}).note
 
-    assert note.startswith("Nothing was cancelled by this call")
+    assert note.startswith("Nothing was changed by this call")
     assert str(status) in note
 
 

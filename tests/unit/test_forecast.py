@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.contract import Refund
+from shared.contract import Refund, When
 from shared.errors import CancelError
 from shared.partner_center.orders import Order, OrderLine
 from shared.partner_center.subscriptions import Kind, Subscription
@@ -16,7 +16,7 @@ from shared.rules.forecast import (
     WINDOWS,
     Circumstances,
     Forecast,
-    as_order,
+    by_order,
     by_subscription,
     of_lines,
     with_subscription,
@@ -132,23 +132,23 @@ def test_the_patch_of_an_order(age_days: int, is_sandbox: bool, own: dict[str, A
     of_line = line(subscription_id=None if own is None else GUID)
     own_subscription = None if own is None else subscription(**own)
 
-    assert as_order(found, of_line, own_subscription, NOW, is_sandbox=is_sandbox) == expected
+    assert by_order(found, of_line, own_subscription, NOW, is_sandbox=is_sandbox) == expected
 
 
 def test_a_savings_plan_is_known_by_its_commitment() -> None:
     found = Order(creation_date=days_ago(2))
 
-    assert as_order(found, line(has_commitment=True), None, NOW, is_sandbox=True) == REFUSED
+    assert by_order(found, line(has_commitment=True), None, NOW, is_sandbox=True) == REFUSED
 
 
 def test_an_order_without_a_date_is_not_forecast() -> None:
-    assert as_order(Order(), line(), None, NOW, is_sandbox=True) == UNKNOWN
+    assert by_order(Order(), line(), None, NOW, is_sandbox=True) == UNKNOWN
 
 
 def test_a_line_whose_subscription_could_not_be_read_is_not_forecast() -> None:
     found = Order(creation_date=days_ago(2))
 
-    assert as_order(found, line(subscription_id=GUID), None, NOW, is_sandbox=True) == UNKNOWN
+    assert by_order(found, line(subscription_id=GUID), None, NOW, is_sandbox=True) == UNKNOWN
 
 
 def test_each_kind_has_its_answer_as_an_order() -> None:
@@ -168,6 +168,7 @@ class TestSeveralLines:
         is_allowed: bool = True,
         is_order_first: bool = False,
         age_days: int = 2,
+        when: When = "now",
     ) -> list[Forecast]:
         """Return the forecasts for a line of each of *own*: a subscription, why it could not be read, or none."""
         ids = [GUID, OTHER_GUID]
@@ -180,7 +181,7 @@ class TestSeveralLines:
         found_order = Order(
             order_id="8178ac72b28d", creation_date=days_ago(age_days), status="completed", line_items=lines
         )
-        circumstances = Circumstances(found_order, NOW, is_allowed, is_order_first, True, True, frozenset())
+        circumstances = Circumstances(found_order, NOW, is_allowed, is_order_first, True, True, frozenset(), when)
         return of_lines(lines, found, circumstances)
 
     @staticmethod
@@ -218,6 +219,15 @@ class TestSeveralLines:
 
     def test_without_leave_the_whole_order_is_refused(self) -> None:
         assert self.forecasts({}, None, is_allowed=False) == [BY_SUBSCRIPTION, BY_SUBSCRIPTION]
+
+    def test_at_the_end_of_the_term_no_window_counts(self) -> None:
+        assert self.forecasts(LATE, {}, when="term_end") == [YES, YES]
+        assert self.forecasts(LATE | {"status": "suspended"}, when="term_end") == [UNKNOWN]
+
+    def test_at_the_end_of_the_term_a_line_without_one_stops_all(self) -> None:
+        nothing = Forecast(cancellable=False, code="nothing_to_schedule")
+
+        assert self.forecasts({}, None, when="term_end", is_order_first=True) == [nothing, nothing]
 
     def test_an_order_of_software_alone_goes_as_an_order(self) -> None:
         late_software = SOFTWARE | LATE

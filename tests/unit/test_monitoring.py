@@ -36,7 +36,8 @@ MEMBERS = {
     "health": {"time", "event", "account", *HEALTH_MEMBERS},
 }
 ROUTES = set(SCHEMA["properties"]["route"]["enum"]) - {None}
-VALUES = {*Outcome, *(code for code, _ in all_codes()), *MEMBERS, *ROUTES}
+WHEN = set(SCHEMA["properties"]["when"]["enum"]) - {None}
+VALUES = {*Outcome, *(code for code, _ in all_codes()), *MEMBERS, *ROUTES, *WHEN}
 OTHER_TEXTS = {'{"time"', "day", "ORDER-SUBSCRIPTION-OR-TICKET", '"'}
 
 # The values that Azure allows for windowSize and evaluationFrequency of a log alert.

@@ -170,6 +170,8 @@ def test_the_order_comes_before_the_subscription() -> None:
         {"lineItems": [{"lineItemNumber": True}]},
         {"account": None},
         {"account": ""},
+        {"when": None},
+        {"when": "later"},
         {"dryRun": None},
         {"dryRun": "true"},
         {"ticketId": "x" * 101},
@@ -218,7 +220,11 @@ def test_a_request_names_an_order_or_a_subscription() -> None:
     assert schema_errors("CancelRequest", BY_SUBSCRIPTION | {"orderId": None}) == []
 
 
-@pytest.mark.parametrize("change", [{"ticketId": None}, {"reason": None}, {"reason": "x" * 1_000}], ids=str)
+@pytest.mark.parametrize(
+    "change",
+    [{"ticketId": None}, {"reason": None}, {"reason": "x" * 1_000}, {"when": "now"}, {"when": "term_end"}],
+    ids=str,
+)
 def test_the_schema_accepts_what_the_model_accepts(change: dict[str, Any]) -> None:
     assert CancelRequest.model_validate(REQUEST | change)
     assert schema_errors("CancelRequest", REQUEST | change) == []

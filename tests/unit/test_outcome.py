@@ -287,12 +287,19 @@ def test_another_refusal_is_final_soon_after_a_patch() -> None:
 
 
 CANCELLED_NOW, CANCELLED_BEFORE, SHOWS_LATER = Outcome.CANCELLED, Outcome.ALREADY_CANCELLED, Outcome.PENDING
+SCHEDULED, ALREADY_SCHEDULED = Outcome.SCHEDULED, Outcome.ALREADY_SCHEDULED
 BUSY, LOST = refusal("800060"), OutcomeUnknown("outcome_unknown", "text")
 
 SEVERAL_LINES: dict[str, tuple[list[Outcome | CancelError], str]] = {
     "all now": ([CANCELLED_NOW, CANCELLED_NOW], "cancelled"),
     "all before": ([CANCELLED_BEFORE, CANCELLED_BEFORE], "already_cancelled"),
     "some before": ([CANCELLED_BEFORE, CANCELLED_NOW], "cancelled"),
+    "all to end": ([SCHEDULED, SCHEDULED], "scheduled"),
+    "all were to end before": ([ALREADY_SCHEDULED, ALREADY_SCHEDULED], "already_scheduled"),
+    "one was to end before": ([ALREADY_SCHEDULED, SCHEDULED], "scheduled"),
+    "one is cancelled, one was to end": ([CANCELLED_BEFORE, ALREADY_SCHEDULED], "already_scheduled"),
+    "one is cancelled, one is to end": ([CANCELLED_BEFORE, SCHEDULED], "scheduled"),
+    "one to end, one refused": ([SCHEDULED, NOT_CANCELLABLE], "some_lines_refused"),
     "one shows later": ([CANCELLED_NOW, SHOWS_LATER], "pending"),
     "one refused": ([CANCELLED_NOW, TOO_LATE], "some_lines_refused"),
     "one refused, the others were done before": ([CANCELLED_BEFORE, TOO_LATE], "some_lines_refused"),

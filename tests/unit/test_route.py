@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from shared.contract import When
 from shared.errors import CancelError
 from shared.partner_center.orders import Order, OrderLine
 from shared.replies.answers import error_of
@@ -15,6 +16,7 @@ from shared.rules.route import (
     refusal_by_subscription,
     refusal_without_subscription,
     with_found_subscriptions,
+    with_way_out,
 )
 from tests.support.orders import line
 from tests.support.subscriptions import GUID, LICENCE, NOW, OTHER_GUID, subscription
@@ -39,11 +41,13 @@ def refusal(
     of_line: dict[str, Any] | None = None,
     of_order: dict[str, Any] | None = None,
     others: frozenset[str] = frozenset(),
+    when: When = "now",
 ) -> CancelError | None:
     """Return the refusal of a licence with *members*, for a line of an order with *of_line* and *of_order*."""
     whole_line = licence_line(**of_line or {})
     return refusal_by_subscription(
         subscription(**members or {}),
+        when=when,
         now=NOW,
         is_allowed=True,
         of_order=(order(whole_line, **of_order or {}), whole_line),
@@ -177,14 +181,16 @@ def test_the_refusal_tells_the_seats_that_can_be_taken_away() -> None:
         pytest.param({"productType": {"id": "X"}}, "not_cancellable", "does not know this kind", id="unknown"),
         pytest.param({"status": "expired"}, "not_cancellable", "has expired", id="expired"),
         pytest.param({"status": "disabled"}, "not_cancellable", "has ended", id="disabled"),
-        pytest.param({"status": "none"}, "not_cancellable", "present state", id="status-none"),
-        pytest.param({"status": None}, "not_cancellable", "present state", id="no-status"),
+        pytest.param({"status": "none"}, "not_cancellable", "in a state in which", id="status-none"),
+        pytest.param({"status": None}, "not_cancellable", "in a state in which", id="no-status"),
         pytest.param({"status": "pending"}, "order_busy", "still working", id="pending"),
     ],
 )
 def test_products_and_statuses_that_cannot_be_cancelled(members: dict[str, Any], code: str, said: str) -> None:
     """They are refused whether an order or the subscription itself is named."""
-    of_itself = refusal_by_subscription(subscription(**members), now=NOW, is_allowed=True, of_order=None, others=())
+    of_itself = refusal_by_subscription(
+        subscription(**members), when="now", now=NOW, is_allowed=True, of_order=None, others=()
+    )
     of_line = refusal(members)
 
     assert of_itself
@@ -204,11 +210,117 @@ def test_products_and_statuses_that_cannot_be_cancelled(members: dict[str, Any],
     ],
 )
 def test_by_its_own_id_the_whole_subscription_is_meant(members: dict[str, Any]) -> None:
-    assert refusal_by_subscription(subscription(**members), now=NOW, is_allowed=True, of_order=None, others=()) is None
+    assert (
+        refusal_by_subscription(subscription(**members), when="now", now=NOW, is_allowed=True, of_order=None, others=())
+        is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("members", "code", "said"),
+    [
+        pytest.param({"productType": None}, "nothing_to_schedule", "cannot be turned off", id="legacy"),
+        pytest.param({"productType": {"id": "Azure"}}, "nothing_to_schedule", "does not renew", id="azure-plan"),
+        pytest.param(
+            {"productType": {"id": "Azure", "subType": {"id": "SavingsPlan"}}},
+            "nothing_to_schedule",
+            "Azure portal",
+            id="savings-plan",
+        ),
+        pytest.param({"productType": {"id": "X"}}, "nothing_to_schedule", "does not know", id="unknown"),
+        pytest.param(
+            {"offerName": "Basic (Extended Service Term)"}, "nothing_to_schedule", "can be cancelled now", id="extended"
+        ),
+        pytest.param({"status": "expired"}, "not_cancellable", "has expired", id="expired"),
+        pytest.param({"status": "pending"}, "order_busy", "still working", id="pending"),
+        pytest.param({"quantity": 7}, "more_than_the_order", "has 7 seats", id="more-seats"),
+        pytest.param({"orderId": "another"}, "more_than_the_order", "another order", id="another-order"),
+    ],
+)
+def test_what_cannot_end_with_its_term(members: dict[str, Any], code: str, said: str) -> None:
+    found = refusal(members, when="term_end")
+
+    assert found
+    assert found.code == code
+    assert said in found.detail
+    assert "othing was changed" in found.detail
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        pytest.param({}, id="licence"),
+        pytest.param({"isTrial": True}, id="trial"),
+        pytest.param({"commitmentEndDateTime": "2029-11-27T23:59:59Z"}, id="renewed-since"),
+        pytest.param({"status": "suspended"}, id="suspended"),
+        pytest.param({"productType": {"id": "Software"}}, id="software"),
+        pytest.param({"productType": None, "isMicrosoftProduct": False}, id="saas"),
+    ],
+)
+def test_what_can_end_with_its_term(members: dict[str, Any]) -> None:
+    """A later term is no more than the order: at its end all is over that the order began."""
+    assert refusal(members, when="term_end") is None
+
+
+def test_a_line_without_a_subscription_has_no_term() -> None:
+    unnamed = licence_line(subscription_id=None)
+
+    assert refusal_code(order(unnamed), unnamed, when="term_end") == "nothing_to_schedule"
+    assert refusal_code(order(), None, when="term_end") == "nothing_to_schedule"
+
+
+WINDOW_PASSED = error_of(Reply(400, b'{"code": "900117"}'))
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        pytest.param({}, "Its present term runs until 2027-11-27: send the request with when: term_end", id="renews"),
+        pytest.param(
+            {"autoRenewEnabled": False}, "send the request with when: term_end", id="auto-renew-off-alone-is-not-enough"
+        ),
+        pytest.param(
+            {
+                "autoRenewEnabled": False,
+                "scheduledActions": [{"scheduleType": "TermEnd", "actionType": "Cancel"}],
+            },
+            "It is set to end with its present term, on 2027-11-27.",
+            id="scheduled",
+        ),
+    ],
+)
+def test_a_window_that_has_passed_names_the_way_out(members: dict[str, Any], said: str) -> None:
+    found = with_way_out(WINDOW_PASSED, subscription(**members), NOW)
+
+    assert (found.code, found.partner_center) == (WINDOW_PASSED.code, WINDOW_PASSED.partner_center)
+    assert said in found.detail
+    assert "nothing was changed" in found.detail
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        pytest.param({"commitmentEndDateTime": None}, id="no-end"),
+        pytest.param({"productType": None}, id="no-term-to-end"),
+        pytest.param({"status": "suspended"}, id="suspended"),
+        pytest.param({"commitmentEndDateTime": "2026-11-29T23:59:59Z"}, id="over"),
+    ],
+)
+def test_where_there_is_no_way_out_none_is_named(members: dict[str, Any]) -> None:
+    found = with_way_out(WINDOW_PASSED, subscription(**members), NOW)
+
+    assert found.code == WINDOW_PASSED.code
+    assert "term_end" not in found.detail
+
+
+def test_other_failures_are_left_as_they_are() -> None:
+    failure = error_of(Reply(503, b""))
+
+    assert with_way_out(failure, subscription(), NOW) is failure
 
 
 def test_what_the_operator_did_not_allow_is_refused() -> None:
-    found = refusal_by_subscription(subscription(), now=NOW, is_allowed=False, of_order=None, others=())
+    found = refusal_by_subscription(subscription(), when="now", now=NOW, is_allowed=False, of_order=None, others=())
 
     assert found
     assert found.code == "use_subscription_cancel"
@@ -295,6 +407,6 @@ def test_a_line_without_a_number_goes_with_the_whole_order_only() -> None:
     assert refusal_code(order(nameless), nameless) is None
 
 
-def refusal_code(found: Order, item: OrderLine | None) -> str | None:
-    error = refusal_without_subscription(found, item)
+def refusal_code(found: Order, item: OrderLine | None, when: When = "now") -> str | None:
+    error = refusal_without_subscription(found, item, when)
     return error.code if error else None

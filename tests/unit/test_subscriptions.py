@@ -10,7 +10,7 @@ import pytest
 from shared.partner_center.subscriptions import (
     Kind,
     Subscription,
-    cancel_subscription_body,
+    cancel_body,
     read_page,
     read_subscription,
     subscription_url,
@@ -158,7 +158,7 @@ def test_the_body_differs_in_the_status_alone() -> None:
     found = read_subscription(text.encode(), GUID)
 
     assert found
-    assert cancel_subscription_body(found).decode() == text.replace('"Status":"active"', '"Status":"deleted"')
+    assert cancel_body(found).decode() == text.replace('"Status":"active"', '"Status":"deleted"')
 
 
 @pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b""], ids=["bom", "plain"])
@@ -166,7 +166,7 @@ def test_a_byte_order_mark_is_not_sent_back(mark: bytes) -> None:
     found = read_subscription(mark + json.dumps(LICENCE).encode(), GUID.upper())
 
     assert found
-    assert json.loads(cancel_subscription_body(found)) == LICENCE | {"status": "deleted"}
+    assert json.loads(cancel_body(found)) == LICENCE | {"status": "deleted"}
 
 
 def test_the_text_of_a_subscription_is_not_in_its_repr() -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from infra.local.callers import LocalCallers
 from infra.local.senders.deliveries import SENDERS, masked
-from infra.local.senders.templates import SYSTEMS, TEMPLATES, Ticket, render, run_business_rule
+from infra.local.senders.templates import SYSTEMS, TEMPLATES, TERM_END_LINE, Ticket, render, run_business_rule
 from infra.local.values import Json
 from shared.contract import CancelRequest, Outcome
 from shared.errors import InvalidRequest, all_codes
@@ -239,6 +239,34 @@ def test_a_ticket_for_a_subscription_names_no_order(system: str, lines: str) -> 
     assert (request.account, request.dry_run) == ("default", False)
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_ticket_that_says_do_not_renew_never_asks_to_cancel_now(system: str, dry_run: bool) -> None:
+    ticket = replace(TICKET, subscription_id=SUBSCRIPTION, when="term_end")
+    request = parse(render(system, ticket, dry_run=dry_run))
+
+    assert (request.when, request.dry_run) == ("term_end", dry_run)
+    assert (request.subscription_id, request.order_id, request.account) == (SUBSCRIPTION, None, "default")
+    assert parse(render(system, replace(ticket, when="now"))).when == "now"
+
+
+@pytest.mark.parametrize("lines", ["", "1"], ids=["order", "lines"])
+@pytest.mark.parametrize("system", sorted(set(SYSTEMS) - {"servicenow"}))
+def test_the_line_for_do_not_renew_fits_the_bodies_for_an_order(system: str, lines: str) -> None:
+    request = parse(render(system, replace(TICKET, lines=lines, when="term_end")))
+
+    assert (request.when, request.order_id) == ("term_end", ORDER)
+    assert line_numbers(request) == ([1] if lines else [])
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_page_says_how_its_rule_for_do_not_renew_differs(system: str) -> None:
+    parts = ("`do_not_renew`", "term_end") if system == "servicenow" else (f"`{TERM_END_LINE}`", "cancelled now")
+
+    for part in parts:
+        assert part in page_text(system), f"{name_of(page(system))}: say {part} for the choice do not renew"
+
+
 @pytest.mark.parametrize("system", [name for name, template in SYSTEMS.items() if template.takes_lines])
 def test_line_numbers_may_have_spaces_between_them(system: str) -> None:
     request = parse(render(system, replace(TICKET, lines="0, 2")))
@@ -340,9 +368,10 @@ def test_servicenow_refuses_an_empty_lines_field_too() -> None:
         parse(sent["body"].encode())
 
 
-def test_servicenow_refuses_an_empty_subscription_field_too() -> None:
+@pytest.mark.parametrize("choice", ["subscription", "do_not_renew"])
+def test_servicenow_refuses_an_empty_subscription_field_too(choice: str) -> None:
     """ServiceNow gives null for an empty column."""
-    record: dict[str, Any] = RECORD | {"u_cancel_order": "subscription", "u_subscription_id": None}
+    record: dict[str, Any] = RECORD | {"u_cancel_order": choice, "u_subscription_id": None}
 
     sent = run_business_rule(SCRIPT, record, {"status": 200})
 
@@ -351,7 +380,12 @@ def test_servicenow_refuses_an_empty_subscription_field_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("choice", "target"), [("whole_order", f"order {ORDER}"), ("subscription", f"subscription {SUBSCRIPTION}")]
+    ("choice", "target"),
+    [
+        ("whole_order", f"order {ORDER}"),
+        ("subscription", f"subscription {SUBSCRIPTION}"),
+        ("do_not_renew", f"subscription {SUBSCRIPTION}"),
+    ],
 )
 def test_servicenow_names_in_its_note_what_it_sent(choice: str, target: str) -> None:
     sent = run_business_rule(SCRIPT, RECORD | {"u_cancel_order": choice}, {"status": 200, "body": '{"outcome": "x"}'})

@@ -68,6 +68,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="cancel this line of the order only; can be given several times",
     )
+    parser.add_argument(
+        "--when",
+        choices=("now", "term_end"),
+        default="now",
+        help="cancel it now (the default), or do not renew it: it then ends with its term",
+    )
     parser.add_argument("--account", metavar="NAME", help="one of the local cloud's accounts (default)")
     parser.add_argument("--dry-run", action="store_true", help="ask for a dry run, which changes nothing")
     parser.add_argument(
@@ -109,7 +115,15 @@ def _make_ticket(arguments: argparse.Namespace, description: Json) -> Ticket:
     template = SYSTEMS.get(arguments.system)
     if len(lines) > 1 and template and not template.takes_lines:
         raise CannotSend(f"the {arguments.system} template takes only one line; send one --line at a time.")
-    return Ticket(customer, arguments.order or "", ",".join(map(str, lines)), subscription_id=subscription_id)
+    if arguments.system == "servicenow" and arguments.when == "term_end" and not subscription_id:
+        raise CannotSend("the servicenow script takes do_not_renew for a subscription only; send --subscription.")
+    return Ticket(
+        customer,
+        arguments.order or "",
+        ",".join(map(str, lines)),
+        subscription_id=subscription_id,
+        when=arguments.when,
+    )
 
 
 def _requests(arguments: argparse.Namespace, ticket: Ticket) -> list[tuple[str, bytes]]:
@@ -124,6 +138,8 @@ def _requests(arguments: argparse.Namespace, ticket: Ticket) -> list[tuple[str, 
         request["orderId"] = ticket.order_id
     if ticket.lines:
         request["lineItems"] = [{"lineItemNumber": int(line)} for line in ticket.lines.split(",")]
+    if ticket.when != "now":
+        request["when"] = ticket.when
     if arguments.account:
         request["account"] = arguments.account
     request |= {"ticketId": ticket.key, "reason": ticket.subject}
@@ -132,8 +148,8 @@ def _requests(arguments: argparse.Namespace, ticket: Ticket) -> list[tuple[str, 
     if arguments.dry_run:
         return [dry_run]
     if arguments.system == "flow":
-        return [dry_run, ("the cancellation, after somebody has approved it", cancellation)]
-    return [("a cancellation", cancellation)]
+        return [dry_run, ("the request, after somebody has approved it", cancellation)]
+    return [("a request", cancellation)]
 
 
 def _deliver(system: str, body: bytes, description: Json, repeats: int, wait: Callable[[float], None]) -> int:

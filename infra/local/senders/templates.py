@@ -18,17 +18,20 @@ import dukpy
 from liquid import Environment, StrictUndefined
 
 from infra.local.values import Json
+from shared.contract import When
 
 type Choice = Literal["order", "lines", "subscription"]
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "ticketing"
+TERM_END_LINE = '"when": "term_end",'
 
 
 @dataclass(frozen=True)
 class Ticket:
     """The fields of a ticket. *subject* is free text, *reason* is from a list, *lines* are numbers like `0,2`.
 
-    With a *subscription_id* the agent chose to cancel the subscription, whatever the fields for an order hold.
+    With a *subscription_id* the agent chose the subscription, whatever the fields for an order hold. *when* `term_end`:
+    the agent chose not to renew it.
     """
 
     customer_tenant_id: str
@@ -38,6 +41,7 @@ class Ticket:
     subject: str = "Customer bought the wrong edition"
     reason: str = "wrong_edition"
     subscription_id: str = ""
+    when: When = "now"
 
     @property
     def key(self) -> str:
@@ -45,8 +49,16 @@ class Ticket:
 
     @property
     def choice(self) -> Choice:
-        """The choice in the field *Cancel Microsoft order*, which decides what is sent."""
+        """What is sent: the choice in the field *Cancel Microsoft order*, apart from *do not renew*."""
         return "subscription" if self.subscription_id else "lines" if self.lines else "order"
+
+
+def _with_term_end(text: str) -> str:
+    """Return the body *text* with the line that the pages add for *do not renew*."""
+    text, count = re.subn(r'^( *)("account": )', rf"\1{TERM_END_LINE}\n\1\2", text, flags=re.MULTILINE)
+    if count != 1:
+        raise ValueError(f"the template has account {count} times")
+    return text
 
 
 @dataclass(frozen=True)
@@ -60,6 +72,7 @@ class Template:
         field_name: a regular expression for the names of the ticket's own fields, as they stand in the body.
         text: returns the template for a whole order, for lines, or for a subscription.
         fill: fills in a template from a ticket.
+        not_renewing: makes a template for *do not renew* of it, as the pages say. A script needs nothing.
     """
 
     takes_lines: bool
@@ -67,6 +80,7 @@ class Template:
     field_name: str
     text: Callable[[Choice], str]
     fill: Callable[[str, Ticket], str]
+    not_renewing: Callable[[str], str] = _with_term_end
 
 
 def render(system: str, ticket: Ticket, *, dry_run: bool = False, account: str = "default") -> bytes:
@@ -77,6 +91,8 @@ def render(system: str, ticket: Ticket, *, dry_run: bool = False, account: str =
     """
     template = SYSTEMS[system]
     text = template.text(ticket.choice)
+    if ticket.when == "term_end":
+        text = template.not_renewing(text)
     if dry_run:
         text, count = re.subn(r'("?dryRun"?): false', r"\1: true", text)
         if count != 1:
@@ -155,6 +171,8 @@ def _servicenow(text: str, ticket: Ticket) -> str:
         "u_subscription_id": ticket.subscription_id,
         "u_cancel_order": {"order": "whole_order", "lines": "order_lines"}.get(ticket.choice, ticket.choice),
     }
+    if ticket.when == "term_end":
+        record["u_cancel_order"] = "do_not_renew"
     return str(run_business_rule(text, record, {"status": 200, "body": "{}"})["body"])
 
 
@@ -242,6 +260,7 @@ SYSTEMS = {
         field_name=r"\bu_\w+",
         text=_servicenow_script,
         fill=_servicenow,
+        not_renewing=lambda script: script,
     ),
     "freshservice": _freshworks("freshservice", ""),
     "freshdesk": _freshworks("freshdesk", "cf_"),

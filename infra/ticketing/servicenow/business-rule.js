@@ -9,7 +9,11 @@
         dryRun: false
     };
     var choice = current.getValue('u_cancel_order');
-    if (choice == 'subscription') {
+    if (choice == 'do_not_renew') {
+        request.when = 'term_end'; // the subscription ends with its term; left out, it is cancelled now
+    }
+    var isSubscription = choice == 'subscription' || choice == 'do_not_renew';
+    if (isSubscription) {
         request.subscriptionId = current.getValue('u_subscription_id');
     } else {
         request.orderId = current.getValue('u_order_id');
@@ -19,7 +23,7 @@
         request.lineItems = String(current.getValue('u_order_lines')).split(',').map(function (line) {
             return { lineItemNumber: /^\s*[0-9]+\s*$/.test(line) ? Number(line) : line };
         });
-    } else if (choice != 'whole_order' && choice != 'subscription') {
+    } else if (choice != 'whole_order' && !isSubscription) {
         return;
     }
 
@@ -28,6 +32,9 @@
         text += line.friendlyName + ', quantity ' + line.quantity + ': ';
         if (line.cancelled || line.code) {
             return text + (line.cancelled ? 'cancelled' : line.code);
+        }
+        if (request.when == 'term_end' && (line.endsAtTerm || line.cancellable)) {
+            return text + (line.endsAtTerm ? 'ends' : 'can end') + ' with its term on ' + line.termEndsOn;
         }
         if (!line.cancellable) {
             return text + 'not known, or not in the request';
@@ -55,7 +62,7 @@
     } catch (noAnswer) {
         note = 'no answer (' + noAnswer + '); send it again, a repeat is safe';
     }
-    var target = choice == 'subscription' ? 'subscription ' + request.subscriptionId : 'order ' + request.orderId;
+    var target = isSubscription ? 'subscription ' + request.subscriptionId : 'order ' + request.orderId;
     current.work_notes = 'Microsoft ' + target + ': ' + note;
     current.update();
 })(current, previous);

@@ -9,7 +9,7 @@ from tests.support.local_cloud import Json, LocalCloud
 
 USED = (
     *("licence", "licence-202", "licence-pascal-case", "licence-unnamed", "licence-seats-added", "licence-suspended"),
-    *("licence-trial", "licence-pending", "licence-renewed"),
+    *("licence-trial", "licence-pending", "licence-renewed", "licence-auto-renew-off", "licence-extended"),
 )
 LINES = {"licences-five": range(5), "licences-two-windows": range(2), "software-and-licence": range(1, 2)}
 
@@ -18,7 +18,7 @@ LINES = {"licences-five": range(5), "licences-two-windows": range(2), "software-
 def subscriptions_at_start(whole_cloud: LocalCloud) -> dict[str, Json]:
     """The subscriptions that these tests use, by id."""
     ids = [subscription_of(name, line) for name in (*USED, *LINES) for line in LINES.get(name, range(1))]
-    ids.append(subscription_of(built_in("saas")))  # named by the order's whole id
+    ids += [subscription_of(built_in(name)) for name in ("saas", "software-subscription")]  # by the orders' whole ids
     return {subscription_id: whole_cloud.subscription(subscription_id) for subscription_id in ids}
 
 

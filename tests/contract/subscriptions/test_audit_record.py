@@ -31,7 +31,7 @@ async def test_a_cancellation_by_subscription(app: App, caplog: pytest.LogCaptur
         "orderId": None,
         "subscriptionId": LICENCE,
         "route": "subscription",
-        "subscriptions": [{"id": LICENCE, "requestId": answer.request_id, "code": None}],
+        "subscriptions": [{"id": LICENCE, "requestId": answer.request_id, "code": None, "replaced": None}],
         "lineItems": None,
     }
     assert sending.items() >= (same | {"event": "sending"}).items()

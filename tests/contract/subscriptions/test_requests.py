@@ -1,4 +1,4 @@
-"""What a cancellation by subscription costs in requests, and what it sends: the whole resource."""
+"""The requests of a cancellation by subscription: their number, and the whole resource in the PATCH."""
 
 import pytest
 

@@ -84,6 +84,8 @@ def test_a_subscription_can_ignore_scheduled_actions(cloud: LocalCloud, client: 
     ).raise_for_status()
 
     after = cloud.subscription(subscription_id)
+    cloud.put(f"subscriptions/{subscription_id}", whole)
+    cloud.put(f"subscriptions/{subscription_id}/behaviour", {"actions": "scheduleType"})  # other tests use it too
     assert (after["autoRenewEnabled"], "scheduledActions" in after) == (False, False)
 
 

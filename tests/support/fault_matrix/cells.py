@@ -4,13 +4,14 @@ import re
 import uuid
 from typing import NamedTuple
 
-from tests.support.fault_matrix.expected import CANCELLED, EXPECTED, Result
+from tests.support.fault_matrix.expected import DONE, EXPECTED, Result
 from tests.support.fault_matrix.faults import (
     CLOSES_THE_GATE,
     CREDENTIAL_STEPS,
     LASTING_FAULTS,
     LOOKS_AT_SUBSCRIPTION,
     SUBSCRIPTION_STEPS,
+    TERM_END_STEPS,
     Step,
 )
 from tests.support.licences import LicenceOrder
@@ -25,6 +26,8 @@ NAMES_ORDER = {
     Step.PATCH_SUBSCRIPTION: (False, True),
     Step.LOOK_AFTER_UNREADABLE: (True,),
     Step.LOOK_AFTER_REFUSAL: (False,),
+    Step.PATCH_TERM_END: (False,),
+    Step.LOOK_AT_TERM_END: (True,),
 }
 
 
@@ -51,6 +54,10 @@ class Cell(NamedTuple):
         return self.step in SUBSCRIPTION_STEPS
 
     @property
+    def is_for_term_end(self) -> bool:
+        return self.step in TERM_END_STEPS
+
+    @property
     def licence(self) -> LicenceOrder:
         """The cell's own order of a licence, for the steps of subscriptions."""
         return LicenceOrder(self.name, is_named=self.step is not Step.LIST_SUBSCRIPTIONS)
@@ -68,7 +75,7 @@ class Cell(NamedTuple):
 
     @property
     def lines(self) -> frozenset[int]:
-        """The numbers of the lines that the caller wants cancelled, of the three that each order of software has."""
+        """The numbers of the lines that the caller names, of the three that each order of software has."""
         if self.is_of_subscription:
             return frozenset({0})
         return frozenset({1}) if self.step is Step.GET_BEFORE_LINES else frozenset({0, 1, 2})
@@ -109,7 +116,7 @@ def _failures(step: Step, fault: str) -> tuple[int, ...]:
 
     A look that fails for good is the only one of its call: a second fault would hit the next call's first reading.
     """
-    is_only_look = step in LOOKS_AT_SUBSCRIPTION and not EXPECTED[step][fault].first_fails <= CANCELLED
+    is_only_look = step in LOOKS_AT_SUBSCRIPTION and not EXPECTED[step][fault].first_fails <= DONE
     return (1,) if fault in LASTING_FAULTS or is_only_look else (1, 2)
 
 

@@ -61,6 +61,14 @@ STEPS = {
         "Somebody else cancelled the subscription just before the PATCH, which Partner Center refused."
         " The function reads the subscription to learn why."
     ),
+    Step.PATCH_TERM_END: (
+        "The caller asks for `when: term_end`. The function asks Partner Center to end a subscription with its term,"
+        " and then looks at it. A repeat says `already_scheduled`."
+    ),
+    Step.LOOK_AT_TERM_END: (
+        "Partner Center accepted that PATCH. The function reads the subscription, because only this shows that it ends"
+        " with its term."
+    ),
 }
 CHAPTERS = (
     (
@@ -83,7 +91,8 @@ CHAPTERS = (
         "Faults of Partner Center, for subscriptions",
         (
             "In these tests the function had no trouble with its token. The answers are the same whether the caller"
-            " names the order or the subscription."
+            " names the order or the subscription. At the end of a term not all faults are caused, because the same"
+            " code sends these requests."
         ),
         [step for step in Step if step in SUBSCRIPTION_STEPS],
     ),

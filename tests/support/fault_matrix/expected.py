@@ -11,6 +11,8 @@ type Result = Literal[
     "cancelled",
     "partially_cancelled",
     "already_cancelled",
+    "scheduled",
+    "already_scheduled",
     "pending",
     "throttled",
     "misconfigured",
@@ -29,6 +31,8 @@ STATUS: dict[str, int] = {
     "cancelled": 200,
     "partially_cancelled": 200,
     "already_cancelled": 200,
+    "scheduled": 200,
+    "already_scheduled": 200,
     "pending": 200,
     "subscription_not_found": 404,
     "cancellation_window_passed": 422,
@@ -43,6 +47,8 @@ STATUS: dict[str, int] = {
     "credentials_unavailable": 503,
 }
 CANCELLED = frozenset({"cancelled", "partially_cancelled", "already_cancelled"})
+SCHEDULED = frozenset({"scheduled", "already_scheduled"})
+DONE = CANCELLED | SCHEDULED
 TO_REPEAT = frozenset(result for result, status in STATUS.items() if status in {429, 503}) | {"pending"}
 MAY_BE_DONE = frozenset({"outcome_unknown", "pending"})
 
@@ -437,5 +443,39 @@ EXPECTED: dict[Step, dict[str, Expected]] = {
         "redirect": same("outcome_unknown"),
         "100 MB": same("outcome_unknown"),
         "gzip bomb": same("outcome_unknown"),
+    },
+    Step.PATCH_TERM_END: {
+        "hang-up (not done)": same("scheduled"),
+        "hang-up (done)": same("scheduled"),
+        "half a body": same("scheduled"),
+        "timeout": same("outcome_unknown"),
+        "slow body": same("pending"),
+        "400 stale ETag": same("scheduled"),
+        "400 as done": same("not_cancellable"),
+        "401": differs(first_fails="scheduled", first_two_fail="credentials_rejected"),
+        "403": same("unexpected_answer"),
+        "404": same("subscription_not_found"),
+        "409": same("scheduled"),
+        "412": same("scheduled"),
+        "429": same("throttled"),
+        "503": same("scheduled"),
+        "202 (not done)": same("pending"),
+        "empty body (done)": same("scheduled"),
+        "garbage (not done)": same("pending"),
+        "garbage (done)": same("scheduled"),
+    },
+    Step.LOOK_AT_TERM_END: {
+        "hang-up (done)": same("scheduled"),
+        "half a body": same("scheduled"),
+        "timeout": same("pending"),
+        "slow body": same("pending"),
+        "401": differs(first_fails="scheduled", first_two_fail="pending"),
+        "403": same("pending"),
+        "404": same("pending"),
+        "409": same("pending"),
+        "429": same("pending"),
+        "503": same("scheduled"),
+        "another's (not done)": same("pending"),
+        "garbage (done)": same("pending"),
     },
 }

@@ -28,12 +28,15 @@ class Step(StrEnum):
     PATCH_SUBSCRIPTION = "PATCH of a subscription"
     LOOK_AFTER_UNREADABLE = "GET of a subscription after an unreadable answer"
     LOOK_AFTER_REFUSAL = "GET of a subscription after a refusal"
+    PATCH_TERM_END = "PATCH for the end of the term"
+    LOOK_AT_TERM_END = "GET after the PATCH for the end of the term"
 
 
 CREDENTIAL_STEPS = frozenset({Step.IDENTITY, Step.KEY_VAULT, Step.DISCOVERY, Step.TOKEN})
-# The order or the subscription is looked at after a PATCH; the subscription was read before it, too.
-LOOKS_AT_SUBSCRIPTION = frozenset({Step.LOOK_AFTER_UNREADABLE, Step.LOOK_AFTER_REFUSAL})
-SUBSCRIPTION_STEPS = LOOKS_AT_SUBSCRIPTION | {
+TERM_END_STEPS = frozenset({Step.PATCH_TERM_END, Step.LOOK_AT_TERM_END})  # of requests with `when: term_end`
+# The subscription is looked at after a PATCH; it was read before it, too.
+LOOKS_AT_SUBSCRIPTION = frozenset({Step.LOOK_AFTER_UNREADABLE, Step.LOOK_AFTER_REFUSAL, Step.LOOK_AT_TERM_END})
+SUBSCRIPTION_STEPS = (LOOKS_AT_SUBSCRIPTION | TERM_END_STEPS) | {
     Step.GET_SUBSCRIPTION,
     Step.LIST_SUBSCRIPTIONS,
     Step.PATCH_SUBSCRIPTION,

@@ -201,6 +201,8 @@ def _call(cloud: LocalCloud, cell: Cell, account: str) -> Call:
         body = cell.licence.by_subscription
     if cell.step is Step.GET_BEFORE_LINES:
         body["lineItems"] = [{"lineItemNumber": number} for number in cell.lines]
+    if cell.is_for_term_end:
+        body |= {"when": "term_end"}
     state_before = _state(cloud, cell)
     response = cloud.post(body | {"account": account}, **_preference(cell))
     return Call(Answer.of(response), state_before, _state(cloud, cell))
@@ -214,7 +216,7 @@ def _preference(cell: Cell) -> dict[str, str]:
 
 
 def _state(cloud: LocalCloud, cell: Cell) -> Json:
-    """Return the order that *cell* is to cancel, or the subscription, as Partner Center has it."""
+    """Return the order of *cell*, or its subscription, as Partner Center has it."""
     return cloud.subscription(cell.licence.subscription_id) if cell.is_of_subscription else cloud.order(cell.order_id)
 
 

@@ -45,8 +45,10 @@ def prepare(cloud: LocalCloud, cell: Cell, account: str) -> None:
             cloud.fault(method="PATCH", path=path, status=400, body=REFUSED_AS_DONE)
         case Step.GET_AFTER_UNREADABLE:
             cloud.fault(method="PATCH", path=path, body="unreadable")
-        case Step.LOOK_AFTER_UNREADABLE:
+        case Step.LOOK_AT_TERM_END:
             cloud.fault(method="GET", path=path)  # the one before the PATCH passes
+        case Step.LOOK_AFTER_UNREADABLE:
+            cloud.fault(method="GET", path=path)
             cloud.fault(method="PATCH", path=path, body="unreadable")
         case Step.LOOK_AFTER_REFUSAL:
             # Somebody else deletes it between the answer to the GET and the PATCH, which is then refused with 2011.
@@ -91,7 +93,7 @@ def requests_of(cloud: LocalCloud, cell: Cell, account: str) -> dict[str, str]:
             return {"service": "entra", "method": "GET", "path": known["tenantId"]}
         case Step.TOKEN:
             return {"service": "entra", "method": "POST", "path": known["tenantId"]}
-        case Step.PATCH | Step.PATCH_OF_CANCELLED | Step.PATCH_SUBSCRIPTION:
+        case Step.PATCH | Step.PATCH_OF_CANCELLED | Step.PATCH_SUBSCRIPTION | Step.PATCH_TERM_END:
             return {"service": "partner_center", "method": "PATCH", "path": _path(cell)}
         case _:
             return {"service": "partner_center", "method": "GET", "path": _path(cell)}

@@ -5,15 +5,16 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from infra.local.partner_center.entries import Behaviour, Entry, ProductKind, SubscriptionEntry
+from infra.local.partner_center.entries import Behaviour, Entry, ProductKind, SubscriptionEntry, kind_of
 from infra.local.partner_center.members import pascal_case
 from infra.local.partner_center.resources import licence, line, link, order, saas, software, subscription
 from infra.local.partner_center.subscription_cases import azure_plan, legacy_subscription
 from infra.local.partner_center.subscription_terms import EXTENDED, term_members
 from infra.local.values import Json
-from tests.support.random_orders.plans import LinePlan, Scenario
+from tests.support.random_orders.plans import ACTIONS, LinePlan, Scenario
 
 CUSTOMER = "45411344-b09d-47e7-9653-542006bf9766"
+WITH_RENEWAL = {ProductKind.LICENCE, ProductKind.SOFTWARE_SUBSCRIPTION, ProductKind.SAAS}  # that a PATCH can change
 ONE_OF_EACH = itertools.count(1)
 
 KINDS: dict[str, str] = {
@@ -33,13 +34,15 @@ KINDS: dict[str, str] = {
 class Contents:
     """An order, its lines, which it may not show, and its subscriptions.
 
-    *own* has the id of each line's subscription, None for a line without one.
+    *own* has the id of each line's subscription, None for a line without one. *spellings* has the names by which a
+    subscription knows the time of an action, if these are not all.
     """
 
     order: Entry
     lines: list[Json]
     subscriptions: list[SubscriptionEntry]
     own: list[str | None]
+    spellings: dict[str, set[str]]
     order_id: str
     alternate_id: str | None
 
@@ -63,6 +66,7 @@ def make_contents(scenario: Scenario) -> Contents:
     own: list[str | None] = []
     entries: list[SubscriptionEntry] = []
     lines: list[Json] = []
+    spellings: dict[str, set[str]] = {}
     for place, plan in enumerate(scenario.lines):
         has_one = plan.kind != "software"
         is_shared = has_one and plan.shares and bool(own) and own[-1] is not None
@@ -73,6 +77,8 @@ def make_contents(scenario: Scenario) -> Contents:
             begun_by = {"id": order_id, "alternateId": alternate_id, "other": "ffffffffffff", "none": None}
             content = _subscription(plan, guid, begun_by[plan.begun_by], lines[-1] | {"quantity": plan.seats}, created)
             entries.append(SubscriptionEntry(content, CUSTOMER, "", plan.patch_answers))
+            if plan.knows != "both":
+                spellings[guid] = {str(plan.knows)} - {"none"}
     if scenario.has_stray:
         guid = str(uuid.uuid5(uuid.NAMESPACE_URL, f"random/{number}/stray"))
         entries.append(SubscriptionEntry(licence(guid, CUSTOMER, order_id, _stray_line(), created), CUSTOMER, ""))
@@ -83,7 +89,7 @@ def make_contents(scenario: Scenario) -> Contents:
         del content["lineItems"]
     kinds = {place: KINDS[plan.kind] for place, plan in enumerate(scenario.lines)}
     entry = Entry(content, CUSTOMER, kinds[0], "", Behaviour.NO_LIMITS, line_kinds=kinds)
-    return Contents(entry, lines, entries, own, order_id, alternate_id)
+    return Contents(entry, lines, entries, own, spellings, order_id, alternate_id)
 
 
 def _stray_line() -> Json:
@@ -111,6 +117,11 @@ def _subscription(plan: LinePlan, guid: str, order_id: str | None, order_line: J
     content = _of_kind(plan.kind, guid, order_id or "", {**order_line, "subscriptionId": guid}, created)
     content["status"] = plan.status
     content["orderId"] = order_id
+    content["autoRenewEnabled"] = content["autoRenewEnabled"] and plan.auto_renew
+    if content["autoRenewEnabled"] and KINDS[plan.kind] in WITH_RENEWAL:
+        content["scheduledNextTermInstructions"] = {"quantity": 9}
+    if plan.action in ACTIONS and KINDS[plan.kind] in WITH_RENEWAL:
+        content["scheduledActions"] = [ACTIONS[plan.action]]
     content["quantity"] = None if plan.added_seats is None else order_line["quantity"] + plan.added_seats
     absent = {
         "first, by day": {"commitmentEndDateTime"},
@@ -175,5 +186,7 @@ def changed(content: Json, change: str) -> Json:
             return content | named(status="deleted")
         case "suspended":
             return content | named(status="suspended", autoRenewEnabled=False)
+        case "scheduled" if kind_of(content) in WITH_RENEWAL:
+            return content | named(autoRenewEnabled=False, scheduledActions=[ACTIONS["cancel"]])
         case _:
             return content | named(friendlyName="renamed by somebody else")

@@ -25,6 +25,9 @@ class LinePlan:
         term: the term that the subscription is in.
         shares: the line has the subscription of the line before it.
         is_cancelled: the line's quantity is 0.
+        auto_renew: of the subscription.
+        action: one that is scheduled; of ACTIONS.
+        knows: by which name the time of an action is known, all others are ignored.
         is_odd: member names in PascalCase, and members that nobody knows.
     """
 
@@ -39,6 +42,9 @@ class LinePlan:
     term: Literal["first", "first, by day", "renewed", "extended", "missing"] = "first"
     shares: bool = False
     is_cancelled: bool = False
+    auto_renew: bool = True
+    action: str = "none"
+    knows: Literal["both", "scheduleType", "scheduledType", "none"] = "both"
     patch_answers: Literal[200, 202] = 200
     is_odd: bool = False
 
@@ -82,6 +88,7 @@ class Scenario:
     by: Literal["id", "alternateId", "subscription"] = "id"
     line: int = 0
     asked: tuple[int, ...] | None = None
+    when: Literal["now", "term_end"] = "now"
     has_offers: bool = False
     account: Literal["default", "production", "orders-only"] = "default"
     is_dry_run: bool = False
@@ -111,6 +118,9 @@ LINE_PLANS = st.builds(
     term=mostly("first", "first, by day", "renewed", "extended", "missing"),
     shares=mostly(False, False, False, True),
     is_cancelled=mostly(False, False, True),
+    auto_renew=mostly(True, False),
+    action=mostly("none", "cancel", "cancel, spelt otherwise", "renew", "on a date"),
+    knows=mostly("both", "scheduleType", "scheduledType", "none"),
     patch_answers=mostly(200, 202),
     is_odd=mostly(False, True),
 )
@@ -120,6 +130,12 @@ USUAL_LINES = st.builds(
     names=st.sampled_from(["member", "member", "link", "none"]),
 )
 
+ACTIONS: dict[str, dict[str, object]] = {
+    "cancel": {"scheduleType": "TermEnd", "actionType": "Cancel"},
+    "cancel, spelt otherwise": {"scheduledType": "TermEnd", "actionType": "Cancel"},
+    "renew": {"scheduledType": "termEnd", "actionType": "RenewToNewTerm", "instructions": {"quantity": 7}},
+    "on a date": {"scheduleType": "CustomDate", "actionType": "Transition", "effectiveDate": "2030-01-01T00:00:00Z"},
+}
 # As the control interface takes them. With a status the request is not carried out.
 FAULTS: dict[str, dict[str, object]] = {
     "none": {},
@@ -137,7 +153,7 @@ FAULTS: dict[str, dict[str, object]] = {
     "behind 1, hang-up after": {"behind": 1, "hang_up": "after"},
     "late": {"delay_s": 5.5},  # not drawn
 }
-CHANGES = ("more seats", "renewed", "deleted", "suspended", "renamed")
+CHANGES = ("more seats", "renewed", "deleted", "suspended", "renamed", "scheduled")
 # 429 is rare, because all calls wait then.
 GET_FAULTS = ["none"] * 6 + ["hang-up before", "half a body", "500", "503", "409"] * 2 + ["429"]
 PATCH_FAULTS = (
@@ -178,6 +194,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         by=draw(mostly("id", "alternateId", "subscription")),
         line=draw(numbers),
         asked=asked,
+        when=draw(st.sampled_from(["now", "now", "term_end"])),
         has_offers=draw(st.booleans()),
         account=draw(mostly("default", "production", "orders-only")),
         is_dry_run=draw(mostly(False, False, False, True)),

@@ -99,6 +99,9 @@ class World:
         played = [Played(scenario, make_contents(scenario)) for scenario in scenarios]
         subscriptions = [entry for one in played for entry in one.contents.subscriptions]
         self._partner_center.subscriptions = Subscriptions(subscriptions, time.time)
+        for one in played:
+            for subscription_id, spellings in one.contents.spellings.items():
+                self._partner_center.subscriptions.know_actions_by(subscription_id, spellings)
         orders = [one.contents.order for one in played]
         self._partner_center.orders = Orders(orders, self._partner_center.subscriptions, time.time)
         self._requests.clear()
@@ -194,6 +197,8 @@ def request_body(scenario: Scenario, contents: Contents) -> Json:
     body: Json = {"customerTenantId": CUSTOMER, "account": scenario.account}
     if scenario.is_dry_run:
         body["dryRun"] = True
+    if scenario.when != "now":
+        body["when"] = scenario.when
     if scenario.by == "subscription" and (own := contents.own[scenario.line]):
         return body | {"subscriptionId": own}
     has_alternate = scenario.by == "alternateId" and contents.alternate_id
