@@ -115,7 +115,8 @@ class Refund(StrEnum):
 
 
 class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+    # Built when one is first made: most calls need none of those that problems show.
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True, defer_build=True)
 
 
 class LineItem(_Answer):
