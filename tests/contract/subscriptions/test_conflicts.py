@@ -30,6 +30,16 @@ async def test_a_conflict_that_passes_costs_a_reading(app: App, cloud: LocalClou
     assert cloud.methods() == ["GET", "PATCH", "GET", "PATCH"]
 
 
+@pytest.mark.parametrize("name", CONFLICTS)
+async def test_a_conflict_that_passes_costs_the_end_of_a_term_a_reading(app: App, cloud: LocalCloud, name: str) -> None:
+    cloud.fault(method="PATCH", **CONFLICTS[name])
+
+    answer = await app.post(BY_SUBSCRIPTION | {"when": "term_end"})
+
+    assert answer.outcome == "scheduled"
+    assert cloud.methods() == ["GET", "PATCH", "GET", "PATCH", "GET"]
+
+
 async def test_a_conflict_that_stays_is_order_busy(app: App, cloud: LocalCloud) -> None:
     cloud.fault(method="PATCH", **CONFLICTS["stale-etag"], times=4)
 

@@ -106,23 +106,6 @@ async def test_with_little_time_left_no_patch_begins(app: App, cloud: LocalCloud
 
 # Busy
 
-CONFLICTS: dict[str, Json] = {
-    "409": {"status": 409},
-    "not-ready": {"status": 409, "body": {"code": "800082", "description": "not ready"}},
-    "412": {"status": 412},
-    "stale-etag": {"status": 400, "body": {"code": "2055", "description": "The ETag is stale."}},
-}
-
-
-@pytest.mark.parametrize("name", CONFLICTS)
-async def test_a_conflict_that_passes_costs_a_reading(app: App, cloud: LocalCloud, name: str) -> None:
-    cloud.fault(method="PATCH", **CONFLICTS[name])
-
-    answer = await app.post(BY_SUBSCRIPTION)
-
-    assert answer.outcome == "scheduled"
-    assert cloud.methods() == ["GET", "PATCH", "GET", "PATCH", "GET"]
-
 
 async def test_a_renewal_that_is_being_processed_locks_all_but_cancelling_now(app: App, cloud: LocalCloud) -> None:
     """Its term is over for less than a day; Partner Center says "try again in 2 minutes"."""
