@@ -100,7 +100,7 @@ def document() -> Json:
     """Return the whole OpenAPI document."""
     return {
         "openapi": "3.1.1",
-        "info": {"title": openapi_texts.TITLE, "version": "1.2.0", "description": openapi_texts.DESCRIPTION},
+        "info": {"title": openapi_texts.TITLE, "version": "1.3.0", "description": openapi_texts.DESCRIPTION},
         "servers": [{"url": "https://{host}", "variables": {"host": {"default": "FUNCTION.azurewebsites.net"}}}],
         "paths": {PATH: {"post": _cancel(), "get": _health()}},
         "components": {

@@ -6,7 +6,8 @@ CODES is also the table of errors in the documents.
 
 from typing import Any
 
-from shared.contract import Outcome, Refund
+from shared.contract import OrderState, Outcome, Refund
+from shared.messages import of_result
 
 type Json = dict[str, Any]
 
@@ -257,6 +258,8 @@ MEMBERS: dict[str, dict[str, str]] = {
     "CancelResult": _ORDER_MEMBERS
     | {
         "outcome": f"The result of the request; branch on it.{OPEN}",
+        "message": "A text for people: what happened to which product, and what to do. It is plain text in one line."
+        " Its words may change, so do not branch on it.",
         "dryRun": "True if nothing was changed because the request or the account's mode asks for a dry run.",
         "cancelledLineItems": "The numbers of all cancelled lines. In a dry run: of the lines that the request would"
         " act on, without those whose `cancellable` is false.",
@@ -400,9 +403,10 @@ def _licence(number: int | None, subscription_id: str, **members: object) -> Jso
     } | members
 
 
-def _answer(outcome: Outcome, **members: object) -> Json:
-    return {
+def _answer(outcome: Outcome, asked: frozenset[int] | None = None, **members: object) -> Json:
+    answer = {
         "outcome": outcome,
+        "message": "",
         "orderId": _ORDER,
         "subscriptionId": None,
         "when": "now",
@@ -420,11 +424,13 @@ def _answer(outcome: Outcome, **members: object) -> Json:
         "requestId": "655890ba-4d2b-4d09-a95f-4ea1348686a5",
         "correlationId": "1438ea3d-b515-45c7-9ec1-27ee0cc8e6bd",
     } | members
+    return answer | {"message": of_result(outcome, OrderState.model_validate(answer), asked)}
 
 
 RESULT_EXAMPLES: Json = {
     "oneLine": _answer(
         Outcome.PARTIALLY_CANCELLED,
+        frozenset({0}),
         alternateId="c403d91b21d2",
         status="completed",
         billingCycle="one_time",

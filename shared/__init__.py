@@ -10,6 +10,7 @@ credentials       tokens for the accounts: Key Vault, Entra ID
 audit             the audit record of a call
 call              the facts of one call: its ids, its deadline, its PATCH requests
 settings, clouds  the operator's settings; Microsoft's clouds
+messages          the sentences for the person at the ticket
 contract          the models of request and answer
 ids               the ids in a request, and what is wrong with one
 http_request      strict reading of any request

@@ -178,9 +178,10 @@ class OrderState(_Answer):
 
 
 class _Headline(_Answer):
-    """The member that callers branch on, and that people see first."""
+    """The members that are seen first: *outcome* is for programs, *message* says the same to people."""
 
     outcome: Outcome
+    message: str
 
 
 class CancelResult(OrderState, _Headline):

@@ -11,6 +11,7 @@ from typing import Any
 from shared.call import Call, Target
 from shared.contract import CancelResult, OrderState, Outcome, When
 from shared.errors import CancelError
+from shared.messages import of_result
 from shared.partner_center.orders import Order, OrderLine
 from shared.partner_center.subscriptions import Subscription, replaced_by_term_end
 from shared.replies.refusals import BUSY
@@ -145,15 +146,19 @@ def result(
     named: Sequence[int] | None = None,
 ) -> CancelResult:
     """Return the answer. *named* are the lines that a dry run would cancel, by their places."""
+    lines = target.request.line_items
+    asked = None if lines is None else {line.line_item_number for line in lines}
     ours = {
         "outcome": outcome,
+        "message": "",
         "dry_run": target.dry_run,
         "account": target.account,
         "ticket_id": target.request.ticket_id,
         "request_id": call.request_id,
         "correlation_id": call.correlation_id,
     }
-    return CancelResult.model_validate(_members(target, findings, now, named) | ours)
+    answer = CancelResult.model_validate(_members(target, findings, now, named) | ours)
+    return answer.model_copy(update={"message": of_result(outcome, answer, asked)})
 
 
 def _members(target: Target, findings: Findings, now: datetime, named: Sequence[int] | None) -> dict[str, Any]:

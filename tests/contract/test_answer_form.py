@@ -42,6 +42,7 @@ async def test_the_answer_is_the_normalized_order(app: App, cloud: LocalCloud, o
     offers = [line["offerId"] for line in cloud.order(order_id)["lineItems"]]
     assert answer.body == {
         "outcome": "partially_cancelled",
+        "message": "Software 0 is cancelled. Other products of the order are not cancelled: Software 1 and Software 2.",
         "orderId": order_id,
         "subscriptionId": None,
         "when": "now",

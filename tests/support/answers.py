@@ -32,6 +32,7 @@ ORDER: Shape = {
 }
 RESULT: Shape = ORDER | {
     "outcome": {TEXT},
+    "message": {TEXT},
     "dryRun": {bool},
     "account": {TEXT},
     "ticketId": {TEXT, NULL},
@@ -130,6 +131,7 @@ def check_shape(answer: Answer, media_type: str = "application/json") -> None:
 def _check_result(answer: Answer) -> None:
     _check_order(answer.body, RESULT)
     assert answer.outcome in set(Outcome)
+    assert re.fullmatch(r"[^\n\r{}<>]+\.", answer.body["message"])
     assert answer.retry_after is None
 
 

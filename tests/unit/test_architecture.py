@@ -33,6 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "shared.http_request": {"shared.errors", "shared.strict_json"},
     "shared.ids": set(),
     "shared.contract": {"shared.ids"},
+    "shared.messages": {"shared.contract", "shared.outside_text"},
     "shared.clouds": set(),
     "shared.settings": {"shared.clouds", "shared.contract", "shared.errors", "shared.ids", "shared.strict_json"},
     "shared.call": {"shared.contract", "shared.errors"},
@@ -49,8 +50,8 @@ ALLOWED: dict[str, set[str]] = {
         "shared.rfc3339",
     },
     "shared.cancelling": {
-        *("shared.call", "shared.contract", "shared.errors", "shared.partner_center", "shared.replies"),
-        "shared.rules",
+        *("shared.call", "shared.contract", "shared.errors", "shared.messages", "shared.partner_center"),
+        *("shared.replies", "shared.rules"),
     },
     "shared.runtime": {
         *("shared.call", "shared.callers", "shared.cancelling", "shared.connections", "shared.contract"),
@@ -60,7 +61,8 @@ ALLOWED: dict[str, set[str]] = {
     "cancel_order": {"shared.audit", "shared.call", "shared.contract", "shared.errors", "shared.runtime"},
 }
 PURE = (
-    *("errors", "rfc3339", "strict_json", "outside_text", "http_request", "ids", "contract", "clouds", "settings"),
+    *("errors", "rfc3339", "strict_json", "outside_text", "http_request", "ids", "contract", "messages"),
+    *("clouds", "settings"),
     *("callers.identify", "callers.proofs", "callers.permissions"),
     *("replies.reply", "replies.refusals", "replies.codes", "replies.answers"),
     *("partner_center.orders", "partner_center.subscriptions", "partner_center.retry"),

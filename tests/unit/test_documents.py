@@ -14,6 +14,7 @@ from infra.openapi_texts import CODES, TextMissing
 from shared.contract import CancelRequest, CancelResult, LineItem, Outcome
 from shared.credentials.health import Health
 from shared.errors import all_codes, problem_body
+from shared.messages import of_result
 from shared.replies.answers import error_of
 from shared.replies.reply import Reply
 from shared.settings import Account, AnyCaller, Caller, EntraCaller, KeyCaller, Mode, Settings, SigningCaller
@@ -152,6 +153,7 @@ def test_the_example_in_readme_is_a_request_and_its_answer() -> None:
     assert CancelRequest.model_validate(request).ticket_id == answer["ticketId"]
     assert CancelResult.model_validate(answer).model_dump(by_alias=True) == answer
     assert list(answer) == aliases(CancelResult)
+    assert answer["message"] == of_result(answer["outcome"], CancelResult.model_validate(answer), None)
 
 
 def test_the_examples_of_the_interface_are_true() -> None:
@@ -165,6 +167,8 @@ def test_the_examples_of_the_interface_are_true() -> None:
     assert list(preview) == aliases(LineItem)
     assert CancelResult.model_validate(answer).model_dump(by_alias=True) == answer
     assert list(answer) == aliases(CancelResult)
+    asked = {line["lineItemNumber"] for line in request["lineItems"]}
+    assert answer["message"] == of_result(answer["outcome"], CancelResult.model_validate(answer), asked)
     assert list(answer["lineItems"][0]) == aliases(LineItem)
     refusal = error_of(Reply(400, json.dumps(problem["partnerCenter"]).encode()))
     assert problem == problem_body(refusal, problem["requestId"], problem["correlationId"])

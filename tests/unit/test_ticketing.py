@@ -388,15 +388,19 @@ def test_servicenow_refuses_an_empty_subscription_field_too(choice: str) -> None
     ],
 )
 def test_servicenow_names_in_its_note_what_it_sent(choice: str, target: str) -> None:
-    sent = run_business_rule(SCRIPT, RECORD | {"u_cancel_order": choice}, {"status": 200, "body": '{"outcome": "x"}'})
+    sent = run_business_rule(SCRIPT, RECORD | {"u_cancel_order": choice}, {"status": 200, "body": '{"message": "X."}'})
 
-    assert sent["notes"] == f"Microsoft {target}: x"
+    assert sent["notes"] == f"Microsoft {target}: X."
 
 
 @pytest.mark.parametrize(
     ("answer", "note"),
     [
-        pytest.param({"status": 200, "body": '{"outcome": "cancelled"}'}, "cancelled", id="cancelled"),
+        pytest.param(
+            {"status": 200, "body": '{"outcome": "cancelled", "message": "Visio is cancelled."}'},
+            "Visio is cancelled.",
+            id="cancelled",
+        ),
         pytest.param(
             {"status": 422, "body": '{"code": "not_cancellable", "detail": "Not now."}'},
             "not_cancellable: Not now.",
@@ -428,7 +432,9 @@ def test_servicenow_notes_every_answer(answer: dict[str, Any], note: str) -> Non
         pytest.param({"cancellable": True, "cancellableUntil": "2026-11-17T00:00:00Z"}, "can be cancelled", id="past"),
     ],
 )
-@pytest.mark.parametrize("answer", [{"outcome": "dry_run"}, {"code": "some_lines_refused", "detail": "x"}])
+@pytest.mark.parametrize(
+    "answer", [{"outcome": "dry_run", "message": "x"}, {"code": "some_lines_refused", "detail": "x"}]
+)
 def test_servicenow_notes_the_lines_that_were_read(answer: Json, line: Json, note: str) -> None:
     nothing = dict.fromkeys(("code", "cancellable", "cancellableUntil", "refund"))
     read = {"lineItemNumber": 0, "friendlyName": "Visio", "quantity": 2, "cancelled": False} | nothing | line

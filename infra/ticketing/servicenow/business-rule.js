@@ -53,7 +53,7 @@
         var answer = response.getBody();
         try {
             answer = JSON.parse(answer);
-            note = answer.outcome || answer.code + ': ' + answer.detail;
+            note = answer.message || answer.code + ': ' + answer.detail;
             var order = answer.outcome == 'dry_run' ? answer : answer.order;
             note += order ? order.lineItems.map(describe).join('') : '';
         } catch (notJson) {
