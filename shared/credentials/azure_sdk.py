@@ -9,6 +9,7 @@ Source: azure-core 1.41 and azure-identity 1.27, read and observed.
 
 import gc
 import math
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 CALL_LIMIT_S = 6.0  # shorter than a flight, so that there is time for another attempt
 TEXT_KEPT = 4_000  # characters of an answer
+
+_one_at_a_time = threading.Lock()
 
 
 class SdkCall:
@@ -85,19 +88,22 @@ class SdkCall:
 
 
 @contextmanager
-def without_gc() -> Iterator[None]:
-    """Turn the garbage collector off while SDKs are imported.
+def sdk_import() -> Iterator[None]:
+    """Let one thread at a time import SDKs, with the garbage collector off.
+
+    Threads that import the SDKs at once can end with a _DeadlockError: one holds the import lock of azure.core and
+    wants that of azure.core.pipeline, which the other holds while it waits for azure.core (CPython 3.13, seen).
 
     Importing the SDKs triggers about 100 collections that free nothing and take 10 % of the import (15 to 20 ms).
-    If two threads import at once, the first to end turns it on again, which does no harm.
     """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
+    with _one_at_a_time:
+        was_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            yield
+        finally:
+            if was_enabled:
+                gc.enable()
 
 
 def sdk_options(call: SdkCall) -> dict[str, Any]:
@@ -106,7 +112,7 @@ def sdk_options(call: SdkCall) -> dict[str, Any]:
     The SDKs' defaults are timeouts of 300 s and ten repeats, too long for a caller who waits. They follow redirects,
     which none of these services sends.
     """
-    with without_gc():
+    with sdk_import():
         from azure.core.pipeline.transport import RequestsTransport  # noqa: PLC0415
 
         session = open_session(call.ends_at)
@@ -120,7 +126,7 @@ def sdk_options(call: SdkCall) -> dict[str, Any]:
 
 def open_identity(settings: Settings, call: SdkCall) -> "ManagedIdentityCredential | DefaultAzureCredential":
     """Return the function's managed identity, or a developer's own sign-in if there is no managed identity."""
-    with without_gc():
+    with sdk_import():
         from azure.identity import DefaultAzureCredential, ManagedIdentityCredential  # noqa: PLC0415
 
     if settings.identity_endpoint:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.credentials.azure_sdk import SdkCall, identity_refused, open_identity, sdk_options, without_gc
+from shared.credentials.azure_sdk import SdkCall, identity_refused, open_identity, sdk_import, sdk_options
 from shared.errors import OurFault, credentials_unavailable
 from shared.settings import Settings
 
@@ -90,7 +90,7 @@ def renew_secret(settings: Settings, exchanged: Secret, value: str) -> Secret | 
 @contextmanager
 def open_vault(settings: Settings, call: SdkCall) -> Iterator["SecretClient"]:
     """Open the vault with the function's identity, or with a developer's own."""
-    with without_gc():
+    with sdk_import():
         from azure.keyvault.secrets import SecretClient  # noqa: PLC0415
 
     with (
