@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check --no-deps --require-hashes --only-binary=:all:
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve check test lint format docs bicep scan soak bench package audit clean
+.PHONY: help install demo serve check test lint format docs bicep scan soak bench witness package audit clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
@@ -66,11 +66,23 @@ scan: .venv-scan/installed ## check the Bicep files for safety (checkov, in .ven
 	@.venv-scan/bin/python -m pip check --disable-pip-version-check
 	@touch $@
 
-soak: install ## the long tests: fuzzing, cases from infra/openapi.json, a storm of 5,000 and 20,000 requests
-	@$(BIN)/python -m pytest -q --soak tests/e2e
+soak: install ## the long tests: fuzzing, cases from infra/openapi.json, storms of 5,000 and 2,000, and 20,000 requests
+	@$(BIN)/python -m pytest -q --soak tests/e2e tests/contract/tickets
 
 bench: install ## measure speed beside what it replaces, 6 minutes (ARGS="--only warm --json FILE --plot FILE")
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+witness: .venv-witness/installed ## compare the stand-ins with what others wrote (Azurite; ARGS=--record writes it down)
+	@$(BIN)/python -m tests.support.witness $(ARGS)
+
+# Node.js comes from PyPI, Azurite from npm, both by their hashes. No package's own script runs.
+.venv-witness/installed: requirements-witness.txt tests/support/witness/package-lock.json | install
+	@$(BIN)/python -m venv --clear .venv-witness
+	@.venv-witness/bin/python $(PIP_INSTALL) -r requirements-witness.txt
+	@.venv-witness/bin/python -m pip check --disable-pip-version-check
+	@cp tests/support/witness/package.json tests/support/witness/package-lock.json .venv-witness/
+	@.venv-witness/bin/npm ci --prefix .venv-witness --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
 
 package: install ## build dist/, the folder that azd uploads, and dist.cdx.json, which lists the packages in it
 	@$(BIN)/python -m infra.package
@@ -84,5 +96,5 @@ audit: .venv-audit/installed ## look for known vulnerabilities in what is shippe
 	@touch $@
 
 clean: ## remove .venv, dist and every cache
-	@rm -rf .venv .venv-audit .venv-scan dist dist.cdx.json .local-cloud.json .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-audit .venv-scan .venv-witness dist dist.cdx.json .local-cloud.json .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -prune -exec rm -rf {} +

@@ -59,6 +59,8 @@ async def handle(req: func.HttpRequest, context: func.Context, app: Callable[[],
         log.exception("cancel_order failed, correlation id %s", call.correlation_id)
         end = call.interrupted(by_host=False)
     audit.decided(call, end)
+    if call.on_end:
+        await call.on_end(end)
     if isinstance(end, CancelResult):
         return _answer(200, end.model_dump(by_alias=True), "application/json", answer_headers)
     if end.retry_after_s is not None:

@@ -18,9 +18,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from infra.openapi_texts import TextMissing, meaning_of
+from shared.caller_settings import Caller, EntraCaller, KeyCaller, SigningCaller, Tell
 from shared.errors import RETRYABLE_STATUSES, all_codes
 from shared.replies import codes as codes_of_partner_center
-from shared.settings import Account, Caller, EntraCaller, KeyCaller, Settings, SigningCaller
+from shared.settings import Account, Settings
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 MARKED = re.compile(r"(<!-- (\w+): written by `make docs` -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -86,10 +87,18 @@ def callers() -> Iterator[str]:
         yield f"| `{field.alias}` | {proofs} | {_if_left_out(field)} | {field.description} |"
 
 
+def tell() -> Iterator[str]:
+    """Yield the table of the members of `tell`."""
+    yield "| member | if left out | meaning |"
+    yield "|---|---|---|"
+    for field in _described(Tell):
+        yield f"| `{field.alias}` | {_if_left_out(field)} | {field.description} |"
+
+
 def _described(model: type[BaseModel]) -> list[FieldInfo]:
     for name, field in model.model_fields.items():
         if not field.description:
-            raise TextMissing(f"{model.__name__}.{name} in shared/settings.py has no description.")
+            raise TextMissing(f"{model.__name__}.{name} has no description.")
     return list(model.model_fields.values())
 
 
@@ -112,7 +121,7 @@ def _if_left_out(field: FieldInfo) -> str:
 PAGES: dict[str, dict[str, Callable[[], Iterator[str]]]] = {
     "interface.md": {"errors": errors},
     "partner-center-codes.md": {"refusals": refusals},
-    "settings.md": {"settings": settings, "account": account, "callers": callers},
+    "settings.md": {"settings": settings, "account": account, "callers": callers, "tell": tell},
 }
 
 

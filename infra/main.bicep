@@ -61,6 +61,48 @@ type accountsByName = {
   *: account
 }
 
+// Where a caller's tickets are told. The ticketing system that calls may be another one than the one that is told.
+
+@sealed()
+type zendeskTell = {
+  system: 'zendesk'
+  url: string
+  clientId: string
+  secret: string
+}
+
+@sealed()
+type freshdeskTell = {
+  system: 'freshdesk'
+  url: string
+  secret: string
+}
+
+@sealed()
+type freshserviceTell = {
+  system: 'freshservice'
+  url: string
+  secret: string
+}
+
+@sealed()
+type jiraTell = {
+  system: 'jira'
+  url: string
+  user: string
+  secret: string
+}
+
+@sealed()
+type webhookTell = {
+  system: 'webhook'
+  urlSecret: string
+  secret: string
+}
+
+@discriminator('system')
+type tell = zendeskTell | freshdeskTell | freshserviceTell | jiraTell | webhookTell
+
 @sealed()
 type zendeskCaller = {
   proof: 'zendesk'
@@ -69,6 +111,7 @@ type zendeskCaller = {
   customers: guids?
   dryRunOnly: bool?
   subscriptions: bool?
+  tell: tell?
 }
 
 @sealed()
@@ -79,6 +122,7 @@ type standardWebhooksCaller = {
   customers: guids?
   dryRunOnly: bool?
   subscriptions: bool?
+  tell: tell?
 }
 
 @sealed()
@@ -89,6 +133,7 @@ type entraCaller = {
   customers: guids?
   dryRunOnly: bool?
   subscriptions: bool?
+  tell: tell?
 }
 
 @sealed()
@@ -99,6 +144,7 @@ type keyCaller = {
   customers: guids?
   dryRunOnly: bool?
   subscriptions: bool?
+  tell: tell?
 }
 
 @discriminator('proof')
@@ -225,6 +271,8 @@ var noNetwork = 'VAULT_IP_RANGES needs PRIVATE_NETWORK=true: without it the Key 
 var callersSetting = callers == null ? {} : {
   CALLERS: empty(callers) ? fail(noCaller) : string(callers)
 }
+// The timer runs once a minute, and costs money, so it is off where there is no ticket to tell.
+var telling = filter(items(callers ?? {}), entry => !empty(entry.value.?tell))
 var accountsSetting = empty(accounts) ? fail(noAccount) : string(accounts)
 var isPrivate = privateNetwork == 'true'
 var operatorRanges = isPrivate || empty(vaultIpRanges) ? vaultIpRanges : fail(noNetwork)
@@ -333,6 +381,7 @@ module function 'modules/function.bicep' = {
       CANCEL_DEADLINE_S: string(cancelDeadlineS)
       CANCEL_MAX_WAIT_S: string(cancelMaxWaitS)
       SECRET_TTL_S: string(secretTtlS)
+      'AzureWebJobs.tell_ticket.Disabled': empty(telling) ? 'true' : 'false'
     })
   }
 }

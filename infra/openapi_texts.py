@@ -211,10 +211,11 @@ SCHEMAS = {
     "Problem": "The reason why the request failed (RFC 9457). Branch on `code`, not on the texts.",
     "FieldError": "One mistake in the request.",
     "PartnerCenterError": "Partner Center's own error.",
-    "Health": "The state of each account's credential.",
+    "Health": "The state of each account's credential, and whether tickets can be told.",
     "Mode": f"`live`: the account cancels. `dry_run`: it only says what it would cancel. `off`: it does nothing.{OPEN}",
     "Credential": f"The kind of credential with which an account signs in to Entra ID.{OPEN}",
     "AccountHealth": "One account. An account that is switched off is not tried, and counts as healthy.",
+    "TellHealth": "Whether the tickets of one caller can be told how their requests ended.",
 }
 
 _ORDER_MEMBERS = {
@@ -318,9 +319,16 @@ MEMBERS: dict[str, dict[str, str]] = {
         "description": "Partner Center's description of the error.",
     },
     "Health": {
-        "healthy": "True if every account is healthy.",
+        "healthy": "True if every account is healthy, whether tickets can be told or not.",
         "time": "The time of the check, in UTC.",
         "accounts": "The accounts by their names.",
+        "callers": "The callers whose tickets are told, by their names. They do not change `healthy` above.",
+    },
+    "TellHealth": {
+        "healthy": "True if the queue and the credential for the ticketing system work.",
+        "system": "The ticketing system.",
+        "code": f"The reason if it does not work, else null.{OPEN}",
+        "detail": "A text for people: what failed and what to do.",
     },
     "AccountHealth": {
         "healthy": "True if the account got a token, or is switched off.",
@@ -341,7 +349,7 @@ REQUEST_EXAMPLES: Json = {
         "orderId": _ORDER,
         "lineItems": [{"lineItemNumber": 0, "offerId": "DG7GMGF0FKZV:0003:DG7GMGF0DWMS"}],
         "account": "default",
-        "ticketId": "ZD-48151",
+        "ticketId": "48151",
         "reason": "Customer bought the wrong edition",
         "dryRun": True,
     },
@@ -420,7 +428,7 @@ def _answer(outcome: Outcome, asked: frozenset[int] | None = None, **members: ob
         "cancelledLineItems": [],
         "lineItems": [],
         "account": "default",
-        "ticketId": "ZD-48151",
+        "ticketId": "48151",
         "requestId": "655890ba-4d2b-4d09-a95f-4ea1348686a5",
         "correlationId": "1438ea3d-b515-45c7-9ec1-27ee0cc8e6bd",
     } | members

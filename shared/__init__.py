@@ -1,6 +1,8 @@
 """The product behind the functions. Imports go down this list, never up.
 
 runtime           puts the parts together for one worker
+tickets           tells tickets how their requests ended: the queue of follow-ups
+ticketing         the ticketing systems: reading a ticket's notes, writing one
 cancelling        the requests that a cancellation takes, and the answer to the caller
 rules             decisions: the way of a line, what must not be sent, what an answer proves, what is likely
 partner_center    the requests of one call, the form of orders and subscriptions
@@ -10,6 +12,8 @@ credentials       tokens for the accounts: Key Vault, Entra ID
 audit             the audit record of a call
 call              the facts of one call: its ids, its deadline, its PATCH requests
 settings, clouds  the operator's settings; Microsoft's clouds
+caller_settings   the setting CALLERS
+setting_types     the types of settings
 messages          the sentences for the person at the ticket
 contract          the models of request and answer
 ids               the ids in a request, and what is wrong with one

@@ -2,8 +2,9 @@
 
 The lines go to the logger `cancel_order.audit`, which Application Insights stores as traces. Azure may end
 a worker without warning, so the operator must look at an order that has a "sending" and no "decided". Two
-more events are about an account: what GET found, and that a new refresh token could not be stored. Every
-member is always present. A record never has tokens, secrets, keys, signatures, URLs with a query, or bodies.
+more events are about an account: what GET found, and that a new refresh token could not be stored. Four events are
+about a ticket that is told how its request ended, or cannot be told. Every member is always present. A record never
+has tokens, secrets, keys, signatures, URLs with a query, or bodies.
 """
 
 import json
@@ -68,6 +69,39 @@ def not_stored(account: str) -> None:
 def checked(account: str, health: Mapping[str, Any]) -> None:
     """Record the result of a health check of *account*."""
     _log({"event": "health", "account": account} | dict(health))
+
+
+def ticket(
+    event: str,
+    *,
+    caller: str | None,
+    system: str | None,
+    ticket_id: str | None,
+    correlation_id: str | None,
+    state: str | None = None,
+    reason: str | None = None,
+    attempts: int = 1,
+    age_s: float | None = None,
+) -> None:
+    """Record what became of telling a ticket.
+
+    *event*: `told`, `not_told` (a call could not put its follow-up), `poisoned` (the ticket cannot be told),
+    `still_open` (after a day nobody knows how the request ended). *state*: of the note. *reason*: why the ticket was
+    not told. *age_s*: seconds since the decision.
+    """
+    _log(
+        {
+            "event": event,
+            "caller": caller,
+            "system": system,
+            "ticketId": _shown(ticket_id, ID_SHOWN, ID_BYTES),
+            "state": state,
+            "reason": reason,
+            "attempts": attempts,
+            "ageS": None if age_s is None else round(age_s, 1),
+            "correlationId": correlation_id,
+        }
+    )
 
 
 def _write(event: str, call: Call, end: CancelResult | CancelError | None, patches: Sequence[Patch]) -> None:

@@ -6,10 +6,10 @@ the audit record is written from it.
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from shared.contract import CancelRequest, OrderState
+from shared.contract import CancelRequest, CancelResult, OrderState
 from shared.errors import CancelError, OurFault, OutcomeUnknown, Unavailable
 
 UNKNOWN = (
@@ -81,6 +81,8 @@ class Call:
         attempts: requests to Partner Center that have ended.
         token_s: seconds spent waiting for a token.
         partner_center_s: seconds spent waiting for Partner Center.
+        on_first_patch: called when the first byte of its first PATCH leaves.
+        on_end: called with the end of the call, before the answer; it never raises.
     """
 
     correlation_id: str
@@ -95,6 +97,8 @@ class Call:
     attempts: int = 0
     token_s: float = 0.0
     partner_center_s: float = 0.0
+    on_first_patch: Callable[[], None] | None = None
+    on_end: Callable[[CancelResult | CancelError], Awaitable[None]] | None = None
 
     @property
     def patches_sent(self) -> int:

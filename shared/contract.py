@@ -93,6 +93,11 @@ class CancelRequest(_Strict):
             raise ValueError("a lineItemNumber is repeated")
         return lines
 
+    @property
+    def line_numbers(self) -> set[int] | None:
+        """The numbers of the lines that it names, None for the whole order or a subscription."""
+        return None if self.line_items is None else {line.line_item_number for line in self.line_items}
+
 
 class Outcome(StrEnum):
     """The result of a successful call. Callers branch on it."""

@@ -4,23 +4,25 @@ There is one `Runtime` in a process. It is built on the first request and never 
 the process without a hook.
 """
 
+import asyncio
 import logging
 import os
 import time
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from shared.call import Call, Target
 from shared.callers.identify import identify, secrets_needed
 from shared.callers.permissions import permit
 from shared.callers.proofs import Proofs
-from shared.callers.signing_secrets import SigningSecrets
 from shared.cancelling.accepted import AcceptedPatches
 from shared.cancelling.cancel import cancel
 from shared.connections.pool import Connections
 from shared.contract import CancelRequest, CancelResult
+from shared.credentials.cached_secrets import vault_secrets
 from shared.credentials.health import Health, check
 from shared.credentials.tokens import Credentials
 from shared.errors import CancelError, InvalidRequest
@@ -30,7 +32,12 @@ from shared.partner_center.throttle import Gate
 from shared.settings import Account, Mode, Settings
 from shared.tls import check_authorities
 
+if TYPE_CHECKING:
+    from shared.tickets.follow_up import FollowUp
+    from shared.tickets.tickets import Tickets
+
 DEFAULT_ACCOUNT = "default"
+LOOK_WITHIN_S = 30.0  # of a follow-up, for which nobody waits; an order can have many subscriptions
 
 # Below WARNING these loggers write every request, some with headers and bodies.
 for _name in ("azure", "httpcore", "httpx", "urllib3"):
@@ -48,17 +55,20 @@ class Runtime:
         check_authorities(os.environ)  # before anything is sent
         self.settings = settings
         self._credentials = Credentials(settings)
-        self._signing_secrets = SigningSecrets(settings)
+        self._secrets = vault_secrets(settings)
         self._gates: defaultdict[tuple[str, str], Gate] = defaultdict(Gate)  # by api root and partner tenant
         self._connections = Connections()
         self._accepted_patches = AcceptedPatches()
+        self._tickets = self._open_tickets()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._credentials.close()
-        self._signing_secrets.close()
+        if self._tickets:
+            self._tickets.close()
+        self._secrets.close()
         await self._connections.aclose()
 
     def deadline_s(self, headers: Mapping[str, str]) -> tuple[float, int | None]:
@@ -76,10 +86,47 @@ class Runtime:
         """Cancel the order that *body* names, if its caller is allowed to. Raises CancelError if that fails."""
         check_size(body)
         call.caller = await self._identify_caller(body, call)
+        follow_up = self._tickets.intent(call, body) if self._tickets else None
+        if follow_up:
+            call.on_end = follow_up.end
         request = parse_request(CancelRequest, body, call.headers)
+        target = self._target(request, call)
+        if follow_up:
+            follow_up.about(target)
+            call.on_first_patch = follow_up.begin
+        return await self._run(target, call)
+
+    async def tell_tickets(self) -> None:
+        """Tell the tickets whose follow-ups are due. Raises QueueFailed if the queue cannot be used."""
+        if self._tickets:
+            await self._tickets.tell(self._look)
+
+    async def health(self) -> Health:
+        """Check whether each account's credential works, and whether tickets can be told. Nothing is cancelled."""
+        if self._tickets is None:
+            return await check(self.settings, self._credentials)
+        health, callers = await asyncio.gather(check(self.settings, self._credentials), self._tickets.health())
+        return health.model_copy(update={"callers": callers})
+
+    def _open_tickets(self) -> "Tickets | None":
+        if not any(caller.tell for caller in (self.settings.callers or {}).values()):
+            return None
+        from shared.tickets.tickets import Tickets  # noqa: PLC0415  (most apps tell no tickets, and start faster)
+
+        return Tickets(self.settings, self._connections, self._secrets)
+
+    async def _look(self, follow_up: "FollowUp") -> CancelResult:
+        """Make a dry run of the request in *follow_up*, which has one. Raises CancelError."""
+        call = Call(follow_up.correlation_id, {}, allowed_s=LOOK_WITHIN_S, caller=follow_up.caller)
+        if follow_up.request is None:
+            raise InvalidRequest("invalid_request", "The follow-up has no request.")
+        return await self._run(replace(self._target(follow_up.request, call), dry_run=True), call)
+
+    def _target(self, request: CancelRequest, call: Call) -> Target:
+        """Return what *request* is about, also as the target of *call*. Raises CancelError."""
         name, account = self._account_of(request)
         caller = (self.settings.callers or {}).get(call.caller or "")
-        call.target = target = Target(
+        call.target = Target(
             account=name,
             tenant_id=account.tenant_id,
             api_root=account.endpoints.api_root,
@@ -88,14 +135,16 @@ class Runtime:
             may_cancel_subscriptions=account.subscriptions and (caller is None or caller.subscriptions),
             is_sandbox=account.sandbox,
         )
-        permit(caller, name, account, request.customer_tenant_id, dry_run=request.dry_run)
+        return call.target
+
+    async def _run(self, target: Target, call: Call) -> CancelResult:
+        """Do what *target* asks for, if its caller and its account allow it. Raises CancelError."""
+        caller, account = (self.settings.callers or {}).get(call.caller or ""), self.settings.accounts[target.account]
+        request = target.request
+        permit(caller, target.account, account, request.customer_tenant_id, dry_run=request.dry_run)
         gate = self._gates[target.api_root, target.tenant_id]
         client = PartnerCenterClient(target, call, connections=self._connections, tokens=self._credentials, gate=gate)
         return await cancel(target, call, client, self._accepted_patches)
-
-    async def health(self) -> Health:
-        """Check whether each account's credential works. Nothing is cancelled."""
-        return await check(self.settings, self._credentials)
 
     async def _identify_caller(self, body: bytes, call: Call) -> str | None:
         """Return the caller's name, or None if CALLERS is not set. Raises CallerRefused (401) for an unknown caller."""
@@ -105,13 +154,13 @@ class Runtime:
         proofs = Proofs(call.headers, body, time.time(), is_entra_checked=self.settings.is_entra_checked)
         names = secrets_needed(callers, proofs)
         while True:
-            secrets, missing_error = await self._signing_secrets.values(names, call.remaining_s)
+            secrets, missing_error = await self._secrets.values(names, call.remaining_s)
             try:
                 return identify(callers, proofs, secrets)
             except CancelError:
                 if missing_error:
                     raise missing_error from None
-                if not self._signing_secrets.read_again(names):
+                if not self._secrets.read_again(names):
                     raise
 
     def _account_of(self, request: CancelRequest) -> tuple[str, Account]:

@@ -7,34 +7,29 @@ Source: azure-identity's documentation for the end of Microsoft Cloud Germany (r
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    StringConstraints,
     ValidationError,
     field_validator,
     model_validator,
 )
-from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
 from shared import strict_json
+from shared.caller_settings import AnyCaller
 from shared.clouds import CLOUDS, Endpoints
 from shared.contract import NotNull
 from shared.errors import OurFault
-from shared.ids import GUID
+from shared.setting_types import Guid, HttpsUrl, Name, SecretName, Setting
 
-type Guid = Annotated[str, StringConstraints(pattern=GUID, to_lower=True)]
 type Credential = Literal["clientSecret", "certificate", "refreshToken", "managedIdentity"]
 
 
@@ -44,17 +39,6 @@ class Mode(StrEnum):
     LIVE = "live"
     DRY_RUN = "dry_run"
     OFF = "off"
-
-
-_HTTPS_URL = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]*)*")
-
-
-def _https_url(url: str) -> str:
-    # The pattern is checked first: urlsplit drops line breaks and accepts invalid characters. Dot segments are refused
-    # because paths are sent as they are.
-    if not _HTTPS_URL.fullmatch(url) or urlsplit(url).port == 0:
-        raise ValueError("must be an https URL without user, dot segments, query or fragment")
-    return url.rstrip("/")
 
 
 def _from_json(value: object) -> object:
@@ -69,22 +53,13 @@ def _from_json(value: object) -> object:
         raise ValueError("is nested too deeply") from None
 
 
-type HttpsUrl = Annotated[str, AfterValidator(_https_url)]
-type Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-type SecretName = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,127}$")]
-
-
 def _message(mistake: ErrorDetails) -> str:
     if mistake["type"] == "union_tag_invalid":  # pydantic's message has the value
         return "proof must be zendesk, standard-webhooks, entra or key"
     return mistake["msg"].removeprefix("Value error, ")
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, hide_input_in_errors=True)
-
-
-class Account(_Frozen):
+class Account(Setting):
     """One Partner Center account, with one kind of credential. Members of a credential name a Key Vault secret.
 
     `clientSecret`, `certificate` and `managedIdentity` (the function's identity as the app's federated
@@ -172,55 +147,6 @@ class Account(_Frozen):
         return replace(CLOUDS[self.cloud], **{name: url for name, url in own.items() if url})
 
 
-class Caller(_Frozen):
-    """A caller and its limits, whatever its proof is. *accounts* and *customers* None mean all."""
-
-    accounts: Annotated[frozenset[Name] | None, NotNull] = Field(
-        None, min_length=1, description="The only accounts that this caller may use. Left out: all of them."
-    )
-    customers: Annotated[frozenset[Guid] | None, NotNull] = Field(
-        None, min_length=1, description="The only customers that this caller may name. Left out: all of them."
-    )
-    dry_run_only: bool = Field(
-        default=False, description="`true`: this caller may only ask for dry runs. A real request gets 403."
-    )
-    subscriptions: bool = Field(
-        default=True,
-        strict=True,
-        description="`false`: this caller cancels orders only, whatever the account may do.",
-    )
-
-
-class KeyCaller(Caller):
-    """A caller that sends a key of its own. The setting holds only the key's *sha256*."""
-
-    proof: Literal["key"] = Field(description="How the caller proves who it is.")
-    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{64}$", to_lower=True)] = Field(
-        description="SHA-256 of the caller's own key, in hex."
-    )
-
-
-class SigningCaller(Caller):
-    """A caller that signs each request. *secrets* name Key Vault secrets; a signature by any of them is valid."""
-
-    proof: Literal["zendesk", "standard-webhooks"] = Field(description="How the caller proves who it is.")
-    secrets: tuple[SecretName, ...] = Field(
-        min_length=1, max_length=8, description="Names of Key Vault secrets, 1 to 8. Any may have signed."
-    )
-
-
-class EntraCaller(Caller):
-    """An app or a user with the app role *role*, which App Service Authentication has signed in."""
-
-    proof: Literal["entra"] = Field(description="How the caller proves who it is.")
-    role: Annotated[str, StringConstraints(pattern=r"^[^\s]{1,120}$")] = Field(
-        description="Value of the app role that the app or the user needs."
-    )
-
-
-type AnyCaller = Annotated[KeyCaller | SigningCaller | EntraCaller, Field(discriminator="proof")]
-
-
 class Settings(BaseModel):
     """All settings; the aliases are their environment variables. *callers* None: the function key is enough."""
 
@@ -270,6 +196,16 @@ class Settings(BaseModel):
         alias="WEBSITE_AUTH_ENABLED",
         description="Azure sets it to `True` while App Service Authentication is on.",
     )
+    queue_service_uri: HttpsUrl | None = Field(
+        None,
+        alias="AzureWebJobsStorage__queueServiceUri",
+        description="The app's own queues. Needed if a caller has `tell`.",
+    )
+    tell_ticket_disabled: str | None = Field(
+        None,
+        alias="AzureWebJobs.tell_ticket.Disabled",
+        description="`true`: the timer is off, and no tickets are told.",
+    )
 
     @field_validator("callers")
     @classmethod
@@ -277,6 +213,10 @@ class Settings(BaseModel):
         if callers is None:  # "null" was written, and its author did not mean "open to everyone"
             raise ValueError("must name at least one caller; remove the setting to let the function key be enough")
         return callers
+
+    @property
+    def is_tell_ticket_disabled(self) -> bool:
+        return (self.tell_ticket_disabled or "").lower() in {"true", "1"}
 
     @property
     def is_entra_checked(self) -> bool:

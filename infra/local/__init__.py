@@ -5,7 +5,8 @@ Start reading at `cloud`, which puts the parts together.
 Commands
     `__main__` (options, `serve`), `welcome` (the text that `serve` prints), `demo`, `senders` (`send`).
 Stand-ins, one for each service
-    `entra` (Entra ID and the managed identity), `key_vault`, `partner_center`, and `functions` (the Functions host).
+    `entra` (Entra ID and the managed identity), `key_vault`, `partner_center`, `tickets` (the ticketing systems' APIs),
+    and `functions` (the Functions host).
 Contents of the stand-ins
     `accounts`, `callers`, `national_clouds`, `partner_center.catalogue` (the orders) and
     `partner_center.subscription_catalogue`.

@@ -52,8 +52,8 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m infra.local",
-        description="Run the function against a local cloud: stand-ins for Partner Center, Entra ID, Key Vault and the"
-        " managed identity, on this machine only.",
+        description="Run the function against a local cloud: stand-ins for Partner Center, Entra ID, Key Vault, the"
+        " managed identity, Queue Storage and ticketing systems, on this machine only.",
         epilog="A third command, send, sends a request as a ticketing system would:"
         " see python -m infra.local send --help.",
     )
@@ -114,9 +114,9 @@ async def _serve_until(
             if remove_description:
                 at_the_end.callback(_remove, describe, description)
         print(welcome(cloud), flush=True)
-        await function.wait()
+        status = await function.wait()
         if not stop.is_set():  # Ctrl-C ends the function's process too
-            print(f"infra.local: the Functions host ended with status {function.returncode}", file=sys.stderr)
+            print(f"infra.local: the Functions host ended with status {status}", file=sys.stderr)
             return 1
     return 0
 

@@ -15,6 +15,7 @@ from infra.local.accounts import LIMITED_CUSTOMER, stable_guid
 from infra.local.entra.registrations import AppRegistration, Resource
 from infra.local.functions.app_service_auth import TrustedIssuer
 from infra.local.national_clouds import CLOUD_FACTS
+from infra.local.tickets.systems import TicketingSystems
 from infra.local.values import Json
 
 # The callers that sign, with the names of their signing secrets in the vault.
@@ -45,11 +46,14 @@ def trusted_issuer(public_key: RSAPublicKey) -> TrustedIssuer:
 class LocalCallers:
     """The callers and their secrets. Two apps can get tokens from Entra: `flow` has the role, `flow-without-role` not.
 
+    With *ticketing* the callers that it has a `tell` for can have their tickets told.
+
     Attributes:
         vault_secrets: the signing secrets, by their names in the vault.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ticketing: TicketingSystems | None = None) -> None:
+        self._ticketing = ticketing
         self.vault_secrets = {
             SIGNING_SECRET_NAMES["zendesk"]: base64.b64encode(secrets.token_bytes(32)).decode(),
             SIGNING_SECRET_NAMES["standard-webhooks"]: f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}",
@@ -66,7 +70,7 @@ class LocalCallers:
 
     def settings(self) -> Json:
         """Return the function's setting CALLERS."""
-        return {
+        callers: dict[str, Json] = {
             **{name: {"proof": name, "secrets": [secret_name]} for name, secret_name in SIGNING_SECRET_NAMES.items()},
             "flow": {"proof": "entra", "role": ROLE},
             **{
@@ -75,10 +79,14 @@ class LocalCallers:
                 for name, key in self._keys.items()
             },
         }
+        if self._ticketing:
+            for name, tell in self._ticketing.tells.items():
+                callers[name]["tell"] = tell
+        return callers
 
     def describe(self, entra_url: str) -> Json:
         """Return `callers` of `--describe`: the secrets with which a client proves itself as each caller."""
-        return {
+        callers: dict[str, Json] = {
             **{
                 name: {"proof": name, "secretName": secret_name, "secret": self.vault_secrets[secret_name]}
                 for name, secret_name in SIGNING_SECRET_NAMES.items()
@@ -94,6 +102,10 @@ class LocalCallers:
                 for name, key in self._keys.items()
             },
         }
+        if self._ticketing:
+            for name in self._ticketing.tells:
+                callers[name]["tell"] = self._ticketing.describe_tell(name)
+        return callers
 
     def _describe_app(self, name: str, entra_url: str) -> Json:
         return {

@@ -29,7 +29,7 @@ from infra.local.entra.registrations import AppRegistration
 from infra.local.entra.server import Entra
 from infra.local.entra.signing import Signer
 from infra.local.faults import Service
-from infra.local.functions.process import ADDRESS, BACKLOG, bound_socket, function_process, real_host
+from infra.local.functions.process import ADDRESS, BACKLOG, FunctionApp, bound_socket, real_host
 from infra.local.key_vault import KeyVault
 from infra.local.national_clouds import CLOUD_FACTS, NATIONAL_CLOUDS, NationalCloud
 from infra.local.partner_center import files
@@ -37,10 +37,13 @@ from infra.local.partner_center.catalogue import built_in_orders
 from infra.local.partner_center.server import PartnerCenter
 from infra.local.partner_center.subscription_catalogue import built_in_subscriptions
 from infra.local.serving import Server, server_for
+from infra.local.storage_queue import StorageQueue
+from infra.local.ticket_control import TicketControl
+from infra.local.tickets.systems import SYSTEMS, TicketingSystems
 from infra.local.traffic import Recorded, Traffic
 from infra.local.values import Json
 
-SERVED_ONCE = ("key_vault", "identity", "control", "impostor")
+SERVED_ONCE = ("key_vault", "identity", "queue", "control", "impostor", *SYSTEMS)
 SERVED_PER_NATIONAL_CLOUD = ("partner_center", "entra")
 
 
@@ -90,7 +93,8 @@ class LocalCloud:
         self.traffic = Traffic()
         self.traffic.latency_s["partner_center"] = options.latency_ms / 1000
         self.accounts = by_name(demonstration_accounts(unreachable_url, self.url("impostor")), credential_accounts())
-        self.callers = LocalCallers()
+        self.ticketing = TicketingSystems({system: self.url(system) for system in SYSTEMS})
+        self.callers = LocalCallers(self.ticketing)
         # In hex digits: it is an argument of the program that starts the real host, and must not look like an option.
         self.function_key = secrets.token_hex(32)
         self._identity_header = secrets.token_urlsafe(24)
@@ -130,6 +134,12 @@ class LocalCloud:
         }
         self.key_vault = self._make_key_vault(signers["global"])
         self.trusted_issuer = trusted_issuer(public_key)
+        self.storage_queue = StorageQueue(
+            self.url("queue"),
+            public_key=public_key,
+            issuer=CLOUD_FACTS["global"].issuer.format(tenant=TENANT_ID),
+            authority=f"{self.url('entra')}/{TENANT_ID}",
+        )
         self.partner_center = PartnerCenter(
             tenants={account.tenant_id: account.tenant_kind for account in self.accounts.values()},
             public_key=public_key,
@@ -147,7 +157,10 @@ class LocalCloud:
         registrations = {
             client_id: app for entra in self.entras.values() for client_id, app in entra.registrations.items()
         }
-        self.control = ControlInterface(self.traffic, self.partner_center, registrations, self.key_vault)
+        self.ticket_control = TicketControl(self.ticketing, self.storage_queue)
+        self.control = ControlInterface(
+            self.traffic, self.partner_center, registrations, self.key_vault, self.ticket_control
+        )
 
     def _registrations(self, national_cloud: NationalCloud) -> dict[str, AppRegistration]:
         federated_credential = self.identity.federated_credential(national_cloud)
@@ -170,7 +183,7 @@ class LocalCloud:
             if account.name != "no-secret":
                 for name, secret in account.vault_secrets().items():
                     key_vault.set_secret(name, **secret)
-        for name, value in self.callers.vault_secrets.items():
+        for name, value in (self.callers.vault_secrets | self.ticketing.vault_secrets).items():
             key_vault.set_secret(name, value)
         return key_vault
 
@@ -213,7 +226,14 @@ class LocalCloud:
             "NO_PROXY": ADDRESS,
             "no_proxy": ADDRESS,  # if both are set, this one wins
             **({"WEBSITE_AUTH_ENABLED": "True"} if self.has_authentication else {}),
-            **({"CALLERS": json.dumps(self.callers.settings())} if self.known_callers else {}),
+            **(self._caller_settings() if self.known_callers else {"AzureWebJobs.tell_ticket.Disabled": "true"}),
+        }
+
+    def _caller_settings(self) -> dict[str, str]:
+        """Return the callers, and the queue from which their tickets are told."""
+        return {
+            "CALLERS": json.dumps(self.callers.settings()),
+            "AzureWebJobsStorage__queueServiceUri": self.storage_queue.url,
         }
 
     def describe(self) -> Json:
@@ -225,7 +245,9 @@ class LocalCloud:
             "entraUrl": self.url("entra"),
             "keyVaultUrl": self.url("key_vault"),
             "identityUrl": self.url("identity"),
+            "queueUrl": self.storage_queue.url,
             "controlUrl": self.url("control"),
+            "ticketing": {system: self.url(system) for system in SYSTEMS},
             "clouds": {
                 national_cloud: {
                     "partnerCenterUrl": self.url("partner_center", national_cloud),
@@ -269,10 +291,11 @@ class LocalCloud:
         trustme.CA().issue_cert(ADDRESS).private_key_and_cert_chain_pem.write_to_path(untrusted_certificate)
 
         def recorded(
-            app: Starlette, name: Service, national_cloud: NationalCloud = "global"
+            app: Starlette, service: Service, national_cloud: NationalCloud = "global", name: str | None = None
         ) -> tuple[Server, socket.socket]:
+            name = name or service
             is_tls = self.url(name, national_cloud).startswith("https")
-            server = server_for(Recorded(app, name, self.traffic), certificate=str(certificate) if is_tls else None)
+            server = server_for(Recorded(app, service, self.traffic), certificate=str(certificate) if is_tls else None)
             return server, self._sockets[name, national_cloud]
 
         servers = [
@@ -280,6 +303,8 @@ class LocalCloud:
             (server_for(Starlette(), certificate=str(untrusted_certificate)), self._sockets["impostor", "global"]),
             recorded(self.key_vault.app, "key_vault"),
             recorded(self.identity.app, "identity"),
+            *(recorded(system.app, "ticketing", name=name) for name, system in self.ticketing.systems.items()),
+            recorded(self.storage_queue.app, "queue"),
             *(recorded(entra.app, "entra", national_cloud) for national_cloud, entra in self.entras.items()),
             *(
                 recorded(app, "partner_center", national_cloud)
@@ -298,24 +323,23 @@ class LocalCloud:
 
 
 @asynccontextmanager
-async def running(
-    options: Options, log_level: str = "INFO"
-) -> AsyncIterator[tuple[LocalCloud, asyncio.subprocess.Process]]:
+async def running(options: Options, log_level: str = "INFO") -> AsyncIterator[tuple[LocalCloud, FunctionApp]]:
     """Start a local cloud, yield it with the function's process, and end all of it.
 
     The function's log records from *log_level* on go to stderr.
     """
     with tempfile.TemporaryDirectory(prefix="local-cloud-") as directory:
         cloud = LocalCloud(options, Path(directory))
-        function = function_process(
+        function = FunctionApp(
             cloud._host_socket,  # noqa: SLF001
             cloud.function_key,
             cloud.environment(),
             log_level=log_level,
             trusted_issuer=cloud.trusted_issuer.model_dump_json(),
         )
-        async with cloud.stand_ins(), function as process:
-            yield cloud, process
+        async with cloud.stand_ins(), function:
+            cloud.ticket_control.function = function
+            yield cloud, function
 
 
 def _listen() -> socket.socket:

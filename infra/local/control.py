@@ -20,6 +20,7 @@ from infra.local.faults import Fault
 from infra.local.key_vault import KeyVault
 from infra.local.partner_center.members import member, read_json
 from infra.local.partner_center.server import PartnerCenter
+from infra.local.ticket_control import TicketControl
 from infra.local.traffic import Traffic
 from infra.local.values import Json
 
@@ -111,6 +112,7 @@ class ControlInterface:
         partner_center: PartnerCenter,
         registrations: Mapping[str, AppRegistration],
         key_vault: KeyVault,
+        tickets: TicketControl,
     ) -> None:
         self._traffic = traffic
         self._partner_center = partner_center
@@ -133,12 +135,17 @@ class ControlInterface:
                 Route("/certificates", self._make_certificate, methods=["POST"]),
                 Route("/clients/{client_id}", self._change_registration, methods=["PUT"]),
                 Route("/limits", self._set_limits, methods=["PUT"]),
+                *tickets.routes,
             ],
             exception_handlers={ValidationError: _bad_request},
         )
 
-    async def _list_requests(self, _: Request) -> Response:
-        return JSONResponse(list(self._traffic.requests))
+    async def _list_requests(self, request: Request) -> Response:
+        try:
+            since = float(request.query_params.get("since", 0))
+        except ValueError:
+            return _reason("since", "a number is needed: seconds since 1970")
+        return JSONResponse([entry for entry in self._traffic.requests if entry["time"] > since])
 
     async def _clear_requests(self, _: Request) -> Response:
         self._traffic.requests.clear()

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from infra.local.partner_center.members import check_json, member
 
-type Service = Literal["partner_center", "entra", "key_vault", "identity"]
+type Service = Literal["partner_center", "entra", "key_vault", "identity", "queue", "ticketing"]
 
 
 class Fault(BaseModel):

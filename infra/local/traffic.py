@@ -28,7 +28,7 @@ SECRET_HEADERS = frozenset({"x-identity-header", "x-functions-key", "x-caller-ke
 SECRET_FIELDS = frozenset(
     {
         *("client_secret", "client_assertion", "assertion", "password", "refresh_token", "access_token"),
-        *("code", "code_verifier", "value"),
+        *("code", "code_verifier", "value", "sig"),
     }
 )
 

@@ -79,6 +79,9 @@ Do not renew a subscription, which is too old to be cancelled:
   {command(OLD_LICENCE | {"when": "term_end"})}
 {_describe_callers(cloud) if callers else ""}See what the function sent to the stand-ins:
   curl -s {cloud.url("control")}/requests
+See the note in a ticket, a minute after a request with its ticketId, and what is still to be told:
+  curl -s {cloud.url("control")}/tickets/zendesk/35436
+  curl -s {cloud.url("control")}/queue
 
 The function listens at {cloud.function_url}. Press Ctrl-C to end everything.
 """

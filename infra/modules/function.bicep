@@ -156,6 +156,7 @@ resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
     AzureWebJobsStorage__blobServiceUri: storage.properties.primaryEndpoints.blob
     AzureWebJobsStorage__clientId: identityClientId
     AzureWebJobsStorage__credential: 'managedidentity'
+    AzureWebJobsStorage__queueServiceUri: storage.properties.primaryEndpoints.queue
     // Larger than the function's own limit of 64 KiB: the function answers 413 with a code, the host an empty 500.
     FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '131072'
   })

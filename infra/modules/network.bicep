@@ -15,6 +15,11 @@ var endpoints = [
     zone: 'privatelink.blob.${environment().suffixes.storage}'
   }
   {
+    name: 'queue'
+    resourceId: storageId
+    zone: 'privatelink.queue.${environment().suffixes.storage}'
+  }
+  {
     name: 'vault'
     resourceId: vaultId
     // The zone of NAME.vault.azure.net is named privatelink.vaultcore.azure.net.

@@ -34,9 +34,10 @@ resource operators 'Microsoft.Insights/actionGroups@2023-01-01' = {
 
 // ---------------------------------------------------------------- alerts
 
-// There are two kinds. An alert about an order is split by order and closed by a person: its query runs every 15
-// minutes over 16 minutes, so that each order raises it once, at worst twice. An alert about a state stays raised while
-// the state lasts, and then resolves itself.
+// There are two kinds. An alert about orders or tickets is closed by a person: its query covers a minute more than there
+// is between two runs, so that each order raises it once, at worst twice. It is split by order or ticket; where one
+// cause can hold back many tickets, it is split by cause. An alert about a state stays raised while the state lasts,
+// and then resolves itself.
 //
 // The description is in the mail to the operator: `firstStep`, and a link to the section `name` of docs/operate.md, at
 // the end, because mail programs take a full stop for a part of it. Custom properties are not in the mail
@@ -52,6 +53,31 @@ var order = [
   'correlationId'
 ]
 var byOrder = [for column in order: {
+  name: column
+  operator: 'Include'
+  values: [
+    '*'
+  ]
+}]
+var ticket = [
+  'caller'
+  'system'
+  'ticketId'
+  'correlationId'
+]
+var byTicket = [for column in ticket: {
+  name: column
+  operator: 'Include'
+  values: [
+    '*'
+  ]
+}]
+var cause = [
+  'caller'
+  'system'
+  'reason'
+]
+var byCause = [for column in cause: {
   name: column
   operator: 'Include'
   values: [
@@ -115,6 +141,42 @@ var alerts = [
     window: 'PT30M'
     periods: 1
     dimensions: byOrder
+    resolves: false
+  }
+  {
+    name: 'still-open'
+    title: 'After a day nobody knows whether a cancellation is done'
+    firstStep: 'It may be cancelled, or cost money further on. Look with dryRun true, and write the result into the ticket.'
+    severity: 1
+    query: loadTextContent('alerts/still-open.kql')
+    every: 'PT15M'
+    window: 'PT30M'
+    periods: 1
+    dimensions: byTicket
+    resolves: false
+  }
+  {
+    name: 'poisoned'
+    title: 'A ticket cannot be told its result'
+    firstStep: 'The reason is in the alert. Correct its cause and put the messages back, or write into the tickets by hand.'
+    severity: 2
+    query: loadTextContent('alerts/poisoned.kql')
+    every: 'PT5M'
+    window: 'PT15M'
+    periods: 1
+    dimensions: byCause
+    resolves: false
+  }
+  {
+    name: 'not-told'
+    title: 'Results cannot be put into the queue, so their tickets are not told'
+    firstStep: 'Write the results into the tickets by hand. Check the queue, and the role of the function on it.'
+    severity: 2
+    query: loadTextContent('alerts/not-told.kql')
+    every: 'PT15M'
+    window: 'PT30M'
+    periods: 1
+    dimensions: byCause
     resolves: false
   }
   {

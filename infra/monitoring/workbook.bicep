@@ -47,6 +47,24 @@ var queries = [
     text: loadTextContent('queries/credentials.kql')
     chart: 'table'
   }
+  {
+    name: 'tickets'
+    title: 'Notes in tickets by ticketing system'
+    text: loadTextContent('queries/tickets.kql')
+    chart: 'table'
+  }
+  {
+    name: 'time-to-note'
+    title: 'Seconds from the decision to the note'
+    text: loadTextContent('queries/time-to-note.kql')
+    chart: 'linechart'
+  }
+  {
+    name: 'untold'
+    title: 'Tickets that were not told, by reason'
+    text: loadTextContent('queries/untold.kql')
+    chart: 'table'
+  }
 ]
 
 var orderQuery = [

@@ -6,9 +6,9 @@ CALLERS there is no second check, and the function key is enough.
 
 from collections.abc import Iterator, Mapping
 
+from shared.caller_settings import AnyCaller, SigningCaller
 from shared.callers.proofs import SECRET_BYTES, TOLERANCE_S, Proofs, proves, signing_key
 from shared.errors import CallerRefused, OurFault
-from shared.settings import AnyCaller, SigningCaller
 
 
 def secrets_needed(callers: Mapping[str, AnyCaller], proofs: Proofs) -> set[str]:

@@ -3,8 +3,9 @@
 No I/O, clock or randomness.
 """
 
+from shared.caller_settings import Caller
 from shared.errors import CallerRefused
-from shared.settings import Account, Caller, Mode
+from shared.settings import Account, Mode
 
 
 def permit(

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from shared.settings import AnyCaller, EntraCaller, KeyCaller, SigningCaller
+from shared.caller_settings import AnyCaller, EntraCaller, KeyCaller, SigningCaller
 
 TOLERANCE_S = 300  # between the time that was signed and now
 KEY_CHARACTERS = 32  # at least; keys must be random, since a hash does not slow down guessing

@@ -146,8 +146,6 @@ def result(
     named: Sequence[int] | None = None,
 ) -> CancelResult:
     """Return the answer. *named* are the lines that a dry run would cancel, by their places."""
-    lines = target.request.line_items
-    asked = None if lines is None else {line.line_item_number for line in lines}
     ours = {
         "outcome": outcome,
         "message": "",
@@ -158,7 +156,7 @@ def result(
         "correlation_id": call.correlation_id,
     }
     answer = CancelResult.model_validate(_members(target, findings, now, named) | ours)
-    return answer.model_copy(update={"message": of_result(outcome, answer, asked)})
+    return answer.model_copy(update={"message": of_result(outcome, answer, target.request.line_numbers)})
 
 
 def _members(target: Target, findings: Findings, now: datetime, named: Sequence[int] | None) -> dict[str, Any]:

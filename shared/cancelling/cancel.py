@@ -279,8 +279,7 @@ class _Run:
         """Return the places of the lines that the request asks for."""
         if self._places is not None:
             return self._places
-        requested_lines = self._target.request.line_items
-        numbers = None if requested_lines is None else {line.line_item_number for line in requested_lines}
+        numbers = self._target.request.line_numbers
         lines = self.findings.order.line_items
         return [place for place, line in enumerate(lines) if numbers is None or line.line_item_number in numbers]
 

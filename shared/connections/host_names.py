@@ -9,12 +9,14 @@ Source: httpcore 1.0.9 (its `network_backend`), CPython 3.13 (asyncio.loop.getad
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
 
+import anyio
 import httpcore
 
 THREADS = 16  # a look-up keeps its thread until the system's resolver gives up
@@ -53,6 +55,35 @@ class HostNames:
         _retrieve(flight)
 
 
+class _Connected(httpcore.AsyncNetworkStream):
+    """A connection before its TLS handshake. It can do nothing else, since every address is https.
+
+    httpcore leaves a connection open that is cancelled in its handshake, until the garbage collector finds it.
+    """
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  (httpcore's signature)
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            return await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        except asyncio.CancelledError:
+            with anyio.CancelScope(shield=True):
+                await self._stream.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401  (httpcore's signature)
+        return self._stream.get_extra_info(info)
+
+
 class ResolvingBackend(httpcore.AnyIOBackend):
     """httpcore's network, with names resolved by *host_names*. TLS still checks the name, not the address."""
 
@@ -80,7 +111,7 @@ class ResolvingBackend(httpcore.AnyIOBackend):
                     attempts.append(asyncio.create_task(connect))
                     attempts[-1].add_done_callback(_retrieve)
                     if stream := await _first_connected(attempts, NEXT_ADDRESS_S):
-                        return stream
+                        return _Connected(stream)
                 stream = await _first_connected(attempts, None)
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(f"{host} did not answer in time") from error
@@ -95,7 +126,7 @@ class ResolvingBackend(httpcore.AnyIOBackend):
                     await attempt.result().aclose()
         if stream is None:
             raise httpcore.ConnectError(f"no address of {host} takes connections")
-        return stream
+        return _Connected(stream)
 
 
 async def _first_connected(attempts: Iterable[Attempt], limit_s: float | None) -> httpcore.AsyncNetworkStream | None:

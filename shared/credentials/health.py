@@ -41,12 +41,25 @@ class AccountHealth(_Answer):
     detail: str | None
 
 
+class TellHealth(_Answer):
+    """One caller that has `tell`. *code* and *detail* say why its tickets cannot be told, None if they can."""
+
+    healthy: bool
+    system: str
+    code: str | None
+    detail: str | None
+
+
 class Health(_Answer):
-    """All accounts, at *time* (RFC 3339 in UTC)."""
+    """All accounts, at *time* (RFC 3339 in UTC), and the callers that have `tell`.
+
+    *healthy* is about the accounts alone: orders are cancelled whether tickets can be told or not.
+    """
 
     healthy: bool
     time: str
     accounts: dict[str, AccountHealth]
+    callers: dict[str, TellHealth]
 
 
 async def check(settings: Settings, credentials: Credentials) -> Health:
@@ -55,7 +68,9 @@ async def check(settings: Settings, credentials: Credentials) -> Health:
     accounts = dict(zip(settings.accounts, found, strict=True))
     for name, health in accounts.items():
         audit.checked(name, health.model_dump(by_alias=True, exclude={"detail"}))
-    return Health(healthy=all(health.healthy for health in found), time=rfc3339(datetime.now(UTC)), accounts=accounts)
+    return Health(
+        healthy=all(health.healthy for health in found), time=rfc3339(datetime.now(UTC)), accounts=accounts, callers={}
+    )
 
 
 async def _try(settings: Settings, credentials: Credentials, name: str) -> AccountHealth:

@@ -227,6 +227,8 @@ class PartnerCenterClient:
                 raise TimeoutError
             if not self._call.patches_sent:
                 audit.sending(self._call, patch)
+                if self._call.on_first_patch:
+                    self._call.on_first_patch()
             is_sent = True
             self._call.order = None  # it may be another one from now on
             patch.sent += 1

@@ -20,7 +20,7 @@ LIMIT_S = 900  # for one comparison; each takes one or two minutes
 
 # The number of processes that share the rounds of a comparison. A process keeps its layout of memory and of hashes:
 # the same warm call took 1.25 times as long as the bare one in one process, and 1.6 times in the next.
-PROCESSES = {"warm": 3}
+PROCESSES = {"warm": 3, "telling": 3}
 
 
 def main() -> int:

@@ -18,6 +18,7 @@ from tests.benchmarks.results import Comparison
 COMPARISONS = {
     "warm": "warm calls, one at a time",
     "licences": "licences, one call at a time",
+    "telling": "calls whose tickets are told",
     "load": "1, 16 and 64 calls in flight",
     "cold": "new processes to their first answer",
     "endurance": "50,000 calls",

@@ -33,6 +33,7 @@ BUDGETS = {
     "licences/50/a subscription": Budget(1.05),
     "licences/50/a licence by its order": Budget(1.05),
     "licences/50/an order of ten licences": Budget(0.5),
+    "telling/50": Budget(1.06),
     "load/16/80/throughput/aiohttp": Budget(0.90, sense="at least"),
     "load/16/80/p95/aiohttp": Budget(1.15),
     "load/64/80/throughput/aiohttp": Budget(0.85, sense="at least"),

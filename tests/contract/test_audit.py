@@ -14,9 +14,10 @@ import pytest
 
 from shared import audit
 from shared.call import Call
+from shared.caller_settings import KeyCaller
 from shared.errors import OurFault, all_codes
 from shared.runtime import Runtime
-from shared.settings import KeyCaller, Settings
+from shared.settings import Settings
 from tests.conftest import CUSTOMER
 from tests.support.built_in_orders import LICENCE_CUSTOMER, subscription_of
 from tests.support.in_process import App, post

@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from shared.caller_settings import EntraCaller, KeyCaller
 from shared.runtime import Runtime
-from shared.settings import EntraCaller, KeyCaller, Mode, Settings
+from shared.settings import Mode, Settings
 from tests.conftest import CUSTOMER
 from tests.support import proofs
 from tests.support.in_process import App

@@ -18,11 +18,13 @@ from tests.support.functions_wire.app import serving, write_app
 from tests.support.functions_wire.exchange import exchange
 from tests.support.functions_wire.requests import RECORDED, REQUESTS
 from tests.support.local_cloud import Json, LocalCloud
+from tests.support.timer_functions import EVERY_MINUTE, EVERY_SECOND, USUAL, Timer, host, run_by_hand
 
 ANSWERS: dict[str, list[Any]] = json.loads(RECORDED.read_text())
 OWN_PAGE = "the real host's page is Microsoft's text"
 FEW_PAGES = "the stand-in has no pages for keys and functions"
 FEW_MEMBERS = "the stand-in's status has only the members that the local cloud reads"
+ONLY_TIMERS = "the stand-in runs only timer functions by hand"
 IN_APP_SERVICE = "the stand-in answers as in App Service, behind TLS and with Application Insights"
 
 
@@ -61,6 +63,7 @@ KNOWN_DIFFERENCES: dict[str, tuple[str, Json]] = {
     "GET /admin/host/status, with the master key": (FEW_MEMBERS, STATUS),
     "status with the master key in the query": (FEW_MEMBERS, STATUS),
     "GET /admin/host/keys, with the master key": (FEW_PAGES, NOT_FOUND),
+    "by hand, a function of HTTP": (ONLY_TIMERS, NOT_FOUND),
     "answer trace": (IN_APP_SERVICE, TRACED),
     "header 'X-Forwarded-Proto: https'": (IN_APP_SERVICE, OVER_TLS),
 }
@@ -97,3 +100,24 @@ def test_the_real_host_answers_as_recorded(app: Path, whole_cloud: LocalCloud) -
 
     assert {name: answer for name, answer in answers.items() if answer != ANSWERS[name]} == {}
     assert answers.keys() == ANSWERS.keys()
+
+
+def test_the_real_host_runs_timer_functions(tmp_path: Path) -> None:
+    """By their schedule and by hand, as contract/test_timers.py has it of the stand-in."""
+    program = os.environ.get("FUNCTIONS_HOST")
+    if not program:
+        pytest.skip("FUNCTIONS_HOST names no program that starts the real Functions host")
+    seconds = Timer(tmp_path, "seconds", EVERY_SECOND)
+    off = Timer(tmp_path, "off", EVERY_SECOND)
+    minute = Timer(tmp_path, "minute", EVERY_MINUTE, useMonitor=False)
+
+    with host(tmp_path, FUNCTIONS_HOST=program, **{"AzureWebJobs.off.Disabled": "true"}) as client:
+        seconds.wait_for_runs(2)
+        assert off.runs == []
+        assert run_by_hand(client, "off") == 202
+        off.wait_for_runs(1)
+        assert run_by_hand(client, "minute") == 202
+        minute.wait_for_runs(1)
+        assert run_by_hand(client, "nobody") == 404
+
+    assert [seconds.runs[0], off.runs[0], minute.runs[0]] == [USUAL] * 3

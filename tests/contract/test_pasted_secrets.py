@@ -36,7 +36,9 @@ def test_the_file_with_the_keys_has_the_headers_and_is_private(tmp_path: Path) -
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("page", ["docs/credentials.md", "infra/ticketing/zendesk/README.md"])
+@pytest.mark.parametrize(
+    "page", ["docs/credentials.md", "infra/ticketing/zendesk/README.md", "infra/ticketing/README.md"]
+)
 @pytest.mark.parametrize(
     ("secret", "failures", "stored", "left"),
     [

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import traceback
 
 import pytest
 
@@ -14,6 +13,7 @@ from shared.settings import Settings
 from tests.conftest import CUSTOMER
 from tests.support.in_process import App, post
 from tests.support.local_cloud import Json, LocalCloud
+from tests.support.logged import everything_logged
 
 pytestmark = pytest.mark.anyio
 
@@ -35,15 +35,6 @@ FAULTS: dict[str, Json | None] = {
     "vault-answer-lost": {"service": "key_vault", "hang_up": "after"},
     "identity-500": {"service": "identity", "status": 500},
 }
-
-
-def everything_logged(caplog: pytest.LogCaptureFixture) -> str:
-    """Return the records with all their members and tracebacks."""
-    return "\n".join(
-        f"{record.name} {record.getMessage()} {record.__dict__}"
-        + ("".join(traceback.format_exception(*record.exc_info)) if record.exc_info else "")
-        for record in caplog.records
-    )
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -7,10 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from shared.callers.signing_secrets import READ_AGAIN_S, SigningSecrets
+from shared.caller_settings import SigningCaller
+from shared.credentials.cached_secrets import READ_AGAIN_S, CachedSecrets, vault_secrets
 from shared.credentials.repeats import MAX_ATTEMPTS
 from shared.runtime import Runtime
-from shared.settings import Settings, SigningCaller
+from shared.settings import Settings
 from tests.conftest import CUSTOMER
 from tests.contract.conftest import SHORT_PAUSE_S
 from tests.support import proofs
@@ -32,13 +33,13 @@ async def guarded(settings: Settings, clock: Clock, secret_name: str) -> AsyncIt
         "hooks": SigningCaller(proof="standard-webhooks", secrets=(f"{secret_name}-none",)),
     }
     async with Runtime(settings.model_copy(update={"callers": callers})) as runtime:
-        runtime.__dict__["_signing_secrets"] = SigningSecrets(settings, clock, first_pause_s=SHORT_PAUSE_S)
+        runtime.__dict__["_secrets"] = vault_secrets(settings, clock, first_pause_s=SHORT_PAUSE_S)
         yield App(runtime)
 
 
-def store_of(app: App) -> SigningSecrets:
-    store = app.runtime.__dict__["_signing_secrets"]
-    assert isinstance(store, SigningSecrets)
+def store_of(app: App) -> CachedSecrets:
+    store = app.runtime.__dict__["_secrets"]
+    assert isinstance(store, CachedSecrets)
     return store
 
 

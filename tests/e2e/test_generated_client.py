@@ -172,5 +172,6 @@ def test_a_member_that_may_be_null_is_no_class_of_its_own(generated: Generated) 
 
     assert models == {
         *("AccountHealth", "CancelRequest", "CancelResult", "Credential", "FieldError", "Health", "HealthAccounts"),
+        *("HealthCallers", "TellHealth"),
         *("LineItem", "LineItemRef", "Mode", "OrderState", "Outcome", "PartnerCenterError", "Refund", "When"),
     }

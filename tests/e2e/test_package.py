@@ -147,9 +147,9 @@ def file_times(folder: Path) -> set[tuple[Path, int]]:
 
 def test_it_has_only_the_files_that_the_function_needs(shipped: Path) -> None:
     assert {path.name for path in shipped.iterdir()} == {
-        *("cancel_order", "shared", "host.json", "requirements.txt", ".python_packages")
+        *("cancel_order", "shared", "tell_ticket", "host.json", "requirements.txt", ".python_packages")
     }
-    for folder in ("cancel_order", "shared"):
+    for folder in ("cancel_order", "shared", "tell_ticket"):
         sources = {name: path for name, path in files_in(ROOT / folder).items() if path.suffix in {".py", ".json"}}
         shipped_files = {name: path for name, path in files_in(shipped / folder).items() if path.suffix != ".pyc"}
         assert shipped_files.keys() == sources.keys()
@@ -279,7 +279,9 @@ def test_every_imported_package_is_in_it(run: Run, shipped: Path) -> None:
     installed = [path.parts[path.parts.index("site-packages") + 1] for path in others if "site-packages" in path.parts]
 
     assert {name.partition(".")[0] for name in installed} - HOST_PACKAGES == set()
-    assert not any(path.is_relative_to(ROOT / name) for path in others for name in ("cancel_order", "shared"))
+    assert not any(
+        path.is_relative_to(ROOT / name) for path in others for name in ("cancel_order", "shared", "tell_ticket")
+    )
 
 
 def test_a_package_that_is_not_in_it_cannot_be_imported(shipped: Path, tmp_path: Path) -> None:
@@ -318,7 +320,7 @@ def test_a_folder_that_is_not_empty_is_refused_and_unchanged(tmp_path: Path) -> 
 )
 def test_a_file_that_is_not_the_pinned_one_is_refused(tmp_path: Path, pin: str, refusal: str) -> None:
     """The hash decides, whichever index or cache the file comes from."""
-    for name in ("infra", "cancel_order", "shared"):
+    for name in ("infra", "cancel_order", "shared", "tell_ticket"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("host.json", ".python-version"):
         shutil.copy(ROOT / name, tmp_path)

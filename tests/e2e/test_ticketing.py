@@ -10,16 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from infra.local.partner_center.resources import subscription_guid
 from infra.local.senders import send
-from infra.local.senders.deliveries import SENDERS, Delivery, headers_of
+from infra.local.senders.deliveries import SENDERS, Delivery
 from infra.local.senders.templates import SYSTEMS, Ticket, render
 from tests.conftest import CUSTOMER
 from tests.support.functions_host import NEEDS_APP_SERVICE_AUTHENTICATION, audit_records, logged_errors
 from tests.support.local_cloud import ROOT, Json, LocalCloud, running, software_order, write_orders
+from tests.support.told_notes import deliver
 from tests.support.waiting import wait_until
 
 ORDERS = 80
@@ -50,11 +50,6 @@ def order_id(_order_ids: Iterator[str]) -> str:
 
 def description_file(cloud: LocalCloud) -> Path:
     return cloud.log.with_name("cloud.json")
-
-
-def deliver(cloud: LocalCloud, system: str, body: bytes, delivery: Delivery | None = None) -> httpx.Response:
-    headers = headers_of(system, body, cloud.description, delivery or Delivery())
-    return cloud.http.post(cloud.description["functionUrl"], content=body, headers=headers)
 
 
 def quantities(cloud: LocalCloud, order_id: str) -> list[int]:
@@ -255,6 +250,85 @@ def test_an_account_can_be_named(play: Play, system: str) -> None:
 
     assert (status, outcomes(output)) == (0, ["dry_run"])
     assert '"code": "use_subscription_cancel"' in output
+
+
+# The note in the ticket, for a caller that has `tell`.
+
+TOLD = ["zendesk", "freshdesk", "freshservice", "jira", "standard-webhooks"]
+MARKER = r"^  \| \[cancel-order [0-9a-f]{16} (\S+) \S+\]$"
+
+
+def states(output: str) -> list[str]:
+    """Return the states of the notes that were shown, in their order."""
+    return [re.sub(r"^dry_run:.*", "dry_run", state) for state in re.findall(MARKER, output, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("system", TOLD)
+def test_the_note_in_the_ticket_is_shown_and_a_repeat_adds_none(
+    guarded: LocalCloud, order_id: str, play: Play, system: str
+) -> None:
+    status, output, _ = play(system, "--order", order_id, "--repeat", "2")
+
+    assert (status, outcomes(output)) == (0, ["cancelled", "already_cancelled", "already_cancelled"])
+    assert states(output) == ["cancelled"]
+    assert output.index("  | Software 0") > output.index('"outcome": "cancelled"')
+    assert output.count("gets no second note") == 2
+    [ticket_id] = set(re.findall(r'"ticketId": "([^"]+)"', output))
+    [note] = guarded.http.get(f"{guarded.description['controlUrl']}/tickets/{system}/{ticket_id}").json()["notes"]
+    assert note["private"] is True
+    assert all(f"  | {line}\n" in output for line in note["text"].splitlines())
+
+
+def test_each_ticket_is_a_new_one(order_id: str, play: Play) -> None:
+    """Else the note of the last time would be shown."""
+    runs = [play("zendesk", "--order", order_id, "--dry-run", "--repeat", "0") for _ in range(2)]
+
+    assert [states(output) for _, output, _ in runs] == [["dry_run"]] * 2
+
+
+@pytest.mark.parametrize("system", ["servicenow", "halo", FLOW])
+def test_a_system_without_a_way_back_shows_no_note(order_id: str, play: Play, system: str) -> None:
+    _, output, _ = play(system, "--order", order_id, "--dry-run", "--repeat", "0")
+
+    assert "note:" not in output
+    assert "gets no" not in output
+
+
+def test_a_refusal_is_in_the_note(play: Play) -> None:
+    status, output, _ = play("freshdesk", "--order", "no-such-order", "--customer", CUSTOMER, "--repeat", "0")
+
+    assert (status, states(output)) == (1, ["refused:order_not_found"])
+
+
+def test_an_open_end_is_told_later(play: Play) -> None:
+    """The PATCH was sent; the function looks when the longest call would be over."""
+    _, output, _ = play("zendesk", "--order", BUSY, wait=lambda _: None)
+
+    assert states(output) == []
+    assert output.count("is told nothing yet") == 2
+    assert "The function looks again in 2 minutes." in output
+
+
+def test_nothing_is_told_before_the_sender_had_time_to_repeat(guarded: LocalCloud, order_id: str, play: Play) -> None:
+    """Nothing was sent that changes anything, and a repeat will do it."""
+    guarded.fault(status=503, times=20)
+    try:
+        status, output, _ = play("zendesk", "--order", order_id, "--repeat", "0")
+    finally:
+        guarded.forget()
+
+    assert (status, states(output)) == (1, [])
+    assert "The function looks again in 15 minutes." in output
+
+
+def test_a_ticket_that_cannot_be_told_is_explained(guarded: LocalCloud, order_id: str, play: Play) -> None:
+    guarded.fault(service="ticketing", path="/conversations", status=404, times=9)
+    try:
+        _, output, _ = play("freshdesk", "--order", order_id, "--repeat", "0")
+    finally:
+        guarded.forget()
+
+    assert "cannot be told (ticket_not_found)" in output
 
 
 def test_a_refusal_is_shown_and_ends_with_status_1(play: Play) -> None:

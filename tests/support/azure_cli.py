@@ -7,6 +7,7 @@ its own default, which may be another subscription.
 Source: `az … --help` of azure-cli 2.91.0; Azure/azure-dev ae35809, cli/azd/cmd/testdata (read 2026-11-30).
 """
 
+import base64
 import json
 import os
 import re
@@ -18,6 +19,7 @@ SECRET = "made-by-Entra~ID"  # what must be in no argument
 KEY = "the-function-key"
 APP = "--subscription --resource-group --name"
 PLACE = "--subscription --vault-name --name"
+QUEUE = "--subscription --account-name --queue-name --auth-mode"  # without --auth-mode `az` asks for the account's key
 
 # Command: required options, further options that the documents use.
 AZ = {
@@ -46,6 +48,15 @@ AZ = {
         "",
     ),
     "role assignment list": ("--subscription", "--scope --assignee --all"),
+    "storage account list": ("--subscription --resource-group", ""),
+    "storage account show": ("--subscription --name", "--resource-group"),
+    "storage account update": ("--subscription --name", "--resource-group --public-network-access"),
+    "storage account network-rule add": ("--subscription --account-name", "--resource-group --ip-address"),
+    "storage message peek": (QUEUE, "--num-messages"),
+    "storage message get": (QUEUE, "--num-messages --visibility-timeout"),
+    "storage message put": (f"{QUEUE} --content", "--visibility-timeout --time-to-live"),
+    "storage message delete": (f"{QUEUE} --id --pop-receipt", ""),
+    "storage message clear": (QUEUE, ""),
     "ad signed-in-user show": ("", ""),  # `az ad` works on the tenant of the last login, and takes no subscription
     "ad sp create": ("--id", ""),
     "ad app create": ("--display-name", "--sign-in-audience --requested-access-token-version --app-roles"),
@@ -71,11 +82,15 @@ AZD = {
 }
 SHORT = {"-g": "--resource-group", "-n": "--name", "-o": "--output"}
 SCOPE = "/subscriptions/1/resourceGroups/rg-1/providers/Microsoft.KeyVault/vaults/kv-1"
+MESSAGE = base64.b64encode(b'{"caller": "zendesk"}').decode()
 ANSWERS = {
     "az ad signed-in-user show": "11111111-1111-1111-1111-111111111111",
     "az ad app credential reset": SECRET,
     "az functionapp function keys list": KEY,
     "az keyvault show": SCOPE,
+    "az storage account show": SCOPE,
+    "az storage message peek": f"{MESSAGE}\n",
+    "az storage message get": f"1-2-3\tAgAAAA==\t{MESSAGE}\n4-5-6\tAgAAAB==\t{MESSAGE}\n",
     "az keyvault certificate get-default-policy": '{"lifetimeActions": [{"action": {"actionType": "AutoRenew"}}]}',
 }
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from shared.caller_settings import AnyCaller
 from shared.callers.identify import identify
 from shared.callers.proofs import Proofs
 from shared.errors import CallerRefused
-from shared.settings import AnyCaller
 
 KEY = "k" * 43
 NOW = 1_795_000_000.0

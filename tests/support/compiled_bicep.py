@@ -46,9 +46,30 @@ CALLERS: dict[str, Json] = {
         "customers": [GUID],
         "accounts": ["default"],
         "subscriptions": False,
+        "tell": {"system": "zendesk", "url": "https://example.zendesk.com", "clientId": "cancel", "secret": "told"},
     },
-    "svix": {"proof": "standard-webhooks", "secrets": ["svix-1", "svix-2"], "subscriptions": False},
-    "flow": {"proof": "entra", "role": "Orders.Cancel", "subscriptions": True},
+    "svix": {
+        "proof": "standard-webhooks",
+        "secrets": ["svix-1", "svix-2"],
+        "subscriptions": False,
+        "tell": {"system": "webhook", "urlSecret": "told-at", "secret": "told"},
+    },
+    "flow": {
+        "proof": "entra",
+        "role": "Orders.Cancel",
+        "subscriptions": True,
+        "tell": {"system": "jira", "url": "https://example.atlassian.net", "user": "a@example.com", "secret": "told"},
+    },
+    "freshdesk": {
+        "proof": "key",
+        "sha256": "0" * 64,
+        "tell": {"system": "freshdesk", "url": "https://example.freshdesk.com", "secret": "told"},
+    },
+    "freshservice": {
+        "proof": "key",
+        "sha256": "0" * 64,
+        "tell": {"system": "freshservice", "url": "https://example.freshservice.com", "secret": "told"},
+    },
 }
 MOST = LEAST | {
     "accounts": {

@@ -6,14 +6,15 @@ Everything that a test wants to know of the host's log and processes goes throug
 import json
 import os
 import re
-import signal
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
+from infra.local.functions.kill import descendants, process_ids
+from infra.local.functions.kill import kill as kill_at_once
 from infra.local.functions.process import ROOT, bound_socket, host_command, is_running, real_host
 from tests.support.local_cloud import Json
 from tests.support.waiting import wait_until
@@ -78,14 +79,10 @@ def function_host(
 
 def kill(process: subprocess.Popen[bytes]) -> None:
     """End the host at once, as a machine that fails does; no process of it is left."""
-    below = descendants(process.pid)
-    for pid in below:  # a program that starts the host must not be killed before the host: the host would live on
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    if process.poll() is None:
+        kill_at_once(process.pid)
     if process.stdin:
         process.stdin.close()
-    if not below:
-        process.kill()
     try:
         process.wait(STOP_LIMIT_S)
     except subprocess.TimeoutExpired:  # it does not end with the host that it started, as it must
@@ -98,7 +95,7 @@ class FunctionProcess:
     """The process that runs the function of the local cloud that was started in *directory*, as /proc shows it."""
 
     def __init__(self, directory: Path) -> None:
-        [cloud] = [pid for pid in _pids() if str(directory / "cloud.json").encode() in _arguments(pid)]
+        [cloud] = [pid for pid in process_ids() if str(directory / "cloud.json").encode() in _arguments(pid)]
         [pid] = [pid for pid in descendants(cloud) if FUNCTION_ARGUMENTS & _arguments(pid)]
         self._proc = Path(f"/proc/{pid}")
 
@@ -124,26 +121,8 @@ class FunctionProcess:
         return int(found[1])
 
 
-def descendants(pid: int) -> list[int]:
-    """Return the processes that *pid* started, and those that they started, parents first."""
-    parents = {child: _parent(child) for child in _pids()}
-    found = [pid]
-    for ancestor in found:
-        found += [child for child, parent in parents.items() if parent == ancestor]
-    return found[1:]
-
-
-def _pids() -> list[int]:
-    return [int(proc.name) for proc in Path("/proc").glob("[0-9]*")]
-
-
 def _arguments(pid: int) -> set[bytes]:
     return set(_read(pid, "cmdline").split(b"\0"))
-
-
-def _parent(pid: int) -> int:
-    found = re.search(rb"^PPid:\s+(\d+)", _read(pid, "status"), re.MULTILINE)
-    return int(found[1]) if found else 0
 
 
 def _read(pid: int, file: str) -> bytes:

@@ -13,9 +13,9 @@ START_LIMIT_S = 30
 
 
 @contextmanager
-def serving_stand_ins(directory: Path) -> Iterator[LocalCloud]:
+def serving_stand_ins(directory: Path, *, callers: bool = False) -> Iterator[LocalCloud]:
     started, stopping = threading.Event(), asyncio.Event()
-    cloud = LocalCloud(Options(port=0), directory)
+    cloud = LocalCloud(Options(port=0, callers=callers), directory)
 
     async def serve() -> None:
         async with cloud.stand_ins():

@@ -177,15 +177,15 @@ def _ask_for_faults(cloud: LocalCloud, tickets: list[AnyTicket], *, throttles: b
                 more = cloud.subscription(ticket.asked[-1]) | {"quantity": SEATS + ADDED_SEATS}
                 cloud.fault(method=method, path=path, hang_up="before", put_subscription=more)
             count = SCRIPTED_FOR_LICENCES if isinstance(ticket, LicenceTicket) else SCRIPTED
-            script = _script(chance, FAULTS_OF[method], count, with_refused_token=True)
-            _ask_for_script(cloud, script, common, method=method, path=path)
+            faults = script(chance, FAULTS_OF[method], count, with_refused_token=True)
+            ask_for_script(cloud, faults, common, method=method, path=path)
     for service in ("identity", "key_vault", "entra"):
-        _ask_for_script(cloud, _script(chance, CREDENTIAL_FAULTS), {}, service=service)
+        ask_for_script(cloud, script(chance, CREDENTIAL_FAULTS), {}, service=service)
     if throttles:
         cloud.fault(times=1_000_000, **common)
 
 
-def _script(
+def script(
     chance: random.Random, faults: Mapping[str, Fault], count: int = SCRIPTED, *, with_refused_token: bool = False
 ) -> Iterator[Json]:
     """Yield *count* faults for one request each; most of them are empty and let the request pass."""
@@ -200,8 +200,8 @@ def _script(
             yield {}
 
 
-def _ask_for_script(cloud: LocalCloud, script: Iterator[Json], common: Json, **requests: str) -> None:
-    """Ask for the faults of *script*, with one request for equal faults that follow each other."""
-    for _, alike in itertools.groupby(script, key=json.dumps):
-        faults = list(alike)
-        cloud.fault(**requests, **common | faults[0], times=len(faults))
+def ask_for_script(cloud: LocalCloud, faults: Iterator[Json], common: Json, **requests: str) -> None:
+    """Ask for *faults*, with one request for equal ones that follow each other."""
+    for _, alike in itertools.groupby(faults, key=json.dumps):
+        equal = list(alike)
+        cloud.fault(**requests, **common | equal[0], times=len(equal))

@@ -15,7 +15,8 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from shared.settings import Account, EntraCaller, KeyCaller, Settings, SigningCaller
+from shared.caller_settings import MEMBERS_OF_TELL, EntraCaller, KeyCaller, SigningCaller, Tell
+from shared.settings import Account, Settings
 from tests.support.bicep import FILES, INFRA, ROOT, body, declared_at, parse, resources
 from tests.support.compiled_bicep import compiler
 
@@ -23,7 +24,12 @@ MAIN = parse(INFRA / "main.bicep")
 DEPLOY_PAGE = (ROOT / "docs/deploy.md").read_text()
 
 SET_BY_AZURE = {"IDENTITY_ENDPOINT", "WEBSITE_AUTH_ENABLED"}
-SET_BY_THE_TEMPLATES = {"AZURE_CLIENT_ID", "KEY_VAULT_URL"}  # from what they deploy, not from a parameter
+SET_BY_THE_TEMPLATES = {  # from what they deploy, not from a parameter
+    "AZURE_CLIENT_ID",
+    "AzureWebJobs.tell_ticket.Disabled",
+    "AzureWebJobsStorage__queueServiceUri",
+    "KEY_VAULT_URL",
+}
 READ_BY_AZURE = {  # by the Functions host. Flex Consumption refuses FUNCTIONS_WORKER_RUNTIME and similar settings.
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
     "APPLICATIONINSIGHTS_CONNECTION_STRING",
@@ -72,11 +78,11 @@ def app_settings() -> set[str]:
     parameters = declared_at("modules/function:appSettings.properties")["function"]["parameters"]
     optional = re.findall(r"== null \? \{\} : \{\s+(\w+): ", (INFRA / "main.bicep").read_text())
     sign_in = re.findall(r"var telemetrySignIn = .*\{\s+(\w+): ", (INFRA / "modules/function.bicep").read_text())
-    return {*from_main, *parameters[max(parameters)], *optional, *sign_in}
+    return {name.strip("'") for name in (*from_main, *parameters[max(parameters)], *optional, *sign_in)}
 
 
 def test_every_setting_of_the_function_is_set_and_no_other() -> None:
-    expected = (aliases(Settings) - SET_BY_AZURE) | READ_BY_AZURE
+    expected = (aliases(Settings) - SET_BY_AZURE) | SET_BY_THE_TEMPLATES | READ_BY_AZURE
 
     assert app_settings() == expected, "infra/main.bicep: the function's app settings differ from shared/settings.py"
 
@@ -171,6 +177,17 @@ def test_a_type_has_the_members_of_the_setting(name: str, model: type[BaseModel]
         field.alias for field in model.model_fields.values() if field.is_required()
     }
     assert {"type": "sealed"} in MAIN["types"][name]["decorators"], "otherwise a misspelt member would be accepted"
+
+
+@pytest.mark.parametrize("system", MEMBERS_OF_TELL)
+def test_a_tell_has_the_members_that_its_system_needs(system: str) -> None:
+    found = re.search(
+        rf"^type {system}Tell = \{{\n(.*?)^\}}", (INFRA / "main.bicep").read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert found
+    needed = {"system", "secret"} | {Tell.model_fields[name].alias for name in MEMBERS_OF_TELL[system]}
+
+    assert set(re.findall(r"^  (\w+): ", found[1], re.MULTILINE)) == needed
 
 
 def test_every_parameter_can_be_set_from_azds_environment() -> None:

@@ -11,6 +11,7 @@ import yaml
 
 from infra.package import OUR_CODE, OUR_FILES
 from shared.settings import Settings
+from shared.tickets import tell
 from tests.support.bicep import INFRA, ROOT
 
 PYTHON = (ROOT / ".python-version").read_text().strip()
@@ -69,6 +70,13 @@ def test_only_what_runs_is_published_from_the_repository(tracked: frozenset[str]
     }
 
 
+def test_every_function_is_published(tracked: frozenset[str]) -> None:
+    """A function whose folder is missing in the package would never run, and nobody would be told."""
+    functions = {name.partition("/")[0] for name in tracked if name.count("/") == 1 and name.endswith("/function.json")}
+
+    assert functions - set(OUR_CODE) == set(), "add them to OUR_CODE in infra/package.py, and to .funcignore"
+
+
 @pytest.mark.parametrize("name", ["local.settings.json", ".env", ".venv/bin/python", ".git/config", ".azure/x/.env"])
 def test_what_only_this_machine_has_is_not_published(name: str) -> None:
     assert ignored().match_file(name)
@@ -93,6 +101,14 @@ def test_a_call_ends_before_azure_hangs_up_and_after_its_own_deadline() -> None:
     longest_s = Settings.model_fields["max_wait_s"].default
 
     assert longest_s * 2 < hours * 3600 + minutes * 60 + seconds < FRONT_END_LIMIT_S
+
+
+def test_the_host_ends_no_run_of_the_timer() -> None:
+    """It would end the worker's process with it, and with that any call that runs there."""
+    hours, minutes, seconds = map(int, HOST["functionTimeout"].split(":"))
+
+    assert hours * 3600 + minutes * 60 + seconds > tell.RUN_WITHIN_S + tell.ONE_WITHIN_S
+    assert tell.RUN_WITHIN_S + tell.ONE_WITHIN_S < tell.TAKEN_S, "no other run gets the message meanwhile"
 
 
 def test_how_many_calls_run_at_once_is_left_to_the_instance() -> None:

@@ -11,13 +11,14 @@ from pydantic import TypeAdapter
 
 from infra import documents
 from infra.openapi_texts import CODES, TextMissing
+from shared.caller_settings import AnyCaller, Caller, EntraCaller, KeyCaller, SigningCaller, System, Tell
 from shared.contract import CancelRequest, CancelResult, LineItem, Outcome
 from shared.credentials.health import Health
 from shared.errors import all_codes, problem_body
 from shared.messages import of_result
 from shared.replies.answers import error_of
 from shared.replies.reply import Reply
-from shared.settings import Account, AnyCaller, Caller, EntraCaller, KeyCaller, Mode, Settings, SigningCaller
+from shared.settings import Account, Mode, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 README_BYTES = 8_000
@@ -81,20 +82,21 @@ def test_each_meaning_has_a_problem_code(code: str) -> None:
     )
 
 
-@pytest.mark.parametrize("model", [Settings, Account, Caller, KeyCaller, SigningCaller, EntraCaller])
+@pytest.mark.parametrize("model", [Settings, Account, Caller, KeyCaller, SigningCaller, EntraCaller, Tell])
 def test_each_setting_has_a_description(model: type[Settings]) -> None:
     missing = [name for name, field in model.model_fields.items() if not field.description]
 
-    assert missing == [], f"in shared/settings.py {model.__name__} lacks descriptions: add them, then run `make docs`"
+    assert missing == [], f"{model.__name__} lacks descriptions: add them, then run `make docs`"
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        *aliases(Settings, Account, KeyCaller, SigningCaller, EntraCaller),
+        *aliases(Settings, Account, KeyCaller, SigningCaller, EntraCaller, Tell),
         *get_args(Account.model_fields["cloud"].annotation),
         *Mode,
         *("zendesk", "standard-webhooks", "entra", "key"),
+        *get_args(System.__value__),
     ],
 )
 def test_the_settings_page_names_it(name: str) -> None:
@@ -176,12 +178,13 @@ def test_the_examples_of_the_interface_are_true() -> None:
 
 
 def test_the_examples_of_the_settings_are_settings() -> None:
-    accounts, callers = examples(SETTINGS)
+    accounts, callers, told_callers = examples(SETTINGS)
 
     assert {name: Account.model_validate(account) for name, account in accounts.items()}
     adapter = TypeAdapter[AnyCaller](AnyCaller)
     kinds = {adapter.validate_python(caller).proof for caller in callers.values()}
     assert kinds == {"key", "zendesk", "standard-webhooks", "entra"}
+    assert all(adapter.validate_python(caller).tell for caller in told_callers.values())
 
 
 @pytest.mark.parametrize("account", examples((ROOT / "docs/credentials.md").read_text()), ids=str)

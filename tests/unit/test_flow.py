@@ -19,16 +19,16 @@ PAGE = (FOLDER / "readme.md").read_text()
 FLOW: Json = json.loads((FOLDER / "cancel-order-flow.json").read_text())
 ACTIONS = all_actions(FLOW["actions"])
 PARAMETERS = {name: parameter["defaultValue"] for name, parameter in FLOW["parameters"].items()}
-REQUEST: Json = {**openapi_texts.REQUEST_EXAMPLES["wholeOrder"], "ticketId": "ZD-48151"}
+REQUEST: Json = {**openapi_texts.REQUEST_EXAMPLES["wholeOrder"], "ticketId": "48151"}
 LINE_REQUEST: Json = openapi_texts.REQUEST_EXAMPLES["oneLine"]
-BY_SUBSCRIPTION: Json = openapi_texts.REQUEST_EXAMPLES["subscription"] | {"ticketId": "ZD-48151"}
+BY_SUBSCRIPTION: Json = openapi_texts.REQUEST_EXAMPLES["subscription"] | {"ticketId": "48151"}
 LICENCES: Json = openapi_texts.RESULT_EXAMPLES["dryRunOfLicences"]  # of line 1 the window has passed
 OPEN_LINE, LATE_LINE = LICENCES["lineItems"]
 BOTH_OPEN: Json = LICENCES | {
     "cancelledLineItems": [0, 1],
     "lineItems": [OPEN_LINE, OPEN_LINE | {"lineItemNumber": 1, "cancellable": None}],
 }
-NOT_RENEWED: Json = openapi_texts.REQUEST_EXAMPLES["doNotRenew"] | {"ticketId": "ZD-48151"}
+NOT_RENEWED: Json = openapi_texts.REQUEST_EXAMPLES["doNotRenew"] | {"ticketId": "48151"}
 OF_TERM_END: Json = openapi_texts.RESULT_EXAMPLES["dryRunOfDoNotRenew"]
 SCHEDULED: Json = openapi_texts.RESULT_EXAMPLES["scheduled"]
 OF_SUBSCRIPTION: Json = LICENCES | {"cancelledLineItems": [], "lineItems": [OPEN_LINE | {"lineItemNumber": None}]}
@@ -81,7 +81,7 @@ def run_flow(results: dict[str, ActionResult], request: Json = REQUEST) -> FlowR
         return (defaults | results)[name]
 
     assert Run(FLOW, request, PARAMETERS, send).start() == SUCCEEDED
-    assert sent["Tell_the_ticket"]["uri"] == "https://example.zendesk.com/api/v2/tickets/ZD-48151.json"
+    assert sent["Tell_the_ticket"]["uri"] == f"https://example.zendesk.com/api/v2/tickets/{request['ticketId']}.json"
     return FlowResult(sent["Tell_the_ticket"]["body"]["ticket"]["comment"]["body"], sent)
 
 

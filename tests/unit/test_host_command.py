@@ -46,6 +46,8 @@ def test_the_real_host_gets_the_port_and_the_settings_of_the_host(listener: sock
         "FUNCTIONS_HOST": program,
         "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "131072",
         "AzureWebJobsDisableHomepage": "true",
+        "AzureWebJobsStorage__queueServiceUri": "https://127.0.0.1:9/x",
+        "AzureWebJobs.tell_ticket.Disabled": "true",
         "AzureWebJobsStorage": "AccountKey=secret",
         "AzureWebJobsDashboard": "AccountKey=secret",
         "PARTNER_CENTER_ACCOUNTS": "{}",
@@ -57,6 +59,8 @@ def test_the_real_host_gets_the_port_and_the_settings_of_the_host(listener: sock
         *(program, "--app", "/app", "--port", str(listener.getsockname()[1]), "--key", "KEY"),
         *("--python", sys.executable, "--setting", "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT=131072"),
         *("--setting", "AzureWebJobsDisableHomepage=true"),
+        *("--setting", "AzureWebJobsStorage__queueServiceUri=https://127.0.0.1:9/x"),
+        *("--setting", "AzureWebJobs.tell_ticket.Disabled=true"),
     ]
     assert command.environment.items() >= environment.items()
     assert command.pass_fds == ()

@@ -29,15 +29,19 @@ SAVED_QUERIES = [*WORKBOOK_BICEP["queries"]["value"], *WORKBOOK_BICEP["orderQuer
     if "$schema" in json.loads(block)
 ]
 HEALTH_MEMBERS = {str(field.alias) for field in AccountHealth.model_fields.values()} - {"detail"}
+ABOUT_TICKETS = (ROOT / "docs/audit.md").read_text().partition("## Records about tickets\n")[2].partition("\n## ")[0]
+TICKET_MEMBERS = set(re.findall(r"^\| `(\w+)` \|", ABOUT_TICKETS, re.MULTILINE))
+STATES = set(re.findall(r"`([a-z_]+)(?::CODE)?`", re.findall(r"^\| `state` \|.*$", ABOUT_TICKETS, re.MULTILINE)[0]))
 MEMBERS = {
     "sending": set(SCHEMA["properties"]),
     "decided": set(SCHEMA["properties"]),
     "not_stored": {"time", "event", "account"},
     "health": {"time", "event", "account", *HEALTH_MEMBERS},
+    **dict.fromkeys(("told", "not_told", "poisoned", "still_open"), TICKET_MEMBERS),
 }
 ROUTES = set(SCHEMA["properties"]["route"]["enum"]) - {None}
 WHEN = set(SCHEMA["properties"]["when"]["enum"]) - {None}
-VALUES = {*Outcome, *(code for code, _ in all_codes()), *MEMBERS, *ROUTES, *WHEN}
+VALUES = {*Outcome, *(code for code, _ in all_codes()), *MEMBERS, *ROUTES, *WHEN, *STATES}
 OTHER_TEXTS = {'{"time"', "day", "ORDER-SUBSCRIPTION-OR-TICKET", '"'}
 
 # The values that Azure allows for windowSize and evaluationFrequency of a log alert.
@@ -109,18 +113,25 @@ def test_an_alerts_window_covers_the_time_in_its_query(name: str) -> None:
 
 
 @EACH_ALERT
-def test_an_alert_about_an_order_misses_no_order(name: str) -> None:
+def test_an_alert_about_orders_or_tickets_misses_none(name: str) -> None:
     """The query covers more time than there is between two runs."""
     rule = RULES[name]
-    if rule["dimensions"] != "byOrder":
+    if rule["dimensions"] not in ("byOrder", "byTicket", "byCause"):
         assert minutes_ago(query(name)) == []
         assert rule["resolves"] is True
         return
     first, last = minutes_ago(query(name))
 
     assert timedelta(minutes=first - last) > TIMES[rule["every"]]
-    assert first - last < 2 * 15, "one order would raise the alert three times"
+    assert timedelta(minutes=first - last) < 2 * TIMES[rule["every"]], "one order would raise the alert three times"
     assert rule["resolves"] is False, "a person must close it: that the query no longer finds the order proves nothing"
+
+
+def test_a_ticket_that_cannot_be_told_is_seen_within_minutes() -> None:
+    """The longest wait is the end of the query's time, and the time until the next run."""
+    _, last = minutes_ago(query("poisoned"))
+
+    assert timedelta(minutes=last) + TIMES[RULES["poisoned"]["every"]] <= timedelta(minutes=10)
 
 
 @EACH_ALERT
@@ -128,12 +139,14 @@ def test_an_alert_is_split_by_columns_that_its_query_has(name: str) -> None:
     columns = Traces().columns(name)
     by = {
         "byOrder": ALERTS_BICEP["order"]["value"],
+        "byTicket": ALERTS_BICEP["ticket"]["value"],
+        "byCause": ALERTS_BICEP["cause"]["value"],
         "byAccount": [dimension["name"] for dimension in ALERTS_BICEP["byAccount"]["value"]],
     }
 
     chosen = RULES[name]["dimensions"]
 
-    assert len(by["byOrder"]) <= 6, "Azure allows no more dimensions"
+    assert max(map(len, by.values())) <= 6, "Azure allows no more dimensions"
     assert set(by[chosen] if chosen else []) <= set(columns)
 
 
@@ -163,6 +176,7 @@ def test_the_workbook_shows_every_saved_query_except_the_one_for_an_order() -> N
 # docs/operate.md
 
 TO_PASTE = queries_to_paste()
+NAMES = {"ACCOUNT", "REQUEST-ID", "CORRELATION-ID"}
 
 
 def test_each_alert_has_a_query_to_paste() -> None:
@@ -186,7 +200,7 @@ def test_a_query_to_paste_names_what_its_records_have(alert: str) -> None:
     for event in events:
         assert used <= MEMBERS[event], event
     assert used <= set().union(*MEMBERS.values())
-    assert set(re.findall(r"'([^']*)'", text)) - VALUES - {'{"time"', "ACCOUNT", "REQUEST-ID"} == set()
+    assert set(re.findall(r"'([^']*)'", text)) - VALUES - {'{"time"', *NAMES} == set()
 
 
 def test_the_query_about_the_availability_test_shows_its_last_results() -> None:

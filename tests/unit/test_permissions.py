@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import pytest
 
+from shared.caller_settings import Caller
 from shared.callers.permissions import permit
 from shared.errors import CallerRefused
-from shared.settings import Account, Caller
+from shared.settings import Account
 from tests.support.callers import key_caller
 
 OURS = "bd59b416-37f9-4d8f-8df3-5750111fc615"

@@ -1,6 +1,7 @@
 """The requirement files: each package has one version, and hashes for every machine that installs it."""
 
 import importlib.metadata
+import json
 import re
 from collections import Counter
 
@@ -22,7 +23,9 @@ def test_every_requirement_is_pinned_with_its_hashes(file: str) -> None:
     assert all(pin.hashes for pin in pins)
 
 
-@pytest.mark.parametrize("files", [FILES[:2], FILES[2:3], FILES[3:]], ids=["-dev", "-scan", "-audit"])
+@pytest.mark.parametrize(
+    "files", [FILES[:2], *((file,) for file in FILES[2:])], ids=["-dev", "-scan", "-audit", "-witness"]
+)
 def test_no_package_is_pinned_twice_in_an_environment(files: tuple[str, ...]) -> None:
     """requirements-dev.txt includes requirements.txt, so the tests run the very pins that Azure runs."""
     counted = Counter(pin.canonical for file in files for pin in read_pins(file))
@@ -62,6 +65,21 @@ def test_make_installs_nothing_without_its_hash() -> None:
     assert {"--require-hashes", "--no-deps", "--only-binary=:all:"} <= set(options.split())
     assert re.findall(r"\bpip install\b.*", makefile.replace(options, "")) == []
     assert sorted(re.findall(r"\$\(PIP_INSTALL\) -r (\S+)", makefile)) == sorted(set(FILES) - {"requirements.txt"})
+
+
+def test_what_npm_installs_has_hashes_too() -> None:
+    """`npm ci` installs what the lock names. `make witness` lets no package run a script of its own."""
+    folder = ROOT / "tests/support/witness"
+    named = json.loads((folder / "package.json").read_text())["dependencies"]
+    lock = json.loads((folder / "package-lock.json").read_text())["packages"]
+    root = lock.pop("")
+
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in named.values()), "a version that moves"
+    assert root["dependencies"] == named
+    assert all(package["integrity"].startswith("sha512-") for package in lock.values())
+    [command] = re.findall(r"bin/npm (.*)", (ROOT / "Makefile").read_text())
+    assert command.split()[0] == "ci"
+    assert "--ignore-scripts" in command
 
 
 def all_pins(files: tuple[str, ...] = FILES) -> list[Pin]:

@@ -1,13 +1,15 @@
 """The operator's settings. Every bad setting is reported by its name, all at once, and without its value."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 
+from shared.caller_settings import KeyCaller
 from shared.clouds import CLOUDS, Endpoints
 from shared.errors import OurFault
-from shared.settings import Account, KeyCaller, Mode, Settings
+from shared.settings import Account, Mode, Settings
 
 GUID = "bd59b416-37f9-4d8f-8df3-5750111fc615"
 ACCOUNT: dict[str, Any] = {
@@ -91,6 +93,82 @@ def test_a_bad_caller_is_named_without_its_value(caller: dict[str, Any]) -> None
     message = detail_of(environ(CALLERS=json.dumps({"helpdesk": caller})))
 
     assert "CALLERS.helpdesk" in message
+    assert "whsec_" not in message
+
+
+URL = {"url": "https://example.zendesk.com"}
+TELLS: dict[str, dict[str, Any]] = {
+    "zendesk": {"system": "zendesk", "clientId": "cancel_order", "secret": "oauth"} | URL,
+    "freshdesk": {"system": "freshdesk", "secret": "key"} | URL,
+    "freshservice": {"system": "freshservice", "secret": "key"} | URL,
+    "jira": {"system": "jira", "user": "bot@example.com", "secret": "token"} | URL,
+    "webhook": {"system": "webhook", "urlSecret": "url", "secret": "signing"},
+}
+
+
+def caller_that_tells(tell: object) -> dict[str, str]:
+    return environ(CALLERS=json.dumps({"helpdesk": {"proof": "key", "sha256": "ab" * 32, "tell": tell}}))
+
+
+@pytest.mark.parametrize("tell", TELLS.values(), ids=TELLS)
+def test_a_callers_tickets_can_be_told(tell: dict[str, Any]) -> None:
+    callers = Settings.from_environ(caller_that_tells(tell)).callers
+
+    assert callers is not None
+    found = callers["helpdesk"].tell
+    assert found is not None
+    assert found.model_dump(by_alias=True, exclude_none=True) == tell
+    assert set(found.secrets) == {tell[name] for name in ("secret", "urlSecret") if name in tell}
+
+
+@pytest.mark.parametrize("url", ["https://example.zendesk.com/", "https://127.0.0.1:8443"])
+def test_the_address_of_a_ticketing_system_is_an_origin(url: str) -> None:
+    callers = Settings.from_environ(caller_that_tells(TELLS["freshdesk"] | {"url": url})).callers
+
+    assert callers is not None
+    assert callers["helpdesk"].tell is not None
+    assert callers["helpdesk"].tell.url == url.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "tell",
+    [
+        None,
+        {},
+        "zendesk",
+        TELLS["zendesk"] | {"system": "whsec_a real secret"},
+        {name: value for name, value in TELLS["zendesk"].items() if name != "clientId"},
+        {name: value for name, value in TELLS["jira"].items() if name != "user"},
+        {name: value for name, value in TELLS["freshdesk"].items() if name != "url"},
+        {name: value for name, value in TELLS["freshdesk"].items() if name != "secret"},
+        {name: value for name, value in TELLS["webhook"].items() if name != "urlSecret"},
+        TELLS["webhook"] | URL,
+        TELLS["freshdesk"] | {"user": "bot"},
+        TELLS["freshdesk"] | {"secret": "whsec_a real secret"},
+        TELLS["freshdesk"] | {"token": "a"},
+        TELLS["jira"] | {"user": "bot:whsec_a"},
+        TELLS["zendesk"] | {"clientId": "a b"},
+        *(
+            TELLS["zendesk"] | {"url": url}
+            for url in (
+                "http://example.zendesk.com",
+                "https://example.zendesk.com/api",
+                "https://user@example.zendesk.com",
+                "https://example.zendesk.com?whsec_",
+                "https://example.zendesk.com#whsec_",
+                "https://example.zendesk.com:0",
+                "https://example.zendesk.com:whsec_",
+                "https://example.zendesk.com\n",
+                "//example.zendesk.com",
+            )
+        ),
+    ],
+    ids=str,
+)
+def test_a_bad_tell_is_named_without_its_value(tell: object) -> None:
+    message = detail_of(caller_that_tells(tell))
+
+    assert re.search(r"CALLERS\.helpdesk\.key\.tell", message)
     assert "whsec_" not in message
 
 

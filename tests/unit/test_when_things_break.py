@@ -1,6 +1,6 @@
-"""docs/when-things-break.md shows the answers that tests/e2e/test_fault_matrix.py proves."""
+"""docs/when-things-break.md shows what e2e/test_fault_matrix.py and contract/tickets/test_tell_faults.py prove."""
 
-from tests.support.fault_matrix.document import COLUMNS, COMMAND, PAGE, page_with_tables
+from tests.support.fault_matrix.document import COMMAND, PAGE, page_with_tables
 from tests.support.fault_matrix.expected import EXPECTED
 from tests.support.fault_matrix.faults import (
     ALL_FAULTS,
@@ -10,6 +10,7 @@ from tests.support.fault_matrix.faults import (
     TERM_END_STEPS,
     Step,
 )
+from tests.support.fault_matrix.wrapped import COLUMNS
 
 
 def test_the_page_has_the_tables_that_the_tests_prove() -> None:

@@ -31,7 +31,7 @@ def commands(job: Job) -> list[list[str]]:
 
 
 def test_these_are_the_workflows() -> None:
-    assert WORKFLOWS.keys() == {"audit", "core-tools", "deploy", "test"}
+    assert WORKFLOWS.keys() == {"audit", "core-tools", "deploy", "test", "witness"}
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
@@ -76,6 +76,7 @@ def test_jobs_may_read_the_code_and_the_deployment_may_sign_in() -> None:
         ("test", "test"): read,
         ("test", "scan"): read,
         ("test", "bicep"): read,
+        ("witness", "witness"): read,
     }
 
 
@@ -130,6 +131,13 @@ def test_the_bicep_files_are_compiled_with_the_version_in_the_documents() -> Non
 def test_vulnerabilities_are_looked_for_every_week_too() -> None:
     assert workflow("audit")["on"].keys() == {"push", "pull_request", "schedule"}
     assert re.fullmatch(r"\d+ \d+ \* \* \d", workflow("audit")["on"]["schedule"][0]["cron"])
+
+
+def test_the_witness_is_heard_every_week_too() -> None:
+    witness = workflow("witness")
+
+    assert witness["on"].keys() == {"push", "pull_request", "schedule"}
+    assert commands(witness["jobs"]["witness"]) == [["make", "witness"]]
 
 
 def test_core_tools_run_the_tests_of_a_cancellation() -> None:

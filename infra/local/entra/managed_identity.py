@@ -9,6 +9,9 @@ the exchange: the subject is the identity's object id, the issuer is its tenant'
 The refusal's text is quoted in public issues: Azure-Samples/azure-search-openai-demo #2148. The function has a
 user-assigned identity alone, so a request that names none is refused, as one that names another.
 
+Tokens for https://storage.azure.com have the v1 issuer, https://sts.windows.net/…: Microsoft's emulator, Azurite 3.35,
+accepts no other (observed 2026-11-30).
+
 Guess: `aud` of such a token is the audience that was requested.
 """
 

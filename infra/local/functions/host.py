@@ -11,6 +11,7 @@ X-Forwarded-Proto, and each call has a trace. If the environment turns it on, Ap
 
 import argparse
 import asyncio
+import json
 import logging
 import os
 import re
@@ -29,11 +30,14 @@ from infra.local.functions.app_service_auth import TrustedIssuer, with_authentic
 from infra.local.functions.kestrel import Kestrel
 from infra.local.functions.own_pages import Keys, OwnPages
 from infra.local.functions.request_head import decoded, encoded_path
-from infra.local.functions.worker import RUNTIME_LOGGERS, Function, FunctionRaised, LoadFailed, Worker, is_shown
+from infra.local.functions.timers import Timers
+from infra.local.functions.worker import RUNTIME_LOGGERS, HttpFunction, LoadFailed, Worker, finished, is_shown
 from infra.local.values import HttpAnswer
 
 BODY_LIMIT = 104_857_600  # bytes (ScriptConstants.DefaultMaxRequestBodySize)
 FUNCTION_TIMEOUT = "00:30:00"  # host.json's default on every plan but Consumption
+RUN_BY_HAND = re.compile(r"/admin/functions/([^/]+)/?", re.IGNORECASE)
+JSON_TYPES = frozenset({b"application/json", b"text/json"})
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 TRACE_PARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})")  # W3C Trace Context
 
@@ -55,6 +59,7 @@ class Host:
         self._custom_headers = {name.lower(): value for name, value in worker.http.get("customHeaders", {}).items()}
         self._hsts = _hsts(worker.http.get("hsts", {}))
         self._timeout_s = _seconds(worker.host_json.get("functionTimeout", FUNCTION_TIMEOUT))
+        self.timers = Timers(worker, self._timeout_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = await self._respond(scope, receive)
@@ -74,6 +79,8 @@ class Host:
 
         if answer := self._own_pages.answer(method, path, level):
             return answer
+        if method == "POST" and (by_hand := RUN_BY_HAND.fullmatch(path)):  # own_pages has checked the key
+            return await self._run_by_hand(by_hand[1], scope, receive)
         match = _find_function(self._worker, method, path)
         if match is None:
             return HttpAnswer(404, {}, b"")  # also for a wrong method, because the method is part of the route
@@ -82,8 +89,30 @@ class Host:
             return HttpAnswer(401, {}, b"")
         return await self._run(function, params, query, scope, receive)
 
+    async def _run_by_hand(self, name: str, scope: Scope, receive: Receive) -> HttpAnswer:
+        """Run a timer function and answer when it has ended; see the known differences in `timers`."""
+        content_type = dict(scope["headers"]).get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if content_type not in JSON_TYPES:
+            return HttpAnswer(415, {}, b"")
+        try:
+            body = json.loads((await receive())["body"])
+        except ValueError:
+            return HttpAnswer(400, {}, b"")
+        if not isinstance(body, dict):
+            return HttpAnswer(400, {}, b"")
+        timer = next((timer for timer in self._worker.timers if timer.lower() == name.lower()), None)
+        if timer is None:
+            return HttpAnswer(404, {}, b"")
+        await self.timers.run(timer)
+        return HttpAnswer(202, {}, b"")
+
     async def _run(
-        self, function: Function, params: dict[str, str], query: list[tuple[str, str]], scope: Scope, receive: Receive
+        self,
+        function: HttpFunction,
+        params: dict[str, str],
+        query: list[tuple[str, str]],
+        scope: Scope,
+        receive: Receive,
     ) -> HttpAnswer:
         headers = _join_repeats((name.decode(), value.decode()) for name, value in scope["headers"])
         # The host copies a body only if it has a Content-Length (GrpcMessageConversionExtensions).
@@ -110,22 +139,13 @@ class Host:
 
 
 async def _finish(invocation: Awaitable[HttpAnswer], name: str, timeout_s: float) -> HttpAnswer:
-    try:
-        answer = await invocation
-    except FunctionRaised as error:
-        log.error("%s raised\n%s", name, error)  # noqa: TRY400  (the text is the function's traceback)
-    except asyncio.CancelledError:
-        # The worker then sends the host no answer, so in Azure the caller hangs until functionTimeout ends
-        # the invocation. An immediate answer would hide this bug.
-        log.exception("%s let a CancelledError escape: in Azure the caller gets no answer", name)
-        await asyncio.sleep(timeout_s)
-    except SystemExit as error:
-        log.error("%s ended its worker with status %s", name, error.code)  # noqa: TRY400  (the traceback says no more)
-    else:
-        if all(_is_header(key, value) for key, value in answer.headers.items()):
-            return answer
+    answer = await finished(invocation, name, timeout_s)
+    if answer is None:
+        return HttpAnswer(500, {}, b"")
+    if not all(_is_header(key, value) for key, value in answer.headers.items()):
         log.error("%s raised\nA header of its answer is not ASCII, or not a valid header", name)
-    return HttpAnswer(500, {}, b"")
+        return HttpAnswer(500, {}, b"")
+    return answer
 
 
 def _is_header(name: str, value: str) -> bool:
@@ -133,7 +153,7 @@ def _is_header(name: str, value: str) -> bool:
     return bool(HEADER_NAME.fullmatch(name) and HEADER_VALUE.fullmatch(value) and is_number)
 
 
-def _find_function(worker: Worker, method: str, path: str) -> tuple[Function, dict[str, str]] | None:
+def _find_function(worker: Worker, method: str, path: str) -> tuple[HttpFunction, dict[str, str]] | None:
     for function in worker.functions.values():
         match = function.route.fullmatch(path)
         if match and (not function.methods or method in function.methods):
@@ -200,8 +220,10 @@ async def _serve(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await kestrel.serve(listener, stop)
-    _end()
+    async with asyncio.TaskGroup() as tasks:  # a fault of `timers` ends the host, so that it does not stay unseen
+        tasks.create_task(app.timers.keep_schedules(os.environ))
+        await kestrel.serve(listener, stop)
+        _end()
 
 
 def _end_with_parent() -> None:

@@ -1,4 +1,4 @@
-"""Runs the function and its host in a process of their own, until the local cloud ends.
+"""Runs the function and its host in a process of their own, until the local cloud ends, and again after a kill.
 
 The host is the stand-in beside this module, or the program that FUNCTIONS_HOST names; infra/local/README.md says what
 such a program must do.
@@ -8,13 +8,17 @@ import asyncio
 import http.client
 import json
 import os
+import re
 import shutil
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, closing
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
+from urllib.parse import quote
+
+from infra.local.functions.kill import kill
 
 ROOT = Path(__file__).resolve().parents[3]
 ADDRESS = "127.0.0.1"
@@ -26,7 +30,10 @@ STATUS_LIMIT_S = 5.0
 # Settings of the host itself. A program that starts the real host may drop them from its environment, because a
 # developer's machine can have some that are not meant for it. The list is short, because others hold account keys, and
 # a command line can be seen.
-HOST_SETTINGS = ("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", "AzureWebJobsDisableHomepage")
+HOST_SETTINGS = re.compile(
+    r"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT|AzureWebJobsDisableHomepage|AzureWebJobsStorage__queueServiceUri"
+    r"|AzureWebJobs[._].+[._]Disabled"
+)
 LOG_LEVELS = {"INFO": "Information", "WARNING": "Warning"}  # Microsoft's names
 
 
@@ -91,9 +98,8 @@ def host_command(
 
     port = str(listener.getsockname()[1])
     arguments = ["--app", str(app_root), "--port", port, "--key", function_key, "--python", sys.executable]
-    for name in HOST_SETTINGS:
-        if name in environment:
-            arguments += ["--setting", f"{name}={environment[name]}"]
+    for name in filter(HOST_SETTINGS.fullmatch, environment):
+        arguments += ["--setting", f"{name}={environment[name]}"]
     logging = {
         "AzureFunctionsJobHost__Logging__LogLevel__Default": "Warning",
         "AzureFunctionsJobHost__Logging__LogLevel__Function": LOG_LEVELS[log_level],
@@ -101,41 +107,107 @@ def host_command(
     return HostCommand([program, *arguments], {**logging, **environment}, ())
 
 
-@asynccontextmanager
-async def function_process(
-    listener: socket.socket, function_key: str, environment: Mapping[str, str], *, log_level: str, trusted_issuer: str
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run the function at the address of *listener*, and yield its process once the host runs.
+class FunctionApp:
+    """The function and its host in a process of their own, which can be killed and started again.
 
-    The arguments are those of `host_command`. *environment* is added to this process's own.
+    `async with` starts it at the address of *listener*, and ends it. The arguments are those of `host_command`.
+    *environment* is added to this process's own.
     """
-    command = host_command(
-        ROOT,
-        listener,
-        function_key,
-        {**os.environ, **environment},
-        log_level=log_level,
-        trusted_issuer=trusted_issuer,
-    )
-    process = await asyncio.create_subprocess_exec(
-        *command.arguments,
-        cwd=ROOT,
-        env=command.environment,
-        stdin=asyncio.subprocess.PIPE,  # closes if this process is killed; then the function's process ends too
-        pass_fds=command.pass_fds,
-    )
-    try:
-        await _wait_until_up(process, listener.getsockname()[1], function_key)
-        yield process
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            try:
-                async with asyncio.timeout(STOP_LIMIT_S):
-                    await process.wait()
-            except TimeoutError:
-                process.kill()
-                await process.wait()
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        function_key: str,
+        environment: Mapping[str, str],
+        *,
+        log_level: str,
+        trusted_issuer: str,
+    ) -> None:
+        self._listener = listener
+        self._function_key = function_key
+        self._environment = environment
+        self._log_level = log_level
+        self._trusted_issuer = trusted_issuer
+        self._restart = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        await self._start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._end()
+
+    async def wait(self) -> int:
+        """Return the process's status once it has ended by itself, and not by `kill`."""
+        while True:
+            process = self._process
+            await process.wait()
+            async with self._restart:
+                if process is self._process:
+                    return await process.wait()
+
+    async def kill(self) -> None:
+        """End the process at once, start it again, and return when the new one serves. Calls wait for each other.
+
+        Raises RuntimeError if the new one does not come up; then `wait` returns.
+        """
+        async with self._restart:
+            if self._process.returncode is None:
+                kill(self._process.pid)
+                await self._wait_for_end()
+            await self._start()
+
+    async def run_timer(self, name: str) -> int:
+        """Run the timer function *name* by hand, and return the status of the host's answer: 202, or 404 if unknown.
+
+        The stand-in answers when the run has ended, the real host before it begins. Raises httpx.HTTPError.
+        """
+        url = f"http://{ADDRESS}:{self._port}/admin/functions/{quote(name, safe='')}"
+        headers = {"x-functions-key": f"master-{self._function_key}"}
+        import httpx  # noqa: PLC0415  (the host imports this module, and must not load a package of the app's)
+
+        async with httpx.AsyncClient(trust_env=False, timeout=None) as client:  # noqa: S113  (the caller has a limit)
+            return (await client.post(url, json={"input": ""}, headers=headers)).status_code
+
+    @property
+    def _port(self) -> int:
+        port: int = self._listener.getsockname()[1]
+        return port
+
+    async def _start(self) -> None:
+        command = host_command(
+            ROOT,
+            self._listener,
+            self._function_key,
+            {**os.environ, **self._environment},
+            log_level=self._log_level,
+            trusted_issuer=self._trusted_issuer,
+        )
+        self._process = await asyncio.create_subprocess_exec(
+            *command.arguments,
+            cwd=ROOT,
+            env=command.environment,
+            stdin=asyncio.subprocess.PIPE,  # closes if this process is killed; then the function's process ends too
+            pass_fds=command.pass_fds,
+        )
+        try:
+            await _wait_until_up(self._process, self._port, self._function_key)
+        except BaseException:  # also the cancellation of a start that takes long
+            await self._end()
+            raise
+
+    async def _end(self) -> None:
+        if self._process.returncode is None:
+            self._process.terminate()
+            await self._wait_for_end()
+
+    async def _wait_for_end(self) -> None:
+        try:
+            async with asyncio.timeout(STOP_LIMIT_S):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
 
 
 def is_running(port: int, function_key: str) -> bool:

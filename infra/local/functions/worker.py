@@ -5,6 +5,7 @@ function.json, and convert requests and answers. They run in this process. They 
 the 3.13 worker calls them (python/proxyV4 of the worker's source).
 """
 
+import asyncio
 import importlib
 import importlib.metadata
 import json
@@ -13,7 +14,7 @@ import os
 import re
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -21,12 +22,15 @@ from typing import Any, Self
 
 import azure_functions_runtime_v1 as runtime
 
+from infra.local.functions.schedule import Schedule
 from infra.local.values import HttpAnswer, Json
 
 PACKAGES = ".python_packages/lib/site-packages"  # where a deployed app has its packages
 
 RUNTIME_LOGGERS = ("azure.functions", "azure_functions_runtime_v1")  # their records are system logs in Azure
 SYSTEM_LOGGERS = ("functions_host", *RUNTIME_LOGGERS)
+
+log = logging.getLogger("functions_host")
 
 _executing: set[str] = set()  # ids of the calls that run; a process has one worker
 
@@ -41,14 +45,28 @@ class FunctionRaised(Exception):
 
 @dataclass(frozen=True)
 class Function:
-    """The parts of a function.json that the host needs. Empty *methods* mean every method."""
+    """The parts of a function.json that the host needs, whatever the trigger."""
 
     name: str
     id: str
     parameter: str
+
+
+@dataclass(frozen=True)
+class HttpFunction(Function):
+    """A function with an httpTrigger. Empty *methods* mean every method."""
+
     route: re.Pattern[str]
     methods: frozenset[str]
     is_anonymous: bool
+
+
+@dataclass(frozen=True)
+class TimerFunction(Function):
+    """A function with a timerTrigger. With a monitor the real host keeps the status of the schedule in storage."""
+
+    schedule: Schedule
+    has_monitor: bool
 
 
 class Worker:
@@ -62,7 +80,8 @@ class Worker:
         self.app_root = app_root.resolve()
         self.host_json: Json = json.loads((self.app_root / "host.json").read_bytes())
         self.http: Json = self.host_json.get("extensions", {}).get("http", {})
-        self.functions: dict[str, Function] = {}
+        self.functions: dict[str, HttpFunction] = {}
+        self.timers: dict[str, TimerFunction] = {}
         self._rpc: Any = _load_rpc()
 
     @classmethod
@@ -96,20 +115,37 @@ class Worker:
         body: bytes = b"",
         trace_parent: str = "",
     ) -> HttpAnswer:
-        """Run the function *name* once and return its answer. *params* are the parameters of the route.
+        """Run the HTTP function *name* once and return its answer. *params* are the parameters of the route.
 
         Raises FunctionRaised. Raises CancelledError if main does, because the runtime catches only Exception.
         """
         rpc = self._rpc
-        function = self.functions[name]
         http = rpc.RpcHttp(method=method, url=url, headers=headers, query=query, params=params)
         if body:
             http.body.bytes = body
+        reply = await self._invoke(self.functions[name], rpc.TypedData(http=http), trace_parent)
+        match reply.return_value.WhichOneof("data"):
+            case "http":
+                answer = reply.return_value.http
+                return HttpAnswer(int(answer.status_code), dict(answer.headers), answer.body.bytes)
+            case "string":
+                text = reply.return_value.string.encode()
+                return HttpAnswer(200, {"content-type": "text/plain; charset=utf-8"}, text)
+            case _:  # no $return binding (functions-bindings-http-webhook-output: 204 since 2.x)
+                return HttpAnswer(204, {}, b"")
+
+    async def tick(self, name: str, request: Json) -> None:
+        """Run the timer function *name* once with *request*. Raises as `invoke`."""
+        await self._invoke(self.timers[name], self._rpc.TypedData(json=json.dumps(request)))
+
+    async def _invoke(self, function: Function, trigger_data: Any, trace_parent: str = "") -> Any:  # noqa: ANN401
+        """Return the runtime's reply, a protobuf message."""
+        rpc = self._rpc
         invocation_id = str(uuid.uuid4())
         invocation = rpc.InvocationRequest(
             invocation_id=invocation_id,
             function_id=function.id,
-            input_data=[rpc.ParameterBinding(name=function.parameter, data=rpc.TypedData(http=http))],
+            input_data=[rpc.ParameterBinding(name=function.parameter, data=trigger_data)],
             trace_context=rpc.RpcTraceContext(trace_parent=trace_parent),
         )
         runtime.invocation_id_cv.set(invocation_id)
@@ -123,30 +159,12 @@ class Worker:
 
         if reply.result.status != rpc.StatusResult.Success:
             raise FunctionRaised(reply.result.exception.stack_trace)
-        match reply.return_value.WhichOneof("data"):
-            case "http":
-                answer = reply.return_value.http
-                return HttpAnswer(int(answer.status_code), dict(answer.headers), answer.body.bytes)
-            case "string":
-                text = reply.return_value.string.encode()
-                return HttpAnswer(200, {"content-type": "text/plain; charset=utf-8"}, text)
-            case _:  # no $return binding (functions-bindings-http-webhook-output: 204 since 2.x)
-                return HttpAnswer(204, {}, b"")
+        return reply
 
     async def _load(self, folder: Path, definition: Json) -> None:
         rpc = self._rpc
         name, bindings = folder.name, definition["bindings"]
-        trigger = next((binding for binding in bindings if binding["type"] == "httpTrigger"), None)
-        if trigger is None:
-            raise LoadFailed(f"{name}: function.json has no httpTrigger, the only trigger supported here")
-        function = Function(
-            name=name,
-            id=str(uuid.uuid4()),
-            parameter=trigger["name"],
-            route=_route(self.http.get("routePrefix", "api"), trigger.get("route") or name),
-            methods=frozenset(map(str.upper, trigger.get("methods", []))),
-            is_anonymous=trigger.get("authLevel", "function").lower() == "anonymous",
-        )
+        function = self._read_function(name, bindings)
         direction = rpc.BindingInfo.Direction.Value
         metadata = rpc.RpcFunctionMetadata(
             name=name,
@@ -165,11 +183,50 @@ class Worker:
         reply = await runtime.function_load_request(self._request("FunctionLoadRequest", function_load_request=load))
         if reply.result.status != rpc.StatusResult.Success:
             raise LoadFailed(f"{name} failed to load\n{reply.result.exception.stack_trace}")
-        self.functions[name] = function
+        if isinstance(function, TimerFunction):
+            self.timers[name] = function
+        else:
+            self.functions[name] = function
+
+    def _read_function(self, name: str, bindings: list[Json]) -> HttpFunction | TimerFunction:
+        """Return the function with its trigger. Raises LoadFailed."""
+        trigger = next((binding for binding in bindings if binding["type"] in {"httpTrigger", "timerTrigger"}), None)
+        if trigger is None:
+            raise LoadFailed(f"{name}: function.json has neither an httpTrigger nor a timerTrigger")
+        members = {"name": name, "id": str(uuid.uuid4()), "parameter": trigger["name"]}
+        if trigger["type"] == "httpTrigger":
+            return HttpFunction(
+                **members,
+                route=_route(self.http.get("routePrefix", "api"), trigger.get("route") or name),
+                methods=frozenset(map(str.upper, trigger.get("methods", []))),
+                is_anonymous=trigger.get("authLevel", "function").lower() == "anonymous",
+            )
+        try:
+            schedule = Schedule.read(trigger["schedule"])
+        except ValueError as error:
+            raise LoadFailed(f"{name}: {error}") from None
+        has_monitor = trigger.get("useMonitor", True) and not schedule.is_below_a_minute
+        return TimerFunction(**members, schedule=schedule, has_monitor=has_monitor)
 
     def _request(self, name: str, **message: Any) -> SimpleNamespace:  # noqa: ANN401  (a protobuf message)
         properties = {"protos": self._rpc, "host": "127.0.0.1"}
         return SimpleNamespace(name=name, request=self._rpc.StreamingMessage(**message), properties=properties)
+
+
+async def finished[T](invocation: Awaitable[T], name: str, timeout_s: float) -> T | None:
+    """Return the result of *invocation*, or None if it failed. The reason is logged, as the host does."""
+    try:
+        return await invocation
+    except FunctionRaised as error:
+        log.error("%s raised\n%s", name, error)  # noqa: TRY400  (the text is the function's traceback)
+    except asyncio.CancelledError:
+        # The worker then sends the host no answer, so in Azure the call hangs until functionTimeout ends it. A call
+        # that ends at once would hide this bug.
+        log.exception("%s let a CancelledError escape: in Azure the call does not end", name)
+        await asyncio.sleep(timeout_s)
+    except SystemExit as error:
+        log.error("%s ended its worker with status %s", name, error.code)  # noqa: TRY400  (the traceback says no more)
+    return None
 
 
 def is_shown(record: logging.LogRecord) -> bool:

@@ -1,7 +1,7 @@
 """Plays the ticketing systems and the flow that send requests to the function: `python -m infra.local send`.
 
 `templates` fills in the bodies of infra/ticketing as each system does, `deliveries` adds each system's headers and
-knows its reaction to the answer, and `send` is the command.
+knows its reaction to the answer, `notes` shows what the function wrote into the ticket, and `send` is the command.
 
 Stood in for
     Each system with a folder in infra/ticketing, a sender of Standard Webhooks, and a Power Automate flow: body,

@@ -129,7 +129,7 @@ def _react_zendesk(status: int, retry_after_s: int | None) -> Reaction:
     if status == 409 or (status in {429, 503} and retry_after_s is not None and retry_after_s < 60):
         return Reaction(True, "repeats it after Retry-After, with the same id")
     if status < 300:
-        return Reaction(False, "shows the answer in the webhook's activity; the ticket does not change")
+        return Reaction(False, "shows the answer in the webhook's activity, and writes nothing into the ticket")
     return Reaction(False, "does not repeat the request; the webhook's activity shows the answer, the ticket does not")
 
 
@@ -141,7 +141,7 @@ def _react_standard(status: int, _retry_after_s: int | None) -> Reaction:
 
 def _react_freshdesk(status: int, _retry_after_s: int | None) -> Reaction:
     if status < 300:
-        return Reaction(False, "does nothing more; a webhook does not change the ticket")
+        return Reaction(False, "does nothing more, and writes nothing into the ticket")
     return Reaction(True, "repeats the request after 5, 30 and 60 minutes, then sends a mail to the administrators")
 
 

@@ -1,27 +1,32 @@
 """`python -m infra.local send SYSTEM --order ID`: send a request and its repeat, as that system sends them.
 
-Shows an administrator the request, the answer, and the system's reaction to it, before the real system is set up.
-The ticket is made up; the body is the system's template from infra/ticketing.
+Shows an administrator the request, the answer, the system's reaction to it, and the note in the ticket, before the
+real system is set up. The ticket is made up; the body is the system's template from infra/ticketing.
 """
 
 import argparse
 import json
 import os
+import secrets
 import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from textwrap import indent
 
 import httpx
 
 from infra.local.senders.deliveries import SENDERS, Delivery, headers_of, masked
+from infra.local.senders.notes import follow_ups_of, in_words, notes_of, tell_tickets, ticket_id_in
 from infra.local.senders.templates import SYSTEMS, Ticket, render
 from infra.local.values import Json
 
 DEFAULT_FILE = Path(".local-cloud.json")
 LONGEST_WAIT_S = 59
+TICKET_NUMBERS = range(10_000, 1_000_000)
 
 
 class CannotSend(Exception):
@@ -54,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m infra.local send",
         description="Send a request as a ticketing system or a flow would. The local cloud of `make serve` must run."
-        " Shows the request, the answer, and the system's reaction.",
+        " Shows the request, the answer, the system's reaction, and the note in the ticket.",
     )
     parser.add_argument("system", choices=SENDERS, help="the system to play")
     target = parser.add_mutually_exclusive_group(required=True)
@@ -117,13 +122,16 @@ def _make_ticket(arguments: argparse.Namespace, description: Json) -> Ticket:
         raise CannotSend(f"the {arguments.system} template takes only one line; send one --line at a time.")
     if arguments.system == "servicenow" and arguments.when == "term_end" and not subscription_id:
         raise CannotSend("the servicenow script takes do_not_renew for a subscription only; send --subscription.")
-    return Ticket(
+    ticket = Ticket(
         customer,
         arguments.order or "",
         ",".join(map(str, lines)),
         subscription_id=subscription_id,
         when=arguments.when,
     )
+    # A ticket that is told is new each time: else the notes of the last time would be in it.
+    is_told = "tell" in description["callers"].get(arguments.system, {})
+    return replace(ticket, number=secrets.choice(TICKET_NUMBERS)) if is_told else ticket
 
 
 def _requests(arguments: argparse.Namespace, ticket: Ticket) -> list[tuple[str, bytes]]:
@@ -153,8 +161,8 @@ def _requests(arguments: argparse.Namespace, ticket: Ticket) -> list[tuple[str, 
 
 
 def _deliver(system: str, body: bytes, description: Json, repeats: int, wait: Callable[[float], None]) -> int:
-    """Send *body* and its *repeats*, print requests and answers, and return the last status."""
-    sender, delivery, status = SENDERS[system], Delivery(), 0
+    """Send *body* and its *repeats*, print requests, answers and notes, and return the last status."""
+    sender, delivery, status, notes_shown = SENDERS[system], Delivery(), 0, 0
     with httpx.Client(trust_env=False, timeout=120) as client:
         if system == "flow":
             description = _with_token(description)
@@ -170,6 +178,9 @@ def _deliver(system: str, body: bytes, description: Json, repeats: int, wait: Ca
             retry_after_s = int(retry_after) if retry_after.isdecimal() else None
             reaction = sender.react(status, retry_after_s)
             print(f"{sender.name} {reaction.description}.\n")
+            if "tell" in description["callers"][system]:
+                with _answer_expected():
+                    notes_shown = _show_notes(client, description, system, ticket_id_in(body), notes_shown)
             if number < repeats and not reaction.repeats:
                 print("-- The same request again, as if its answer had got lost:\n")
             elif number < repeats:
@@ -177,6 +188,33 @@ def _deliver(system: str, body: bytes, description: Json, repeats: int, wait: Ca
                 print(f"-- The repeat, {delay}:\n", flush=True)
                 wait(min(retry_after_s or 0, LONGEST_WAIT_S))
     return status
+
+
+def _show_notes(client: httpx.Client, description: Json, system: str, ticket_id: str | None, shown: int) -> int:
+    """Have the ticket told, print its notes beyond the first *shown*, and return how many it has."""
+    control_url = description["controlUrl"]
+    tell_tickets(client, control_url)
+    # An id that the system cannot have is no ticket of it, so there are no notes.
+    notes = notes_of(client, control_url, system, ticket_id) if ticket_id else []
+    waiting = follow_ups_of(client, control_url, system, ticket_id) if ticket_id else []
+    for note in notes[shown:]:
+        seen = "only the agent sees" if note["private"] else "everybody sees"
+        print(f"Within about a minute the ticket {ticket_id} has this note, which {seen}:\n")
+        print(f"{indent(note['text'], '  | ')}\n")
+    if len(notes) > shown:
+        return len(notes)
+    if waiting and (reason := waiting[0].reason):
+        print(f"The ticket {ticket_id} cannot be told ({reason}); the operator gets the alert poisoned.\n")
+    elif waiting:
+        print(
+            f"The ticket {ticket_id} is told nothing yet, as it is open what happened. The function looks again in"
+            f" {in_words(waiting[0].due_in_s)}.\n"
+        )
+    elif notes:
+        print(f"The ticket {ticket_id} gets no second note: it would say the same.\n")
+    else:
+        print(f"The ticket {ticket_id or '(none that can be read)'} gets no note.\n")
+    return len(notes)
 
 
 def _with_token(description: Json) -> Json:

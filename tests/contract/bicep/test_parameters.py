@@ -80,6 +80,18 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"callers": {"operator": CALLERS["operator"] | {"dryrunonlly": True}}},
         r"'callers\.operator'.*unknown properties.*\['dryrunonlly'\]",
     ),
+    "a misspelt member of tell": (
+        {"callers": {"zendesk": CALLERS["zendesk"] | {"tell": CALLERS["zendesk"]["tell"] | {"userId": "1"}}}},
+        r"'callers\.zendesk\.tell'.*unknown properties.*\['userId'\]",
+    ),
+    "a member of another system's tell": (
+        {"callers": {"zendesk": CALLERS["zendesk"] | {"tell": CALLERS["flow"]["tell"] | {"system": "freshdesk"}}}},
+        r"'callers\.zendesk\.tell'.*unknown properties.*\['user'\]",
+    ),
+    "an unknown system": (
+        {"callers": {"zendesk": CALLERS["zendesk"] | {"tell": {"system": "email", "secret": "told"}}}},
+        r"'callers\.zendesk\.tell'.*discriminator property 'system'",
+    ),
     "a misspelt member of the Entra app": (
         {"entra": {"clientId": GUID, "audience": ["api://x"]}},
         r"'entra'.*unknown properties.*\['audience'\]",

@@ -12,6 +12,7 @@ from tests.support.local_cloud import Json
 # https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
 ROLES = {
     "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
+    "974c5e8b-45b9-4653-ba55-5f855dd0fb88": "Storage Queue Data Contributor",
     "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
     "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
     "b86a8fe4-44ce-4948-aee5-eccb2c155cd7": "Key Vault Secrets Officer",
@@ -89,6 +90,14 @@ ROLES_OF_THE_FUNCTION = [
     ("Key Vault Secrets User", "Microsoft.KeyVault/vaults/kv"),
     ("Monitoring Metrics Publisher", "Microsoft.Insights/components/appi"),
     ("Storage Blob Data Owner", "Microsoft.Storage/storageAccounts/st"),
+    (
+        "Storage Queue Data Contributor",
+        "Microsoft.Storage/storageAccounts/st/queueServices/default/queues/follow-up",
+    ),
+    (
+        "Storage Queue Data Contributor",
+        "Microsoft.Storage/storageAccounts/st/queueServices/default/queues/follow-up-poison",
+    ),
 ]
 
 
@@ -152,6 +161,8 @@ WITHOUT_AN_ADDRESS = {
     "Microsoft.Resources/resourceGroups",
     "Microsoft.Storage/storageAccounts/blobServices",
     "Microsoft.Storage/storageAccounts/blobServices/containers",
+    "Microsoft.Storage/storageAccounts/queueServices",
+    "Microsoft.Storage/storageAccounts/queueServices/queues",
     "Microsoft.Web/serverfarms",
     "Microsoft.Web/sites/basicPublishingCredentialsPolicies",
     "Microsoft.Web/sites/config",
@@ -193,6 +204,33 @@ def test_in_a_private_network_the_function_reaches_storage_and_vault(least: list
         endpoint["properties"]["privateLinkServiceConnections"][0]["properties"]["privateLinkServiceId"]
         for endpoint in endpoints
     } == {one(closed, kind)["id"] for kind in CLOSED_TO_THE_INTERNET}
+
+
+def test_in_a_private_network_each_service_has_an_endpoint_and_the_zone_of_its_cloud(closed: list[Json]) -> None:
+    """Without its zone the function would look for a private service at its public address, which is shut."""
+    endpoints = of_type(closed, "Microsoft.Network/privateEndpoints")
+    groups = of_type(closed, "Microsoft.Network/privateEndpoints/privateDnsZoneGroups")
+    links = of_type(closed, "Microsoft.Network/privateDnsZones/virtualNetworkLinks")
+    zones = {
+        re.findall(r"/pe-(\w+)-", group["id"])[0]: value_at(
+            group, "properties.privateDnsZoneConfigs.0.properties.privateDnsZoneId"
+        )
+        for group in groups
+    }
+
+    assert sorted(
+        (member, value_at(endpoint, "properties.privateLinkServiceConnections.0.properties.privateLinkServiceId"))
+        for endpoint in endpoints
+        for member in value_at(endpoint, "properties.privateLinkServiceConnections.0.properties.groupIds")
+    ) == [
+        ("blob", one(closed, "Microsoft.Storage/storageAccounts")["id"]),
+        ("queue", one(closed, "Microsoft.Storage/storageAccounts")["id"]),
+        ("vault", one(closed, "Microsoft.KeyVault/vaults")["id"]),
+    ]
+    assert zones.keys() == {"blob", "queue", "vault"}
+    for service in ("blob", "queue"):
+        assert f"format('privatelink.{service}.{{0}}', environment().suffixes.storage)" in zones[service]
+    assert len(links) == len(zones)
 
 
 def test_a_deleted_vault_is_recovered_only_when_asked(least: list[Json], most: list[Json]) -> None:

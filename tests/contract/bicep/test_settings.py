@@ -8,7 +8,19 @@ import yaml
 from shared.http_request import BODY_LIMIT_BYTES
 from shared.settings import Account
 from tests.support.bicep import ROOT
-from tests.support.compiled_bicep import CALLERS, GUID, MOST, OTHER_GUID, created_members, of_type, one, value_at
+from tests.support.compiled_bicep import (
+    CALLERS,
+    GUID,
+    LEAST,
+    MAIN,
+    MOST,
+    OTHER_GUID,
+    Compiler,
+    created_members,
+    of_type,
+    one,
+    value_at,
+)
 from tests.support.local_cloud import Json
 
 
@@ -63,6 +75,29 @@ def test_the_host_finds_its_storage_by_identity(least: list[Json]) -> None:
     assert settings["AzureWebJobsStorage__credential"] == "managedidentity"
     assert settings["AzureWebJobsStorage__accountName"] == account["name"]
     assert f"{account['id']}'" in settings["AzureWebJobsStorage__blobServiceUri"]
+
+
+def test_the_function_finds_its_queues_in_the_same_storage(least: list[Json]) -> None:
+    account = one(least, "Microsoft.Storage/storageAccounts")
+    address = app_settings(least)["AzureWebJobsStorage__queueServiceUri"]
+    queues = of_type(least, "Microsoft.Storage/storageAccounts/queueServices/queues")
+
+    assert f"{account['id']}'" in address
+    assert address.endswith(".primaryEndpoints.queue]"), "the host's name is another one in each cloud"
+    assert [queue["id"] for queue in queues] == [
+        f"{account['id']}/queueServices/default/queues/{name}" for name in ("follow-up", "follow-up-poison")
+    ]
+
+
+DISABLED = "AzureWebJobs.tell_ticket.Disabled"
+
+
+def test_the_timer_runs_only_where_a_ticket_is_told(bicep: Compiler, least: list[Json], most: list[Json]) -> None:
+    """A run a minute costs money."""
+    nobody = bicep.predict(MAIN, LEAST | {"callers": {"operator": CALLERS["operator"]}})
+
+    assert "tell" not in CALLERS["operator"]
+    assert [app_settings(predicted)[DISABLED] for predicted in (least, nobody, most)] == ["true", "true", "false"]
 
 
 def test_the_host_shows_no_page_of_its_own_and_takes_larger_bodies_than_the_function(least: list[Json]) -> None:

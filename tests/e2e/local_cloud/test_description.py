@@ -5,15 +5,17 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from infra.local.tickets.systems import SYSTEMS
 from tests.support.local_cloud import LocalCloud
 from tests.support.stand_in_clients import request_for, tls_context
 
-URLS = ("functionUrl", "partnerCenterUrl", "entraUrl", "keyVaultUrl", "identityUrl", "controlUrl")
+URLS = ("functionUrl", "partnerCenterUrl", "entraUrl", "keyVaultUrl", "identityUrl", "queueUrl", "controlUrl")
 
 
 def test_the_description_names_everything(cloud: LocalCloud) -> None:
     description = cloud.description
 
+    assert description["ticketing"].keys() == set(SYSTEMS)
     assert description.keys() >= {*URLS, "functionKey", "caFile", "accounts", "orders"}
     assert description["callers"] == {}  # without --callers the function key is enough
     for name in URLS:
@@ -59,6 +61,9 @@ def test_every_address_answers_with_a_certificate_of_the_authority(cloud: LocalC
     statuses = {
         name: httpx.get(cloud.description[name], verify=tls_context(cloud), trust_env=False).status_code
         for name in URLS
+    } | {
+        name: httpx.get(url, verify=tls_context(cloud), trust_env=False).status_code
+        for name, url in cloud.description["ticketing"].items()
     }
 
     assert statuses.pop("functionUrl") == 401  # GET shows the credentials' health, to callers with the key

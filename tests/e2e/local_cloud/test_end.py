@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.support.functions_host import descendants
+from infra.local.functions.kill import descendants
 from tests.support.local_cloud import ROOT, START_LIMIT_S, STOP_LIMIT_S, LocalCloud
-from tests.support.stand_in_clients import LIMIT_S, LONG_S, methods_and_statuses, request_for
+from tests.support.stand_in_clients import LIMIT_S, LONG_S, methods_and_statuses, request_for, send_control
 from tests.support.waiting import wait_until
 
 TWO_LINES = request_for("2y6dF_rVgDAXMxypQPPnTquuXhKVK_3N1", "45411344-b09d-47e7-9653-542006bf9766")
@@ -158,3 +158,35 @@ def test_the_function_ends_when_the_local_cloud_is_killed(tmp_path: Path) -> Non
         process.communicate(timeout=STOP_LIMIT_S)
 
     assert not is_listening(cloud.description["functionUrl"])
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [pytest.param(signal.SIGTERM, 0, id="by-a-signal"), pytest.param(signal.SIGKILL, -signal.SIGKILL, id="killed")],
+)
+def test_a_killed_function_does_not_end_the_local_cloud_but_its_successor_ends_with_it(
+    tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    with started(tmp_path) as (process, cloud):
+        assert send_control(cloud, "POST", "kill").status_code == 200
+        assert cloud.post(TWO_LINES | {"dryRun": True}).status_code == 200
+        assert process.poll() is None
+
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=STOP_LIMIT_S)
+
+        assert process.returncode == status, output.decode()
+    assert not is_listening(cloud.description["functionUrl"])
+
+
+@pytest.mark.skipif(bool(os.environ.get("FUNCTIONS_HOST")), reason="the real host starts another worker")
+def test_a_function_that_ends_by_itself_ends_the_local_cloud(tmp_path: Path) -> None:
+    """Also one that was started after a kill."""
+    with started(tmp_path) as (process, cloud):
+        send_control(cloud, "POST", "kill")
+        [function] = descendants(process.pid)
+        os.kill(function, signal.SIGKILL)
+        output, _ = process.communicate(timeout=STOP_LIMIT_S)
+
+    assert process.returncode == 1
+    assert f"infra.local: the Functions host ended with status {-signal.SIGKILL}" in output.decode()

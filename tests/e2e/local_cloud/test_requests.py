@@ -38,6 +38,17 @@ def test_requests_are_listed_in_order_of_arrival_while_they_still_wait(
     assert methods_and_statuses(cloud) == [("PATCH", 200), ("GET", 200)]
 
 
+def test_requests_since_a_time_are_listed_alone(cloud: LocalCloud, client: httpx.Client, order_id: str) -> None:
+    client.get(path_of(order_id))
+    [first] = cloud.requests("partner_center")
+    client.patch(path_of(order_id), json=CANCEL)
+
+    since = send_control(cloud, "GET", f"requests?since={first['time']}").json()
+
+    assert [request["method"] for request in since] == ["PATCH"]
+    assert send_control(cloud, "GET", "requests?since=yesterday").status_code == 400
+
+
 def test_a_request_is_listed_as_it_came(cloud: LocalCloud, client: httpx.Client, order_id: str) -> None:
     began = time.time()
 

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 
 from tests.support.fault_matrix.expected import EXPECTED, Expected, Result
 from tests.support.fault_matrix.faults import ALL_FAULTS, CREDENTIAL_STEPS, LASTING_FAULTS, SUBSCRIPTION_STEPS, Step
+from tests.support.fault_matrix.telling_document import chapter
+from tests.support.fault_matrix.wrapped import COLUMNS, wrapped
 from tests.support.local_cloud import ROOT
 
 PAGE = ROOT / "docs/when-things-break.md"
 COMMAND = "make docs"
-SOURCE = "tests/support/fault_matrix/expected.py"
+SOURCE = "tests/support/fault_matrix"
 BEGIN, END = f"<!-- tables: written by `{COMMAND}` from {SOURCE} -->\n", "<!-- end of the tables -->\n"
-COLUMNS = 120
 
 DEADLINE = (
     "(1) 4 s at the requests for subscriptions: the PATCH of a subscription never begins with less than 2 s left."
@@ -127,6 +128,8 @@ def _lines() -> Iterator[str]:
         yield from textwrap.wrap(remark, COLUMNS)
         for step in steps:
             yield from _section(step)
+    yield ""
+    yield from chapter()
 
 
 def _section(step: Step) -> Iterator[str]:
@@ -143,20 +146,8 @@ def _section(step: Step) -> Iterator[str]:
     for expected, faults in by_answer.items():
         first, first_two = map(_cell, expected)
         answers = f" | {first} | {'the same' if first_two == first else first_two} |"
-        yield from (f"| {names}{answers}" for names in _wrapped(faults, COLUMNS - len("| " + answers)))
+        yield from (f"| {names}{answers}" for names in wrapped(faults, COLUMNS - len("| " + answers)))
 
 
 def _cell(results: frozenset[Result]) -> str:
     return " or ".join(f"`{result}`" for result in sorted(results))
-
-
-def _wrapped(names: list[str], columns: int) -> Iterator[str]:
-    """Yield *names*, with commas, on lines of at most *columns*: a row of a table cannot be broken."""
-    line = names[0]
-    for name in names[1:]:
-        if len(f"{line}, {name}") > columns:
-            yield line
-            line = name
-        else:
-            line = f"{line}, {name}"
-    yield line

@@ -67,6 +67,13 @@ async def main(req: func.HttpRequest, context: func.Context):
     return func.HttpResponse("x", status_code=int(kind)) if kind.isdigit() else ANSWERS[kind]()
 """
 
+TICK = """
+import azure.functions as func
+
+async def main(tick: func.TimerRequest) -> None:
+    pass
+"""
+
 
 def write_app(folder: Path) -> Path:
     """Write the app into *folder*, which exists, and return it."""
@@ -76,6 +83,9 @@ def write_app(folder: Path) -> Path:
     write_function(folder, "echo", ECHO, route="echo/{customer}/orders/{order}", methods=["get", "post"])
     write_function(folder, "anyone", ECHO, authLevel="anonymous")
     write_function(folder, "odd", ODD, authLevel="anonymous", route="odd/{kind}")
+    write_timer(
+        folder, "tick", TICK, schedule="0 0 0 29 2 *", useMonitor=False
+    )  # without a monitor it needs no storage
     return folder
 
 
@@ -89,11 +99,16 @@ def serving(app: Path, log: Path, settings: Mapping[str, str], program: str) -> 
 
 def write_function(app: Path, name: str, code: str, **trigger: Any) -> None:
     """Write the function *name* with the HTTP trigger *trigger* into *app*."""
-    folder = app / name
+    http_trigger = {"type": "httpTrigger", "direction": "in", "name": "req", **trigger}
+    _write(app / name, code, http_trigger, {"type": "http", "direction": "out", "name": "$return"})
+
+
+def write_timer(app: Path, name: str, code: str, **trigger: Any) -> None:
+    """Write the function *name* with the timer *trigger* into *app*."""
+    _write(app / name, code, {"type": "timerTrigger", "direction": "in", "name": "tick", **trigger})
+
+
+def _write(folder: Path, code: str, *bindings: dict[str, Any]) -> None:
     folder.mkdir()
     (folder / "__init__.py").write_text(code)
-    bindings = [
-        {"type": "httpTrigger", "direction": "in", "name": "req", **trigger},
-        {"type": "http", "direction": "out", "name": "$return"},
-    ]
     (folder / "function.json").write_text(json.dumps({"scriptFile": "__init__.py", "bindings": bindings}))

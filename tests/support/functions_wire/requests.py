@@ -305,6 +305,34 @@ OWN_PAGES = {
     "status with the master key in the query": request("GET /admin/host/status?code=master-right"),
 }
 
+RUN = '{"input": ""}'
+
+
+def _by_hand(*headers: str, name: str = "tick", body: str = RUN) -> bytes:
+    line = f"POST /admin/functions/{name}"
+    return request(line, f"Content-Length: {len(body)}", *headers, body=body.encode())
+
+
+BY_HAND = {
+    "by hand": _by_hand(MASTER_KEY, JSON),
+    "by hand, name in upper case": _by_hand(MASTER_KEY, JSON, name="TICK/"),
+    "by hand, with a charset": _by_hand(MASTER_KEY, f"{JSON}; charset=utf-8"),
+    "by hand, text/json": _by_hand(MASTER_KEY, "Content-Type: text/json"),
+    "by hand, text": _by_hand(MASTER_KEY, "Content-Type: text/plain"),
+    "by hand, without type": _by_hand(MASTER_KEY),
+    "by hand, empty object": _by_hand(MASTER_KEY, JSON, body="{}"),
+    "by hand, list": _by_hand(MASTER_KEY, JSON, body="[]"),
+    "by hand, null": _by_hand(MASTER_KEY, JSON, body="null"),
+    "by hand, broken JSON": _by_hand(MASTER_KEY, JSON, body="{"),
+    "by hand, no body": _by_hand(MASTER_KEY, JSON, body=""),
+    "by hand, unknown function": _by_hand(MASTER_KEY, JSON, name="nobody"),
+    "by hand, unknown function without a body": _by_hand(MASTER_KEY, JSON, name="nobody", body=""),
+    "by hand, a function of HTTP": _by_hand(MASTER_KEY, JSON, name="echo"),
+    "by hand, with the host key": _by_hand("x-functions-key: host-right", JSON),
+    "by hand, with the function key": _by_hand(KEY, JSON),
+    "by hand, without key": _by_hand(JSON),
+}
+
 IN_PARTS = {
     "expect": (request(POST, ABC, "Expect: 100-continue"), b"abc"),
     "expect, half the body there": (request(POST, ABC, "Expect: 100-continue", body=b"a"), b"bc"),
@@ -317,7 +345,7 @@ REQUESTS: dict[str, tuple[bytes, ...]] = {
     name: (whole,)
     for requests in (
         *(PRODUCT, METHODS, KEYS, TARGETS, QUERIES, HEADERS, HOSTS, VERSIONS, CONNECTIONS, BODIES, ODD_ANSWERS),
-        OWN_PAGES,
+        *(OWN_PAGES, BY_HAND),
     )
     for name, whole in requests.items()
 } | IN_PARTS

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from shared.callers.signing_secrets import READ_AGAIN_S, SigningSecrets
+from shared.credentials.cached_secrets import READ_AGAIN_S, CachedSecrets, vault_secrets
 from shared.credentials.repeats import MAX_ATTEMPTS
 from shared.errors import OurFault, Unavailable
 from shared.settings import Settings
@@ -20,13 +20,13 @@ LONG_S = 30.0
 
 
 @pytest.fixture
-def store(settings: Settings, clock: Clock) -> Iterator[SigningSecrets]:
-    store = SigningSecrets(settings, clock, first_pause_s=SHORT_PAUSE_S)
+def store(settings: Settings, clock: Clock) -> Iterator[CachedSecrets]:
+    store = vault_secrets(settings, clock, first_pause_s=SHORT_PAUSE_S)
     yield store
     store.close()
 
 
-async def test_a_hundred_calls_share_one_read(store: SigningSecrets, cloud: LocalCloud, secret_name: str) -> None:
+async def test_a_hundred_calls_share_one_read(store: CachedSecrets, cloud: LocalCloud, secret_name: str) -> None:
     results = await asyncio.gather(*(store.values([secret_name], LONG_S) for _ in range(100)))
 
     assert all(result == ({secret_name: "first"}, None) for result in results)
@@ -35,7 +35,7 @@ async def test_a_hundred_calls_share_one_read(store: SigningSecrets, cloud: Loca
 
 @pytest.mark.parametrize("service", ["identity", "key_vault"])
 async def test_one_transient_fault_fails_no_call(
-    store: SigningSecrets, cloud: LocalCloud, secret_name: str, service: str
+    store: CachedSecrets, cloud: LocalCloud, secret_name: str, service: str
 ) -> None:
     cloud.fault(service=service, status=500)
 
@@ -45,7 +45,7 @@ async def test_one_transient_fault_fails_no_call(
 
 
 async def test_key_vault_is_asked_a_few_times_and_not_for_ever(
-    store: SigningSecrets, cloud: LocalCloud, secret_name: str
+    store: CachedSecrets, cloud: LocalCloud, secret_name: str
 ) -> None:
     cloud.fault(service="key_vault", status=500, times=100)
 
@@ -57,7 +57,7 @@ async def test_key_vault_is_asked_a_few_times_and_not_for_ever(
 
 
 async def test_a_line_break_at_the_end_is_no_part_of_a_secret(
-    store: SigningSecrets, cloud: LocalCloud, secret_name: str
+    store: CachedSecrets, cloud: LocalCloud, secret_name: str
 ) -> None:
     """A secret that was stored through a pipe ends with a line break."""
     cloud.store_secret(secret_name, "piped\n")
@@ -66,7 +66,7 @@ async def test_a_line_break_at_the_end_is_no_part_of_a_secret(
 
 
 async def test_an_old_secret_is_read_again(
-    store: SigningSecrets, settings: Settings, cloud: LocalCloud, clock: Clock, secret_name: str
+    store: CachedSecrets, settings: Settings, cloud: LocalCloud, clock: Clock, secret_name: str
 ) -> None:
     await store.values([secret_name], LONG_S)
     cloud.store_secret(secret_name, "second")
@@ -78,7 +78,7 @@ async def test_an_old_secret_is_read_again(
 
 
 async def test_a_secret_that_verified_nothing_is_read_again_twice_a_minute_at_most(
-    store: SigningSecrets, cloud: LocalCloud, clock: Clock, secret_name: str
+    store: CachedSecrets, cloud: LocalCloud, clock: Clock, secret_name: str
 ) -> None:
     await store.values([secret_name], LONG_S)
     cloud.store_secret(secret_name, "second")
@@ -91,7 +91,7 @@ async def test_a_secret_that_verified_nothing_is_read_again_twice_a_minute_at_mo
 
 
 async def test_while_key_vault_is_down_a_kept_secret_serves_on(
-    store: SigningSecrets, settings: Settings, cloud: LocalCloud, clock: Clock, secret_name: str
+    store: CachedSecrets, settings: Settings, cloud: LocalCloud, clock: Clock, secret_name: str
 ) -> None:
     await store.values([secret_name], LONG_S)
     cloud.forget()
@@ -106,7 +106,7 @@ async def test_while_key_vault_is_down_a_kept_secret_serves_on(
 
 
 async def test_a_disabled_secret_serves_no_longer(
-    store: SigningSecrets, settings: Settings, cloud: LocalCloud, clock: Clock, secret_name: str
+    store: CachedSecrets, settings: Settings, cloud: LocalCloud, clock: Clock, secret_name: str
 ) -> None:
     """An operator disables the secret to shut its caller out."""
     await store.values([secret_name], LONG_S)
@@ -119,7 +119,7 @@ async def test_a_disabled_secret_serves_no_longer(
     assert isinstance(error, OurFault)
 
 
-async def test_one_missing_secret_does_not_hide_another(store: SigningSecrets, secret_name: str) -> None:
+async def test_one_missing_secret_does_not_hide_another(store: CachedSecrets, secret_name: str) -> None:
     found, error = await store.values([secret_name, "no-such-secret"], LONG_S)
 
     assert found == {secret_name: "first"}
@@ -128,7 +128,7 @@ async def test_one_missing_secret_does_not_hide_another(store: SigningSecrets, s
 
 
 async def test_a_missing_secret_is_looked_for_twice_a_minute_at_most(
-    store: SigningSecrets, cloud: LocalCloud, clock: Clock, secret_name: str
+    store: CachedSecrets, cloud: LocalCloud, clock: Clock, secret_name: str
 ) -> None:
     """The next secret of a rotation may be named before it is stored; requests must not wait for it each time."""
     next_name = f"{secret_name}-next"
@@ -148,7 +148,7 @@ async def test_a_missing_secret_is_looked_for_twice_a_minute_at_most(
 
 async def test_a_bug_is_not_taken_for_an_outage(settings: Settings, secret_name: str) -> None:
     """The answer would be 503 for ever, and no log would show the bug."""
-    store = SigningSecrets(settings.model_copy(update={"key_vault_url": ""}))  # no deployment has an empty URL
+    store = vault_secrets(settings.model_copy(update={"key_vault_url": ""}))  # no deployment has an empty URL
 
     with pytest.raises(ValueError, match="vault_url"):
         await store.values([secret_name], LONG_S)
@@ -156,7 +156,7 @@ async def test_a_bug_is_not_taken_for_an_outage(settings: Settings, secret_name:
     store.close()
 
 
-async def test_a_call_waits_no_longer_than_it_may(store: SigningSecrets, cloud: LocalCloud, secret_name: str) -> None:
+async def test_a_call_waits_no_longer_than_it_may(store: CachedSecrets, cloud: LocalCloud, secret_name: str) -> None:
     cloud.fault(service="key_vault", delay_s=60)
 
     found, error = await store.values([secret_name], 0.05)
@@ -168,7 +168,7 @@ async def test_a_call_waits_no_longer_than_it_may(store: SigningSecrets, cloud: 
 
 
 async def test_a_hanging_read_does_not_hold_up_the_look_up_of_hosts(
-    store: SigningSecrets, cloud: LocalCloud, secret_name: str
+    store: CachedSecrets, cloud: LocalCloud, secret_name: str
 ) -> None:
     """The event loop looks up hosts, Partner Center's too, in its own threads; the read must not take one of them."""
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
