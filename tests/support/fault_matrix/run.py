@@ -25,6 +25,7 @@ from tests.support.fault_matrix.steps import ask_for_fault, dry_run, prepare, re
 from tests.support.functions_host import FunctionProcess
 from tests.support.licences import LicenceOrder, write_subscriptions
 from tests.support.local_cloud import Json, LocalCloud, running, software_order, write_orders
+from tests.support.waiting import wait_until
 
 CALLERS = 12
 SHORT_WAIT_S = 2  # the deadline of calls that are to run into it
@@ -134,7 +135,10 @@ def _run_cloud(root: Path, name: str, cells: Sequence[Cell], findings: Findings)
         findings.calls |= {run.cell: run.calls for run in runs}
         findings.cells_without_their_step += [run.cell for run in runs if not _took_its_step(cloud, run, requests)]
         findings.requests += requests
-    findings.logs.append(cloud.log.read_text())  # whole only now: a host may log after it has answered
+        ids = {call.answer.request_id for run in runs for call in run.calls}
+        # A host may log after it has answered, and the real one drops what it has not written when it ends.
+        wait_until(lambda: all(map(cloud.log.read_text().__contains__, ids)), "a call has no record in the log")
+    findings.logs.append(cloud.log.read_text())
 
 
 @contextmanager
