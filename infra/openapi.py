@@ -1,4 +1,4 @@
-"""Describes the function in OpenAPI 3.1: `python -m infra.openapi` writes infra/openapi.json.
+"""Describes the functions in OpenAPI 3.1: `python -m infra.openapi` writes infra/openapi.json.
 
 Schemas come from the pydantic models, statuses from the error tree. Only the texts, the problem, and the
 answers of Azure's own host are written by hand. tests/unit/test_openapi.py compares the file with this
@@ -28,7 +28,7 @@ from pydantic_core.core_schema import (
 
 from infra import openapi_texts
 from infra.openapi_texts import Json
-from shared.contract import CancelRequest, CancelResult, OrderState
+from shared.contract import CancelRequest, CancelResult, FindRequest, FindResult, OrderState
 from shared.credentials.health import Health
 from shared.errors import (
     RETRY_AFTER_MAX_S,
@@ -42,6 +42,7 @@ from shared.http_request import BODY_LIMIT_BYTES
 
 FILE = Path(__file__).with_name("openapi.json")
 PATH = "/api/cancel_order"
+FIND_PATH = "/api/find_orders"
 REFERENCE = "#/components/schemas/{model}"
 
 
@@ -100,9 +101,9 @@ def document() -> Json:
     """Return the whole OpenAPI document."""
     return {
         "openapi": "3.1.1",
-        "info": {"title": openapi_texts.TITLE, "version": "1.3.0", "description": openapi_texts.DESCRIPTION},
+        "info": {"title": openapi_texts.TITLE, "version": "1.4.0", "description": openapi_texts.DESCRIPTION},
         "servers": [{"url": "https://{host}", "variables": {"host": {"default": "FUNCTION.azurewebsites.net"}}}],
-        "paths": {PATH: {"post": _cancel(), "get": _health()}},
+        "paths": {PATH: {"post": _cancel(), "get": _health()}, FIND_PATH: {"get": _find()}},
         "components": {
             "schemas": _schemas(),
             "parameters": {
@@ -134,6 +135,38 @@ def _cancel() -> Json:
             **{str(status): _problem(status, codes) for status, codes in _codes().items()},
         },
     }
+
+
+def _find() -> Json:
+    codes = ((status, [code for code in own if code in openapi_texts.FIND_CODES]) for status, own in _codes().items())
+    return {
+        "operationId": "findOrders",
+        "summary": openapi_texts.FIND_SUMMARY,
+        "description": openapi_texts.FIND_DESCRIPTION,
+        "security": [{"functionKey": []}, *({"functionKey": [], **proof} for proof in openapi_texts.FIND_PROOFS)],
+        "parameters": [
+            *_query_parameters(),
+            *({"$ref": f"#/components/parameters/{name}"} for name in openapi_texts.FIND_HEADERS),
+        ],
+        "responses": {
+            "200": {
+                "description": openapi_texts.FOUND,
+                "headers": _ANSWER_HEADERS,
+                "content": {"application/json": _content("FindResult", openapi_texts.FIND_EXAMPLES)},
+            },
+            **{str(status): _problem(status, possible) for status, possible in codes if possible},
+        },
+    }
+
+
+def _query_parameters() -> list[Json]:
+    """Return the members of a FindRequest as parameters of a query, the customer first."""
+    # A query has no null.
+    properties = TypeAdapter(FindRequest).json_schema(schema_generator=_Schema)["properties"]
+    return [
+        {"name": name, "in": "query", "description": text, "schema": _without_null(properties[name])}
+        for name, text in openapi_texts.QUERY.items()
+    ]
 
 
 def _health() -> Json:
@@ -205,10 +238,16 @@ _RETRY_AFTER: Json = {
     }
 }
 # Not `oneOf`: generators make a class of each of its members. They leave these keywords alone; validators know them.
-_ORDER_OR_SUBSCRIPTION: Json = {
+# No `allOf` either, so the condition for the customer stands in both branches of the one for the order.
+_TENANT_OR_DOMAIN: Json = {
+    "if": {"required": ["customerDomain"]},
+    "then": {"properties": {"customerTenantId": {"type": "null"}}},
+    "else": {"required": ["customerTenantId"], "properties": {"customerTenantId": {"type": "string"}}},
+}
+_ONE_OF_TWO_EACH: Json = {
     "if": {"required": ["subscriptionId"]},
-    "then": {"properties": {"orderId": {"type": "null"}, "lineItems": False}},
-    "else": {"required": ["orderId"], "properties": {"orderId": {"type": "string"}}},
+    "then": {"properties": {"orderId": {"type": "null"}, "lineItems": False}} | _TENANT_OR_DOMAIN,
+    "else": {"required": ["orderId"], "properties": {"orderId": {"type": "string"}}} | _TENANT_OR_DOMAIN,
 }
 
 
@@ -219,6 +258,7 @@ def _schemas() -> Json:
         ("request", sent, TypeAdapter(CancelRequest)),
         ("result", answered, TypeAdapter(CancelResult)),
         ("order", answered, TypeAdapter(OrderState)),
+        ("orders", answered, TypeAdapter(FindResult)),
         ("field error", answered, TypeAdapter(FieldError)),
         ("Partner Center error", answered, TypeAdapter(PartnerCenterError)),
         ("health", answered, TypeAdapter(Health)),
@@ -231,9 +271,10 @@ def _schemas() -> Json:
             schema["additionalProperties"] = False
             for member, text in openapi_texts.MEMBERS[name].items():
                 schema["properties"][member]["description"] = text
-    schemas["CancelRequest"] |= _ORDER_OR_SUBSCRIPTION
+    schemas["CancelRequest"] |= _ONE_OF_TWO_EACH
     properties = schemas["CancelRequest"]["properties"]
-    first = ("customerTenantId", "orderId", "subscriptionId")  # the model has them in the order of its checks
+    # The model has them in the order of its checks.
+    first = ("customerTenantId", "customerDomain", "orderId", "subscriptionId")
     schemas["CancelRequest"]["properties"] = {name: properties[name] for name in first} | properties
     schemas |= {f"Problem{status}": _problem_of(status, codes) for status, codes in _codes().items()}
     return dict(sorted(schemas.items()))

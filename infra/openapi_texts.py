@@ -15,14 +15,15 @@ TITLE = "Cancel Partner Center orders and subscriptions"
 DESCRIPTION = """\
 Cancels one order of Microsoft Partner Center, whole or by line items, or one subscription; or lets subscriptions end
 with their terms instead of renewing. Answers with the order in one normalized form, or with one problem (RFC 9457)
-whose `code` never changes its meaning.
+whose `code` never changes its meaning. Lists a customer's orders, to choose from.
 
 Sending the same body again is safe: an order that is cancelled already is answered with `already_cancelled`."""
 
 CANCEL_SUMMARY = "Cancel an order, some of its line items, or a subscription"
 CANCEL_DESCRIPTION = """\
-Send exactly one of `orderId` and `subscriptionId`; `lineItems` only beside `orderId`. The lines of an order of licences
-or of SaaS are cancelled by their subscriptions, if the operator allows that, and never more than the order bought.
+Send exactly one of `customerTenantId` and `customerDomain`, and exactly one of `orderId` and `subscriptionId`;
+`lineItems` only beside `orderId`. The lines of an order of licences or of SaaS are cancelled by their subscriptions, if
+the operator allows that, and never more than the order bought.
 
 `when` says which of two things is meant. `now`, or left out: cancel now. `term_end`: do not renew. The subscriptions
 then run, and are paid, until the end of their present terms, and neither renew nor go on as paid extended terms.
@@ -38,6 +39,32 @@ Send a `Content-Length`. Azure's host passes a chunked body on as an empty one, 
 
 The operator's setting CALLERS decides whether the function key is enough, or the caller must also prove who it is."""
 CANCELLED = "The order as it is now. Branch on `outcome`."
+
+FIND_SUMMARY = "List a customer's orders, to choose what to cancel"
+FIND_DESCRIPTION = """\
+Send exactly one of `customerTenantId` and `customerDomain`. The answer has the customer's orders, the newest first, in
+the shape that a cancellation answers with, and the subscriptions that no order names. Changes nothing.
+
+Each line says what a request for that line alone could do now, as far as the lists of Partner Center show it. A dry run
+of the request itself looks closer, so send one before you cancel.
+
+A name that the function does not know is refused with 400; `pointer` in `errors` names it. An empty value counts as
+left out: Azure's host drops it.
+
+A caller that proves itself by a signature is refused with 403: its signature does not cover the query. The operator's
+setting CALLERS decides whether the function key is enough."""
+FOUND = "The orders that were found; none of them, if nothing matches."
+
+QUERY = {
+    "customerTenantId": "The id of the customer's tenant.",
+    "customerDomain": "One of the customer's domains, in the place of `customerTenantId`.",
+    "account": "The name of one of the operator's accounts. Without it the only account is used, or the one named"
+    " `default`.",
+    "text": "A part of a product's name, an offer's id, or the id of an order or a subscription. Upper and lower case"
+    " are the same.",
+    "subscriptionId": "The id of a subscription: only the order that has it.",
+    "cancellable": "True: leave out the orders of which certainly nothing can be cancelled.",
+}
 
 HEALTH_SUMMARY = "Check that every account's credential works"
 HEALTH_DESCRIPTION = """\
@@ -115,6 +142,19 @@ PROOFS: tuple[dict[str, list[str]], ...] = (
     {"svixId": [], "svixTimestamp": [], "svixSignature": []},
 )
 
+# A signature covers the body, not the query.
+FIND_PROOFS: tuple[dict[str, list[str]], ...] = ({"callerKey": []}, {"entra": []})
+FIND_HEADERS = ("Prefer", "traceparent")
+# The problems that a GET for a list can have.
+FIND_CODES = frozenset(
+    (
+        *("invalid_request", "unknown_account", "caller_not_authenticated", "caller_not_allowed"),
+        *("customer_not_allowed", "account_off", "customer_not_found", "account_blocked", "throttled"),
+        *("internal_error", "misconfigured", "credentials_rejected", "unexpected_answer"),
+        *("partner_center_unavailable", "credentials_unavailable"),
+    )
+)
+
 # For a flow maker: what happened to the order, and what to do.
 CODES = {
     "invalid_json": "The body is not JSON; nothing was changed. `detail` gives the line, the column and the usual"
@@ -131,8 +171,8 @@ CODES = {
     " included, and send the id of a subscription as `subscriptionId`; a new order can take 15 minutes to appear.",
     "subscription_not_found": "The customer has no such subscription; nothing was changed. Check the subscription's id,"
     " the customer and the account; a new subscription can take 15 minutes to appear.",
-    "customer_not_found": "The account has no such customer; nothing was changed. Check the customer, the account"
-    " (production or sandbox) and the cloud.",
+    "customer_not_found": "The account has no such customer, or no tenant has this domain; nothing was changed. Check"
+    " the customer, the account (production or sandbox) and the cloud.",
     "body_too_large": "The body is larger than 64 KiB; nothing was changed. Send less.",
     "unsupported_media_type": "The body is compressed, or is not JSON in UTF-8; nothing was changed. Send it as"
     " `application/json`.",
@@ -192,14 +232,16 @@ def meaning_of(code: str) -> str:
 OPEN = " Values may be added, so a client must also accept a value that it does not know."
 
 SCHEMAS = {
-    "CancelRequest": "The order or subscription to cancel: exactly one of `orderId` and `subscriptionId`. Without"
-    " `lineItems` the whole order is cancelled, and a subscription always as a whole. Unknown members are refused.",
+    "CancelRequest": "The order or subscription to cancel: exactly one of `customerTenantId` and `customerDomain`, and"
+    " exactly one of `orderId` and `subscriptionId`. Without `lineItems` the whole order is cancelled, and a"
+    " subscription always as a whole. Unknown members are refused.",
     "LineItemRef": "A line to cancel.",
     "When": "`now`: cancel now. `term_end`: do not renew; the subscription runs to the end of its present term, and"
     f" neither renews nor goes on.{OPEN}",
     "CancelResult": "The order, in the same shape for every product: every member is always there, and is null if"
     " Partner Center did not give it.",
     "OrderState": "The order as it was read, in the shape of the answer 200.",
+    "FindResult": "The customer's orders that match.",
     "LineItem": "A line as it is now, with what Partner Center says of its subscription.",
     "Refund": "What the cancellation of a subscription at this moment gives back. `full`: all that was paid. `partial`:"
     f" a part of it. `none`: nothing.{OPEN}",
@@ -234,7 +276,10 @@ _ORDER_MEMBERS = {
 }
 MEMBERS: dict[str, dict[str, str]] = {
     "CancelRequest": {
-        "customerTenantId": "The id of the customer's tenant. Blanks and braces around it are taken off.",
+        "customerTenantId": "The id of the customer's tenant. Blanks and braces around it are taken off. Left out if"
+        " `customerDomain` is sent.",
+        "customerDomain": "One of the customer's domains, in the place of `customerTenantId`. Entra ID says whose it"
+        " is. A domain with other letters than those of ASCII is taken as it is written, or in Punycode.",
         "orderId": "The order's id as Partner Center shows it, upper and lower case included. The order's alternate id"
         " is passed on to Partner Center too. Blanks around it are taken off. Left out if `subscriptionId` is sent.",
         "subscriptionId": "The id of a subscription, in the place of `orderId`. All of it is cancelled, with every seat"
@@ -256,6 +301,13 @@ MEMBERS: dict[str, dict[str, str]] = {
         " case are the same.",
     },
     "OrderState": _ORDER_MEMBERS | {"cancelledLineItems": "The numbers of all cancelled lines."},
+    "FindResult": {
+        "orders": "At most 200 orders, the newest first. A subscription that no order names is one of them, with one"
+        " line, `orderId` null, and its id in `subscriptionId`. In `cancelledLineItems` are the lines that a request"
+        " for each alone may cancel.",
+        "more": "True if there are other orders: more than 200 match, or there was no time to read them all. Ask for"
+        " less, with `text`, or for longer, with `Prefer: wait`.",
+    },
     "CancelResult": _ORDER_MEMBERS
     | {
         "outcome": f"The result of the request; branch on it.{OPEN}",
@@ -353,11 +405,16 @@ REQUEST_EXAMPLES: Json = {
         "reason": "Customer bought the wrong edition",
         "dryRun": True,
     },
+    "byDomain": {
+        "customerDomain": "fabrikam.com",
+        "orderId": _ORDER,
+        "ticketId": "48151",
+    },
     "subscription": {
         "customerTenantId": _CUSTOMER,
         "subscriptionId": _SUBSCRIPTION,
         "account": "default",
-        "ticketId": "ZD-48152",
+        "ticketId": "48152",
         "reason": "Customer has too many licences",
         "dryRun": False,
     },
@@ -365,7 +422,7 @@ REQUEST_EXAMPLES: Json = {
         "customerTenantId": _CUSTOMER,
         "subscriptionId": _SUBSCRIPTION,
         "when": "term_end",
-        "ticketId": "ZD-48153",
+        "ticketId": "48153",
         "reason": "Customer leaves at the end of the year",
     },
 }
@@ -461,7 +518,7 @@ RESULT_EXAMPLES: Json = {
                 endsAtTerm=None,
             )
         ],
-        ticketId="ZD-48152",
+        ticketId="48152",
     ),
     "dryRunOfLicences": _answer(
         Outcome.DRY_RUN,
@@ -501,7 +558,7 @@ RESULT_EXAMPLES: Json = {
                 refund=Refund.NONE,
             )
         ],
-        ticketId="ZD-48153",
+        ticketId="48153",
     ),
     "scheduled": _answer(
         Outcome.SCHEDULED,
@@ -520,6 +577,45 @@ RESULT_EXAMPLES: Json = {
                 refund=Refund.NONE,
             )
         ],
-        ticketId="ZD-48153",
+        ticketId="48153",
     ),
+}
+
+
+def _found(**members: object) -> Json:
+    """Return an order as a list has it."""
+    unknown = dict.fromkeys(("orderId", "alternateId", "status", "billingCycle", "currencyCode", "creationDate"))
+    known = {"customerTenantId": _CUSTOMER, "cancelledLineItems": []}
+    return OrderState.model_validate(unknown | known | members).model_dump(by_alias=True)
+
+
+FIND_EXAMPLES: Json = {
+    "licences": {
+        "orders": [
+            _found(
+                orderId="1f64b775d881",
+                alternateId="1f64b775d881",
+                status="completed",
+                billingCycle="annual",
+                currencyCode="USD",
+                creationDate="2026-11-25T10:12:00Z",
+                cancelledLineItems=[0],
+                lineItems=[_licence(0, "5c3a9b6e-3a0c-4b0e-8f57-0d2b1a6f4e11")],
+            ),
+            _found(
+                subscriptionId=_SUBSCRIPTION,
+                lineItems=[
+                    _licence(
+                        None,
+                        _SUBSCRIPTION,
+                        code="cancellation_window_passed",
+                        cancellable=False,
+                        cancellableUntil="2026-03-22T10:12:00Z",
+                        refund=Refund.NONE,
+                    )
+                ],
+            ),
+        ],
+        "more": False,
+    }
 }

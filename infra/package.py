@@ -26,7 +26,7 @@ from infra.sbom import bill_of_materials
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ".python_packages/lib/site-packages"
-OUR_CODE = ("cancel_order", "shared", "tell_ticket")
+OUR_CODE = ("cancel_order", "find_orders", "shared", "tell_ticket")
 OUR_FILES = ("host.json", "requirements.txt")
 
 # Azure runs Python 3.13 on Debian 12 (glibc 2.36). But its images differ between versions, and wheels for glibc 2.34

@@ -1,6 +1,9 @@
 """The product behind the functions. Imports go down this list, never up.
 
 runtime           puts the parts together for one worker
+http_answer       answers and problems as HTTP
+finding           finds a customer's orders and subscriptions
+customers         the tenant of a customer's domain
 tickets           tells tickets how their requests ended: the queue of follow-ups
 ticketing         the ticketing systems: reading a ticket's notes, writing one
 cancelling        the requests that a cancellation takes, and the answer to the caller

@@ -3,8 +3,9 @@
 The lines go to the logger `cancel_order.audit`, which Application Insights stores as traces. Azure may end
 a worker without warning, so the operator must look at an order that has a "sending" and no "decided". Two
 more events are about an account: what GET found, and that a new refresh token could not be stored. Four events are
-about a ticket that is told how its request ended, or cannot be told. Every member is always present. A record never
-has tokens, secrets, keys, signatures, URLs with a query, or bodies.
+about a ticket that is told how its request ended, or cannot be told. "found" says who looked at which customer's
+orders. Every member is always present. A record never has tokens, secrets, keys, signatures, URLs with a query, or
+bodies.
 """
 
 import json
@@ -15,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.call import Call, Patch
-from shared.contract import CancelResult
+from shared.contract import CancelResult, FindResult
 from shared.errors import CancelError
 from shared.outside_text import clean_text, cut_to_json
 from shared.rfc3339 import rfc3339
@@ -55,6 +56,30 @@ def sending(call: Call, patch: Patch) -> None:
 def decided(call: Call, end: CancelResult | CancelError) -> None:
     """Record how *call* ended."""
     _write("decided", call, end, [patch for patch in call.patches if patch.sent])
+
+
+def found(call: Call, end: FindResult | CancelError) -> None:
+    """Record that somebody looked at a customer's orders, and how that ended."""
+    target, error = call.target, end if isinstance(end, CancelError) else None
+    _log(
+        {
+            "event": "found",
+            "caller": call.caller,
+            "account": target and target.account,
+            "customerTenantId": target and target.request.customer_tenant_id,
+            "customerDomain": target and target.request.customer_domain,
+            "status": error.status if error else 200,
+            "code": error.code if error else None,
+            "orders": len(end.orders) if isinstance(end, FindResult) else None,
+            "more": end.more if isinstance(end, FindResult) else None,
+            "attempts": call.attempts,
+            "tokenMs": round(call.token_s * 1000),
+            "partnerCenterMs": round(call.partner_center_s * 1000),
+            "totalMs": round(call.elapsed_s * 1000),
+            "requestId": call.request_id,
+            "correlationId": call.correlation_id,
+        }
+    )
 
 
 def not_stored(account: str) -> None:
@@ -117,6 +142,7 @@ def _write(event: str, call: Call, end: CancelResult | CancelError | None, patch
         "caller": call.caller,
         "account": target and target.account,
         "customerTenantId": request and request.customer_tenant_id,
+        "customerDomain": request and request.customer_domain,
         "orderId": request and request.order_id,
         "subscriptionId": request and request.subscription_id,
         "when": request and request.when,

@@ -26,7 +26,7 @@ class Target:
         account: the account's name in the settings.
         tenant_id: the partner's tenant.
         api_root: the URL of Partner Center's API, without the version.
-        request: the caller's request.
+        request: the caller's request. Where it names a domain, the tenant is added once Entra ID has named it.
         dry_run: nothing may be changed, because the caller or the account's mode says so.
         may_cancel_subscriptions: the account and the caller allow it.
         is_sandbox: the account is an integration sandbox, by its settings.
@@ -39,6 +39,10 @@ class Target:
     dry_run: bool
     may_cancel_subscriptions: bool = False
     is_sandbox: bool = False
+
+    @property
+    def customer_tenant_id(self) -> str:
+        return self.request.customer_tenant_id or ""
 
 
 @dataclass

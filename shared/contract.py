@@ -19,7 +19,16 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from shared.ids import GUID, ORDER_ID, check_order_id, check_subscription_id, check_tenant_id, tidy_id
+from shared.ids import (
+    DOMAIN_LIMIT,
+    GUID,
+    ORDER_ID,
+    check_domain,
+    check_order_id,
+    check_subscription_id,
+    check_tenant_id,
+    tidy_id,
+)
 
 
 def _refuse_null(value: object) -> object:
@@ -34,6 +43,8 @@ Tidy = BeforeValidator(tidy_id)
 _GUID_SCHEMA = WithJsonSchema({"type": "string", "pattern": GUID})
 _ORDER_SCHEMA = WithJsonSchema({"type": "string", "pattern": ORDER_ID})
 TenantId = Annotated[str, Tidy, AfterValidator(check_tenant_id), _GUID_SCHEMA]
+_DOMAIN_SCHEMA = WithJsonSchema({"type": "string", "format": "idn-hostname", "maxLength": DOMAIN_LIMIT})
+Domain = Annotated[str, Tidy, AfterValidator(check_domain), _DOMAIN_SCHEMA]
 OrderId = Annotated[str, Tidy, AfterValidator(check_order_id), _ORDER_SCHEMA]
 SubscriptionId = Annotated[str, Tidy, AfterValidator(check_subscription_id), _GUID_SCHEMA]
 
@@ -44,6 +55,26 @@ class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, alias_generator=to_camel)
 
 
+class CustomerRef(_Strict):
+    """Names a customer: by the tenant's id, or by one of its domains, whose tenant Entra ID knows."""
+
+    model_config = ConfigDict(defer_build=True)  # no call reads it by itself
+
+    customer_domain: Annotated[Domain | None, NotNull] = None
+    customer_tenant_id: TenantId | None = Field(None, validate_default=True)  # null is as good as left out
+
+    @field_validator("customer_tenant_id")
+    @classmethod
+    def _tenant_or_domain(cls, tenant_id: str | None, info: ValidationInfo) -> str | None:
+        if "customer_domain" in info.data:  # otherwise its own mistake is reported
+            has_domain = info.data["customer_domain"] is not None
+            if tenant_id is None and not has_domain:
+                raise ValueError("is missing; send customerTenantId, or customerDomain")
+            if tenant_id is not None and has_domain:
+                raise ValueError("must not be sent beside customerDomain; send one of the two")
+        return tenant_id
+
+
 class LineItemRef(_Strict):
     """A line to cancel. *offer_id* may be left out; if given, it must be the line's own, compared without case."""
 
@@ -51,14 +82,15 @@ class LineItemRef(_Strict):
     offer_id: Annotated[str | None, NotNull, Tidy] = Field(None, min_length=1, max_length=200)
 
 
-class CancelRequest(_Strict):
-    """One cancel request, validated. It names an order or a subscription.
+class CancelRequest(CustomerRef):
+    """One cancel request, validated. It names a customer, and an order or a subscription of it.
 
     *line_items* None means the whole order. A subscription is always cancelled as a whole. *when* `term_end`: it runs
     to the end of its paid term, and neither renews nor goes on.
     """
 
-    customer_tenant_id: TenantId
+    model_config = ConfigDict(defer_build=False)
+
     subscription_id: Annotated[SubscriptionId | None, NotNull] = None
     order_id: OrderId | None = Field(None, validate_default=True)  # null is as good as left out: one must be there
     line_items: Annotated[list[LineItemRef] | None, NotNull] = Field(None, min_length=1)
@@ -97,6 +129,19 @@ class CancelRequest(_Strict):
     def line_numbers(self) -> set[int] | None:
         """The numbers of the lines that it names, None for the whole order or a subscription."""
         return None if self.line_items is None else {line.line_item_number for line in self.line_items}
+
+
+class FindRequest(CustomerRef):
+    """What to find: a customer's orders and subscriptions.
+
+    *text* is looked for in names, offers and ids. *subscription_id*: only the order that has this subscription.
+    *cancellable* leaves out what certainly cannot be cancelled.
+    """
+
+    account: Annotated[str | None, NotNull] = Field(None, min_length=1, max_length=64)
+    text: Annotated[str | None, NotNull, Tidy] = Field(None, min_length=1, max_length=200)
+    subscription_id: Annotated[SubscriptionId | None, NotNull] = None
+    cancellable: Annotated[bool, NotNull] = False
 
 
 class Outcome(StrEnum):
@@ -197,3 +242,13 @@ class CancelResult(OrderState, _Headline):
     ticket_id: str | None
     request_id: str
     correlation_id: str
+
+
+class FindResult(_Answer):
+    """A customer's orders, newest first. *more*: there are others, or there was no time to read them.
+
+    A subscription that no order names is an order of one line, without an id.
+    """
+
+    orders: list[OrderState]
+    more: bool

@@ -21,6 +21,8 @@ BODY_LIMIT_BYTES = 64 * 1024
 ERRORS_SHOWN = 50
 POINTER_SHOWN = 200  # characters: a name can be as long as the body
 
+HOST_PARAMETERS = frozenset({"code", "clientId"})  # of a query: the function key and its name are for the host
+
 _JSON_TYPE = re.compile(r"application/(json|[\w.-]+\+json)", re.IGNORECASE)
 _ADVICE = (
     # Mistakes that people paste: Microsoft's own samples, a script's literals, a template that was
@@ -49,8 +51,12 @@ def parse_request[Model: BaseModel](model: type[Model], body: bytes, headers: Ma
     parsed = _parse_json(body)
     if not isinstance(parsed, dict):
         _invalid("invalid_request", "The body must be one JSON object.", "must be an object")
+    return _validated(model, parsed)
+
+
+def _validated[Model: BaseModel](model: type[Model], members: Mapping[str, Any]) -> Model:
     try:
-        return model.model_validate(parsed)
+        return model.model_validate(members)
     except ValidationError as error:
         mistakes = error.errors(include_url=False, include_input=False, include_context=False)
         raise InvalidRequest(
@@ -58,6 +64,21 @@ def parse_request[Model: BaseModel](model: type[Model], body: bytes, headers: Ma
             "The request has mistakes; nothing was changed. errors lists each mistake.",
             errors=[_field_error(model, mistake) for mistake in mistakes[:ERRORS_SHOWN]],
         ) from None
+
+
+def parse_query[Model: BaseModel](model: type[Model], query: Mapping[str, str]) -> Model:
+    """Return the request in a *query*, or raise InvalidRequest with every mistake in it.
+
+    Booleans are true or false, in any case: .NET, on which flows run, writes True.
+    """
+    booleans = {field.alias for field in model.model_fields.values() if field.annotation is bool}
+    values: dict[str, object] = {"true": True, "false": False}
+    given = {
+        name: values.get(value.lower(), value) if name in booleans else value
+        for name, value in query.items()
+        if name not in HOST_PARAMETERS
+    }
+    return _validated(model, given)
 
 
 def preferred_wait_s(prefer: str | None) -> int | None:

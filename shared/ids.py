@@ -17,7 +17,11 @@ _PLACEHOLDER = re.compile(r"\{\{|\}\}|\$\{|<<|>>|\{%|^[<{\[].*[>}\]]$", re.DOTAL
 _LINK = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|www\.", re.IGNORECASE)
 _DOMAIN = re.compile(r"[\w-]+(\.[\w-]+)*\.[^\W\d][\w-]*\.?")
 
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+DOMAIN_LIMIT = 253  # characters of a host name
+
 _TENANT_ADVICE = "send the customer's tenant id, a GUID, which Partner Center shows as Microsoft ID"
+_DOMAIN_ADVICE = "send one of the customer's domains, such as contoso.com"
 _ORDER_ADVICE = "send the order's id as Partner Center's order history shows it"
 _SUBSCRIPTION_ADVICE = "send the subscription's id, a GUID, which Partner Center shows on the subscription's page"
 
@@ -36,6 +40,37 @@ def check_tenant_id(text: str) -> str:
     if not re.fullmatch(GUID, text):
         raise ValueError(_looks_like(text, _TENANT_ADVICE) or f"is no GUID; {_TENANT_ADVICE}")
     return text.lower()
+
+
+def check_domain(text: str) -> str:
+    """Return *text* as a host name in lower case and punycode. Raises ValueError with the mistake in words."""
+    if re.fullmatch(GUID, text):
+        raise ValueError(f"looks like a tenant id, which belongs into customerTenantId; {_DOMAIN_ADVICE}")
+    if not text or _PLACEHOLDER.search(text):
+        raise ValueError(_looks_like(text, _DOMAIN_ADVICE) or "is empty; the field was not filled in")
+    if "://" in text or "/" in text:
+        raise ValueError("is a link; send only the domain in it")
+    if "@" in text:
+        raise ValueError("looks like an e-mail address; send only what follows the @")
+    domain = text.lower()
+    if not domain.isascii():
+        domain = _punycode(domain)
+    domain = domain.removesuffix(".")  # of the root
+    labels = domain.split(".")
+    is_host_name = len(domain) <= DOMAIN_LIMIT and all(map(_LABEL.fullmatch, labels))
+    if len(labels) < 2 or labels[-1].isdecimal() or not is_host_name:
+        raise ValueError(f"is no domain; {_DOMAIN_ADVICE}")
+    return domain
+
+
+def _punycode(domain: str) -> str:
+    """Return an internationalized *domain* in ASCII (IDNA 2008, UTS 46)."""
+    import idna  # noqa: PLC0415  (it comes with httpx; few domains need it, and its tables are large)
+
+    try:
+        return idna.encode(domain, uts46=True).decode()
+    except idna.IDNAError:
+        raise ValueError(f"is no domain; {_DOMAIN_ADVICE}") from None
 
 
 def check_subscription_id(text: str) -> str:

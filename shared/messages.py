@@ -58,7 +58,7 @@ CODES = {
     "subscription_not_found": "The request was refused: Partner Center knew no subscription with this id for this"
     f" customer. {_UNCHANGED} Check the id of the subscription, the customer and the account. A new subscription can"
     " take 15 minutes to appear. Then send the request again.",
-    "customer_not_found": "The request was refused: Partner Center knew no such customer of this account."
+    "customer_not_found": "The request was refused: this account has no such customer, or no tenant has its domain."
     f" {_UNCHANGED} Check the customer and the account (production or sandbox), and send the request again.",
     "cancellation_window_passed": "The request was refused: the time in which this product can be cancelled has passed."
     f" {_UNCHANGED} If the product renews, ask for it not to renew, so that it ends with its term. Otherwise ask"

@@ -15,28 +15,31 @@ from functools import cache
 from typing import TYPE_CHECKING, Self
 
 from shared.call import Call, Target
+from shared.caller_settings import AnyCaller, SigningCaller
 from shared.callers.identify import identify, secrets_needed
 from shared.callers.permissions import permit
 from shared.callers.proofs import Proofs
 from shared.cancelling.accepted import AcceptedPatches
 from shared.cancelling.cancel import cancel
 from shared.connections.pool import Connections
-from shared.contract import CancelRequest, CancelResult
+from shared.contract import CancelRequest, CancelResult, FindRequest, FindResult
 from shared.credentials.cached_secrets import vault_secrets
 from shared.credentials.health import Health, check
 from shared.credentials.tokens import Credentials
-from shared.errors import CancelError, InvalidRequest
-from shared.http_request import check_size, parse_request, preferred_wait_s
+from shared.errors import CallerRefused, CancelError, InvalidRequest
+from shared.http_request import check_size, parse_query, parse_request, preferred_wait_s
 from shared.partner_center.client import PartnerCenterClient
 from shared.partner_center.throttle import Gate
 from shared.settings import Account, Mode, Settings
 from shared.tls import check_authorities
 
 if TYPE_CHECKING:
+    from shared.customers import Customers
     from shared.tickets.follow_up import FollowUp
     from shared.tickets.tickets import Tickets
 
 DEFAULT_ACCOUNT = "default"
+DRY_RUN_HEADER = "x-dry-run"
 LOOK_WITHIN_S = 30.0  # of a follow-up, for which nobody waits; an order can have many subscriptions
 
 # Below WARNING these loggers write every request, some with headers and bodies.
@@ -59,6 +62,7 @@ class Runtime:
         self._gates: defaultdict[tuple[str, str], Gate] = defaultdict(Gate)  # by api root and partner tenant
         self._connections = Connections()
         self._accepted_patches = AcceptedPatches()
+        self._customers: Customers | None = None
         self._tickets = self._open_tickets()
 
     async def __aenter__(self) -> Self:
@@ -90,11 +94,37 @@ class Runtime:
         if follow_up:
             call.on_end = follow_up.end
         request = parse_request(CancelRequest, body, call.headers)
-        target = self._target(request, call)
+        if DRY_RUN_HEADER in call.headers:  # with any value: its sender wants to be sure that nothing is changed
+            request = request.model_copy(update={"dry_run": True})
+        target = await self._target(request, call)
         if follow_up:
             follow_up.about(target)
             call.on_first_patch = follow_up.begin
         return await self._run(target, call)
+
+    async def find(self, query: Mapping[str, str], call: Call) -> FindResult:
+        """Return the orders of the customer that *query* names, if its caller may see them. Raises CancelError."""
+        from shared.finding.find import find  # noqa: PLC0415  (a cancellation needs nothing of it, and starts faster)
+
+        call.caller = await self._identify_caller(b"", call)
+        if isinstance(self._caller(call), SigningCaller):
+            raise CallerRefused(
+                "caller_not_allowed",
+                "The signature of this caller does not cover a query, so it may not look for orders. Use a caller with"
+                " a key of its own or with an Entra identity.",
+            )
+        request = parse_query(FindRequest, query)
+        # Permissions and the client take a target: a dry run of a request that names nothing but the customer.
+        looks_at = CancelRequest.model_construct(
+            customer_tenant_id=request.customer_tenant_id,
+            customer_domain=request.customer_domain,
+            subscription_id=None,
+            order_id=None,
+            account=request.account,
+            dry_run=True,
+        )
+        target = await self._target(looks_at, call)
+        return await find(request, target, call, self._client(target, call))
 
     async def tell_tickets(self) -> None:
         """Tell the tickets whose follow-ups are due. Raises QueueFailed if the queue cannot be used."""
@@ -115,18 +145,28 @@ class Runtime:
 
         return Tickets(self.settings, self._connections, self._secrets)
 
+    def _open_customers(self) -> "Customers":
+        if self._customers is None:
+            from shared.customers import Customers  # noqa: PLC0415  (most requests have a tenant, and start faster)
+
+            self._customers = Customers(self._connections)
+        return self._customers
+
     async def _look(self, follow_up: "FollowUp") -> CancelResult:
         """Make a dry run of the request in *follow_up*, which has one. Raises CancelError."""
         call = Call(follow_up.correlation_id, {}, allowed_s=LOOK_WITHIN_S, caller=follow_up.caller)
         if follow_up.request is None:
             raise InvalidRequest("invalid_request", "The follow-up has no request.")
-        return await self._run(replace(self._target(follow_up.request, call), dry_run=True), call)
+        return await self._run(replace(await self._target(follow_up.request, call), dry_run=True), call)
 
-    def _target(self, request: CancelRequest, call: Call) -> Target:
+    def _caller(self, call: Call) -> AnyCaller | None:
+        return (self.settings.callers or {}).get(call.caller or "")
+
+    async def _target(self, request: CancelRequest, call: Call) -> Target:
         """Return what *request* is about, also as the target of *call*. Raises CancelError."""
         name, account = self._account_of(request)
-        caller = (self.settings.callers or {}).get(call.caller or "")
-        call.target = Target(
+        caller = self._caller(call)
+        target = Target(
             account=name,
             tenant_id=account.tenant_id,
             api_root=account.endpoints.api_root,
@@ -135,16 +175,27 @@ class Runtime:
             may_cancel_subscriptions=account.subscriptions and (caller is None or caller.subscriptions),
             is_sandbox=account.sandbox,
         )
-        return call.target
+        call.target = target  # the audit record has the domain, too, if its tenant cannot be found
+        if request.customer_domain:
+            # What is refused for every customer needs no answer of Entra ID.
+            permit(caller, name, account, None, dry_run=request.dry_run)
+            authority = account.endpoints.authority
+            customers = self._open_customers()
+            tenant_id = await customers.tenant_of(request.customer_domain, authority, lambda: call.remaining_s)
+            request = request.model_copy(update={"customer_tenant_id": tenant_id})
+            call.target = target = replace(target, request=request)
+        return target
 
     async def _run(self, target: Target, call: Call) -> CancelResult:
-        """Do what *target* asks for, if its caller and its account allow it. Raises CancelError."""
-        caller, account = (self.settings.callers or {}).get(call.caller or ""), self.settings.accounts[target.account]
-        request = target.request
-        permit(caller, target.account, account, request.customer_tenant_id, dry_run=request.dry_run)
+        """Do what *target* asks for. Raises CancelError."""
+        return await cancel(target, call, self._client(target, call), self._accepted_patches)
+
+    def _client(self, target: Target, call: Call) -> PartnerCenterClient:
+        """Return the client for *target*, which its caller and its account must allow. Raises CallerRefused."""
+        account = self.settings.accounts[target.account]
+        permit(self._caller(call), target.account, account, target.customer_tenant_id, dry_run=target.request.dry_run)
         gate = self._gates[target.api_root, target.tenant_id]
-        client = PartnerCenterClient(target, call, connections=self._connections, tokens=self._credentials, gate=gate)
-        return await cancel(target, call, client, self._accepted_patches)
+        return PartnerCenterClient(target, call, connections=self._connections, tokens=self._credentials, gate=gate)
 
     async def _identify_caller(self, body: bytes, call: Call) -> str | None:
         """Return the caller's name, or None if CALLERS is not set. Raises CallerRefused (401) for an unknown caller."""

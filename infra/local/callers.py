@@ -29,7 +29,7 @@ TENANT_ID = stable_guid("home")
 FUNCTION_APP = Resource(
     identifier=f"api://{stable_guid('function-app')}",
     audience=stable_guid("function-app"),
-    issuer=CLOUD_FACTS["global"].exchange_issuer,
+    issuer=CLOUD_FACTS["global"].v2_issuer,
     has_roles=True,
 )
 

@@ -34,6 +34,7 @@ from infra.local.key_vault import KeyVault
 from infra.local.national_clouds import CLOUD_FACTS, NATIONAL_CLOUDS, NationalCloud
 from infra.local.partner_center import files
 from infra.local.partner_center.catalogue import built_in_orders
+from infra.local.partner_center.customers import customers_of
 from infra.local.partner_center.server import PartnerCenter
 from infra.local.partner_center.subscription_catalogue import built_in_subscriptions
 from infra.local.serving import Server, server_for
@@ -112,6 +113,7 @@ class LocalCloud:
         if options.orders:
             loaded = files.with_kinds(files.load_orders(options.orders), self.subscriptions)
             self.orders = files.merge(self.orders, loaded)
+        self.customers = customers_of(self.orders, self.subscriptions)
 
     def _make_stand_ins(self) -> None:
         signers: dict[NationalCloud, Signer] = {national_cloud: Signer() for national_cloud in NATIONAL_CLOUDS}
@@ -129,6 +131,7 @@ class LocalCloud:
                 signer,
                 self._registrations(national_cloud),
                 [FUNCTION_APP] if national_cloud == "global" else [],
+                {customer.domain: customer.tenant_id for customer in self.customers},
             )
             for national_cloud, signer in signers.items()
         }
@@ -258,6 +261,10 @@ class LocalCloud:
             "caFile": str(self.ca_file),
             "accounts": {name: account.describe() for name, account in self.accounts.items()},
             "callers": self.known_callers,
+            "customers": [
+                {"customerTenantId": customer.tenant_id, "domain": customer.domain, "name": customer.name}
+                for customer in self.customers
+            ],
             "orders": [
                 {
                     "customerTenantId": entry.customer_tenant_id,

@@ -13,6 +13,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 
 from infra.local.cloud import LocalCloud, Options, running
+from infra.local.demo_find import show_finding
 from infra.local.demo_tickets import show_tickets
 from infra.local.partner_center.resources import LICENCE_CUSTOMER, SOFTWARE_CUSTOMER
 from infra.local.values import Json
@@ -80,7 +81,8 @@ async def run_tour(options: Options) -> int:
                 for number, (title, body, _) in enumerate(STEPS, 1)
             ]
             console.print(TRAP)  # belongs to the last step
-            is_told = await show_tickets(console, cloud, client, first=len(STEPS) + 1)
+            is_found = await show_finding(console, cloud, client, number=len(STEPS) + 1)
+            is_told = await show_tickets(console, cloud, client, first=len(STEPS) + 2)
         console.rule("[bold]Try it yourself")
         console.print(
             "[bold]make serve[/] keeps the local cloud running, and prints every order and subscription, and commands"
@@ -89,7 +91,7 @@ async def run_tour(options: Options) -> int:
         console.print(
             curl_command("http://127.0.0.1:7071/api/cancel_order", "KEY", ONE_LINE), soft_wrap=True, markup=False
         )
-    return 0 if is_told and outcomes == [expected for _, _, expected in STEPS] else 1
+    return 0 if is_found and is_told and outcomes == [expected for _, _, expected in STEPS] else 1
 
 
 def _show_parts(console: Console, cloud: LocalCloud, took_s: float) -> None:

@@ -27,13 +27,13 @@ class CloudFacts:
         audience: of access tokens for Partner Center.
         issuer: of access tokens, with `{tenant}` for the tenant's id.
         exchange_audience: of a managed identity's token that proves an app.
-        exchange_issuer: of such a token, with `{tenant}`.
+        v2_issuer: of such a token, of ID tokens and in OpenID discovery, with `{tenant}`.
     """
 
     audience: str
     issuer: str
     exchange_audience: str
-    exchange_issuer: str
+    v2_issuer: str
 
 
 CLOUD_FACTS: dict[NationalCloud, CloudFacts] = {

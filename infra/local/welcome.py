@@ -1,4 +1,4 @@
-"""The text that `make serve` prints: the orders and subscriptions, the accounts, the callers, and commands to paste."""
+"""The text that `make serve` prints: customers, orders and subscriptions, accounts, callers, and commands to paste."""
 
 import json
 import sys
@@ -57,7 +57,14 @@ def welcome(cloud: LocalCloud) -> str:
         f"  {entry.subscription_id}  {entry.order_id or '':<{id_width}}  {entry.kind}: {entry.note}"
         for entry in cloud.subscriptions
     )
+    domain_width = max(len(customer.domain) for customer in cloud.customers)
+    customers = "\n".join(
+        f"  {customer.tenant_id}  {customer.domain:<{domain_width}}  {customer.name}" for customer in cloud.customers
+    )
     return f"""\
+Customers (customerTenantId, domain, name):
+{customers}
+
 Orders (customerTenantId, orderId, kind: note):
 {orders}
 

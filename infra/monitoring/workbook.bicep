@@ -24,6 +24,12 @@ var queries = [
     chart: 'table'
   }
   {
+    name: 'looks'
+    title: 'Looks for customers\' orders, by caller'
+    text: loadTextContent('queries/looks.kql')
+    chart: 'table'
+  }
+  {
     name: 'refusals'
     title: 'Refusals by Partner Center code'
     text: loadTextContent('queries/refusals.kql')

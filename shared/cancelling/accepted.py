@@ -80,5 +80,5 @@ class AcceptedPatches:
 
 def _keys(target: Target, ids: Iterable[str | None]) -> set[_Key]:
     """Return a key for each id: a request may have an order's alternateId. GUIDs come in either case."""
-    customer = target.request.customer_tenant_id
+    customer = target.customer_tenant_id
     return {(target.api_root, customer, any_id.lower()) for any_id in ids if any_id}

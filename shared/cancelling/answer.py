@@ -159,19 +159,37 @@ def result(
     return answer.model_copy(update={"message": of_result(outcome, answer, target.request.line_numbers)})
 
 
+def order_state(
+    findings: Findings,
+    now: datetime,
+    *,
+    customer_tenant_id: str,
+    subscription_id: str | None = None,
+    named: Sequence[int],
+) -> OrderState:
+    """Return an order that nobody has named, of *findings*. *named* are the lines that would be cancelled."""
+    ids = {"customer_tenant_id": customer_tenant_id, "subscription_id": subscription_id, "when": findings.when}
+    return OrderState.model_validate(_shown_members(findings, now, named) | ids)
+
+
 def _members(target: Target, findings: Findings, now: datetime, named: Sequence[int] | None) -> dict[str, Any]:
-    """Return the members of the normalized order; those that Partner Center does not send as they are come last."""
+    """Return the members of the normalized order that the request names."""
+    members = _shown_members(findings, now, named)
+    return members | {
+        "order_id": members["order_id"] or target.request.order_id,
+        "subscription_id": target.request.subscription_id,
+        "when": target.request.when,
+        "customer_tenant_id": target.customer_tenant_id,
+    }
+
+
+def _shown_members(findings: Findings, now: datetime, named: Sequence[int] | None) -> dict[str, Any]:
+    """Return the members of the order as it is known now. *named* None stands for the lines that are cancelled."""
     order = findings.shown_order(now)
     if named is None:
         named = [place for place, line in enumerate(order.line_items) if line.cancelled]
     numbers = [order.line_items[place].line_item_number for place in named]
-    return vars(order) | {
-        "order_id": order.order_id or target.request.order_id,
-        "subscription_id": target.request.subscription_id,
-        "when": target.request.when,
-        "customer_tenant_id": target.request.customer_tenant_id,
-        "cancelled_line_items": [number for number in numbers if number is not None],
-    }
+    return vars(order) | {"cancelled_line_items": [number for number in numbers if number is not None]}
 
 
 def _completed(line: OrderLine, known: OrderLine) -> OrderLine:

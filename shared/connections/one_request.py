@@ -1,4 +1,4 @@
-"""Sends one small request with a time limit and reads its answer whole: for the queue and the ticketing systems.
+"""Sends one small request with a time limit and reads its answer whole: for the queue, ticketing systems, domains.
 
 There are no repeats and no redirects here: a redirect could take a credential elsewhere.
 """

@@ -18,6 +18,7 @@ from operator import attrgetter
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
+import anyio
 import httpcore
 
 from shared.connections.echoed_ids import EchoedIds
@@ -133,8 +134,10 @@ class Connections:
                 suspects = [connection]
                 if are_idle_suspect:
                     suspects += self._take_idle(origin, started_at)
-                for suspect in suspects:
-                    await suspect.aclose()
+                # In a time limit of anyio's that is over, the first close would end this loop.
+                with anyio.CancelScope(shield=True):
+                    for suspect in suspects:
+                        await suspect.aclose()
 
     def _new_connection(self, origin: str) -> httpcore.AsyncHTTPConnection:
         return httpcore.AsyncHTTPConnection(

@@ -11,7 +11,7 @@ import random
 import time
 import uuid
 import zlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from itertools import count
@@ -23,12 +23,13 @@ from shared.call import Call, Patch, Target
 from shared.connections.pool import ConnectionFailed, Connections, Response
 from shared.credentials.tokens import Credentials
 from shared.errors import BadGateway, CancelError, Unavailable
-from shared.partner_center.orders import Order, order_url, read_order, request_headers
+from shared.partner_center.lists import read_list
+from shared.partner_center.orders import Order, order_in, order_url, orders_url, read_order, request_headers
 from shared.partner_center.retry import retry_delay_s
 from shared.partner_center.subscriptions import (
     Subscription,
-    read_page,
     read_subscription,
+    subscription_in,
     subscription_url,
     subscriptions_url,
 )
@@ -41,7 +42,8 @@ CONNECT_TIMEOUT_S = 2.0
 REPLY_LIMIT_BYTES = 1024 * 1024  # an order has 2 to 5 kB
 SHORTEST_ATTEMPT_S = 0.05  # an attempt with less time than this can only time out
 LIST_PAGES = 50  # of a list of subscriptions; an order has a few lines
-CONTINUATION = "MS-ContinuationToken"
+LONG_LIST_PAGES = 100  # of a customer's orders or subscriptions
+PAGE_LIMIT_BYTES = 8 * 1024 * 1024  # a page of a list can have hundreds
 
 
 @dataclass
@@ -49,7 +51,7 @@ class _Request:
     """One request, which may be sent several times.
 
     *headers* are added to those of every request. A *body* is that of *patch*. It must leave before *leave_by*, in
-    seconds on the monotonic clock.
+    seconds on the monotonic clock. The body of its answer is cut at *limit_bytes*.
     """
 
     method: str
@@ -59,6 +61,7 @@ class _Request:
     patch: Patch | None = None
     leave_by: float = math.inf
     headers: Mapping[str, str] = field(default_factory=dict)
+    limit_bytes: int = REPLY_LIMIT_BYTES
 
     def renew_id(self) -> None:
         """Take another id after a 401, which Partner Center may replay to the id that it has seen."""
@@ -110,25 +113,21 @@ class PartnerCenterClient:
 
     async def read_subscriptions_of_order(self, order_id: str) -> list[Subscription]:
         """Return the subscriptions that an order began. Raises CancelError if not all of them can be read."""
-        customer = self._target.request.customer_tenant_id
-        url = subscriptions_url(self._target.api_root, customer, order_id)
-        headers: dict[str, str] = {}
-        root = subscriptions_url(self._target.api_root, customer)
         found: list[Subscription] = []
-        for _ in range(LIST_PAGES):
-            page = read_page((await self._read(url, None, headers)).body)
-            if page is None:
-                break
-            subscriptions, next_uri, next_headers = page
-            found += subscriptions
-            if next_uri is None:
-                return found
-            # The path of the next page is Partner Center's; the list that it belongs to is ours.
-            url = f"{self._target.api_root}/v1{next_uri}"
-            headers = {name: value for name, value in next_headers.items() if name.lower() == CONTINUATION.lower()}
-            if url.partition("?")[0] != root or not _is_sendable(url, *headers.values()):
-                break
-        raise BadGateway(UNEXPECTED.code, UNEXPECTED.detail)
+        url = subscriptions_url(self._target.api_root, self._target.customer_tenant_id, order_id)
+        if not await self._read_list(url, subscription_in, found, LIST_PAGES):
+            raise BadGateway(UNEXPECTED.code, UNEXPECTED.detail)
+        return found
+
+    async def read_all_orders(self, found: list[Order]) -> bool:
+        """Read the customer's orders into *found*. False if there are more. Raises CancelError."""
+        url = orders_url(self._target.api_root, self._target.customer_tenant_id)
+        return await self._read_list(url, order_in, found, LONG_LIST_PAGES)
+
+    async def read_all_subscriptions(self, found: list[Subscription]) -> bool:
+        """Read the customer's subscriptions into *found*. False if there are more. Raises CancelError."""
+        url = subscriptions_url(self._target.api_root, self._target.customer_tenant_id)
+        return await self._read_list(url, subscription_in, found, LONG_LIST_PAGES)
 
     async def patch_subscription(
         self, subscription_id: str, body: bytes, patch: Patch, leave_by: float
@@ -142,20 +141,36 @@ class PartnerCenterClient:
         url = self._subscription_url(subscription_id)
         return await self._send(_Request("PATCH", url, patch.request_id, body, patch, leave_by), is_repeated=False)
 
+    async def _read_list[Item](
+        self, url: str, read_item: Callable[[object], Item | None], found: list[Item], max_pages: int
+    ) -> bool:
+        async def read(page_url: str, headers: Mapping[str, str]) -> bytes:
+            return (await self._read(page_url, None, headers, PAGE_LIMIT_BYTES)).body
+
+        return await read_list(
+            read, url, api_root=self._target.api_root, read_item=read_item, found=found, max_pages=max_pages
+        )
+
     @property
     def _order_id(self) -> str:
         return self._target.request.order_id or ""
 
     @property
     def _order_url(self) -> str:
-        return order_url(self._target.api_root, self._target.request.customer_tenant_id, self._order_id)
+        return order_url(self._target.api_root, self._target.customer_tenant_id, self._order_id)
 
     def _subscription_url(self, subscription_id: str) -> str:
-        return subscription_url(self._target.api_root, self._target.request.customer_tenant_id, subscription_id)
+        return subscription_url(self._target.api_root, self._target.customer_tenant_id, subscription_id)
 
-    async def _read(self, url: str, request_id: str | None, headers: Mapping[str, str] | None = None) -> Reply:
-        """Return the successful reply to a GET. Raises CancelError."""
-        request = _Request("GET", url, request_id or str(uuid.uuid4()), headers=headers or {})
+    async def _read(
+        self,
+        url: str,
+        request_id: str | None,
+        headers: Mapping[str, str] | None = None,
+        limit_bytes: int = REPLY_LIMIT_BYTES,
+    ) -> Reply:
+        """Return the successful reply to a GET, cut at *limit_bytes*. Raises CancelError."""
+        request = _Request("GET", url, request_id or str(uuid.uuid4()), headers=headers or {}, limit_bytes=limit_bytes)
         reply = _answered(await self._send(request))
         if not reply.is_success:
             raise error_of(reply)
@@ -256,7 +271,7 @@ class PartnerCenterClient:
                     retry_after_s = _retry_after_s(response.headers.get("retry-after"))
                     reply = Reply(response.status, b"", retry_after_s, asked_at)
                     # A proxy's error page may echo our headers. The token goes no further than here.
-                    answer_body = (await _content_of(response)).replace(bearer.encode(), b"-")
+                    answer_body = (await _content_of(response, request.limit_bytes)).replace(bearer.encode(), b"-")
                     reply = Reply(reply.status, answer_body, retry_after_s, asked_at)
             if is_fresh:  # otherwise another request of this call may have failed meanwhile
                 self._has_failed = False
@@ -272,11 +287,6 @@ class PartnerCenterClient:
         return reply
 
 
-def _is_sendable(*texts: str) -> bool:
-    """True if *texts*, which come from outside, can stand in the head of a request."""
-    return all(text.isascii() and text.isprintable() and " " not in text for text in texts)
-
-
 def _answered(reply: Reply | None) -> Reply:
     """Return *reply*. Raises Unavailable if there was no answer."""
     if reply is None:
@@ -284,17 +294,17 @@ def _answered(reply: Reply | None) -> Reply:
     return reply
 
 
-async def _content_of(response: Response) -> bytes:
-    """Return the body, decompressed. It is cut at REPLY_LIMIT_BYTES, since no order is that long."""
-    body = b""
+async def _content_of(response: Response, limit_bytes: int) -> bytes:
+    """Return the body, decompressed, and cut at *limit_bytes*."""
+    body = bytearray()  # a page of a list can have megabytes, and bytes would be copied with each chunk
     async for chunk in response.body:
         body += chunk
-        if len(body) > REPLY_LIMIT_BYTES:
+        if len(body) > limit_bytes:
             break
     # We ask for no compression, but a proxy may compress all the same.
     if response.headers.get("content-encoding", "identity").lower() in {"gzip", "deflate"}:
-        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body, REPLY_LIMIT_BYTES)
-    return body
+        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body, limit_bytes)
+    return bytes(body)
 
 
 def _retry_after_s(value: str | None) -> float | None:

@@ -55,7 +55,11 @@ class Order:
 
 
 def order_url(api_root: str, customer_tenant_id: str, order_id: str) -> str:
-    return f"{api_root}/v1/customers/{quote(customer_tenant_id, safe='')}/orders/{quote(order_id, safe='')}"
+    return f"{orders_url(api_root, customer_tenant_id)}/{quote(order_id, safe='')}"
+
+
+def orders_url(api_root: str, customer_tenant_id: str) -> str:
+    return f"{api_root}/v1/customers/{quote(customer_tenant_id, safe='')}/orders"
 
 
 def request_headers(bearer: str, request_id: str, correlation_id: str) -> dict[str, str]:
@@ -93,10 +97,14 @@ def read_order(body: bytes, order_id: str) -> Order | None:
     in whatever case it was asked for.
     """
     members = lower_names(parse_body(body))
-    if not members.keys() & {"id", "status", "lineitems"}:
-        return None
     ids = [found for name in ("id", "alternateid") if (found := to_text(members.get(name)))]
-    if ids and not any(_is_same_id(found, order_id) for found in ids):
+    return None if ids and not any(_is_same_id(found, order_id) for found in ids) else order_in(members)
+
+
+def order_in(content: object) -> Order | None:
+    """Return the order in *content*; None if it is none."""
+    members = lower_names(content)
+    if not members.keys() & {"id", "status", "lineitems"}:
         return None
     status = _status(members.get("status"))
     lines = members.get("lineitems")

@@ -126,28 +126,9 @@ def read_subscription(body: bytes, subscription_id: str, read_at: float = 0.0) -
         _members(text)
     except (ValueError, IndexError, RecursionError):
         return None
-    subscription = _subscription(parse_body(body), read_at, text)
+    subscription = subscription_in(parse_body(body), read_at, text)
     is_asked_for = subscription and subscription.subscription_id.lower() == subscription_id.lower()
     return subscription if is_asked_for else None
-
-
-def read_page(body: bytes) -> tuple[list[Subscription], str | None, dict[str, str]] | None:
-    """Return one page of a list: its subscriptions, and the path and headers of the next page, if there is one.
-
-    None if *body* is no list, or has an item that cannot be read: a list with gaps would hide a subscription. The
-    count in it is not read: one of Partner Center's samples has 37 for a list of one.
-    """
-    members = lower_names(parse_body(body))
-    items = members.get("items")
-    found = [_subscription(item) for item in items] if isinstance(items, list) else [None]
-    known = [subscription for subscription in found if subscription]
-    if len(known) < len(found):
-        return None
-    link = lower_names(lower_names(members.get("links")).get("next"))
-    headers = link.get("headers")
-    pairs = map(lower_names, headers if isinstance(headers, list) else [])
-    named = ((to_text(pair.get("key")), to_text(pair.get("value"))) for pair in pairs)
-    return known, to_text(link.get("uri")), {key: value for key, value in named if key and value}
 
 
 def cancel_body(subscription: Subscription) -> bytes:
@@ -210,7 +191,7 @@ def spelling_of(subscription: Subscription) -> str:
     return SPELLINGS[1] if subscription.spellings == {SPELLINGS[1]} else SPELLINGS[0]
 
 
-def _subscription(content: object, read_at: float = 0.0, text: str = "") -> Subscription | None:
+def subscription_in(content: object, read_at: float = 0.0, text: str = "") -> Subscription | None:
     """Return the subscription in *content*; None if it has no id."""
     members = lower_names(content)
     subscription_id = to_text(members.get("id"))

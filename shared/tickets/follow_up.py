@@ -91,7 +91,7 @@ class FollowUp(BaseModel):
         members = self.model_dump(by_alias=True, exclude={"request"})
         if self.request:
             # Unset members stay out: some of them may not be null.
-            given = {"exclude_unset": True, "exclude": {"reason"}}
+            given = {"exclude_unset": True, "exclude": {"reason", "customer_domain"}}
             members["request"] = self.request.model_dump(by_alias=True, **given)  # type: ignore[arg-type]
         else:
             members["request"] = None
@@ -109,8 +109,9 @@ class FollowUp(BaseModel):
             return None
         request = read.request
         is_empty = request is None and read.code is None
-        has_reason = request is not None and request.reason is not None
-        if is_empty or has_reason or read.decided_at > now + CLOCKS_DIFFER_S:
+        # The function puts neither: free text stays out, and a domain was resolved before.
+        is_foreign = request is not None and (request.reason is not None or request.customer_domain is not None)
+        if is_empty or is_foreign or read.decided_at > now + CLOCKS_DIFFER_S:
             return None
         return read.model_copy(update={"decided_at": min(read.decided_at, now)})
 

@@ -21,7 +21,7 @@ from shared.settings import Settings
 from tests.conftest import CUSTOMER
 from tests.support.built_in_orders import LICENCE_CUSTOMER, subscription_of
 from tests.support.in_process import App, post
-from tests.support.local_cloud import Json, LocalCloud
+from tests.support.local_cloud import Json, LocalCloud, domain_of
 from tests.support.waiting import wait_for_request
 
 pytestmark = pytest.mark.anyio
@@ -29,16 +29,19 @@ pytestmark = pytest.mark.anyio
 LICENCE_ORDER = "licence"
 
 README = (Path(__file__).parents[2] / "docs/audit.md").read_text()
-[SCHEMA] = [
-    schema for text in re.findall(r"```json\n(.*?)```", README, re.DOTALL) if "$schema" in (schema := json.loads(text))
-]
+SCHEMAS = {
+    event: schema
+    for text in re.findall(r"```json\n(.*?)```", README, re.DOTALL)
+    if "$schema" in (schema := json.loads(text))
+    for event in schema["properties"]["event"].get("enum", ["found"])
+}
 
 
 def records(caplog: pytest.LogCaptureFixture) -> list[Json]:
     """Return the audit records so far, each checked against the published schema."""
     found = [json.loads(line.getMessage()) for line in caplog.records if line.name == "cancel_order.audit"]
     for record in found:
-        jsonschema.validate(record, SCHEMA, format_checker=jsonschema.FormatChecker())
+        jsonschema.validate(record, SCHEMAS[record["event"]], format_checker=jsonschema.FormatChecker())
     return found
 
 
@@ -63,6 +66,7 @@ async def test_a_cancellation_is_recorded_before_and_after(
         "caller": None,
         "account": "default",
         "customerTenantId": CUSTOMER,
+        "customerDomain": None,
         "orderId": order_id,
         "lineItems": [2],
         "lineItemsLeftOut": 0,
@@ -79,6 +83,63 @@ async def test_a_cancellation_is_recorded_before_and_after(
     assert (sending["attempts"], decided["attempts"]) == (1, 2)  # the read, then the PATCH
     assert 0 < decided["partnerCenterMs"] + decided["tokenMs"] <= decided["totalMs"] + 2  # each is rounded
     assert all("\n" not in line.getMessage() for line in caplog.records)
+
+
+async def test_a_customer_who_is_named_by_a_domain_is_recorded_with_its_tenant(
+    app: App, cloud: LocalCloud, caplog: pytest.LogCaptureFixture, order_id: str
+) -> None:
+    domain = domain_of(cloud, CUSTOMER)
+
+    answer = await app.post({"customerDomain": domain.upper(), "orderId": order_id})
+
+    assert answer.outcome == "cancelled"
+    for record in records(caplog):
+        assert (record["customerTenantId"], record["customerDomain"]) == (CUSTOMER, domain)
+
+
+async def test_a_look_for_orders_is_recorded(app: App, cloud: LocalCloud, caplog: pytest.LogCaptureFixture) -> None:
+    """It says who saw which customer's orders, not what was looked for."""
+    domain = domain_of(cloud, LICENCE_CUSTOMER)
+
+    answer = await app.find({"customerDomain": domain, "text": "visio"}, prefer="wait=20")
+
+    [record] = records(caplog)
+    assert (
+        record.items()
+        >= {
+            "event": "found",
+            "caller": None,
+            "account": "default",
+            "customerTenantId": LICENCE_CUSTOMER,
+            "customerDomain": domain,
+            "status": 200,
+            "code": None,
+            "orders": len(answer.body["orders"]),
+            "more": False,
+        }.items()
+    )
+    assert record["orders"] > 0
+    assert record["attempts"] == len(cloud.requests("partner_center"))
+    assert "visio" not in json.dumps(record).lower()
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "tenant"),
+    [
+        pytest.param({}, "invalid_request", None, id="no-customer"),
+        pytest.param({"customerDomain": "nobody.example"}, "customer_not_found", None, id="unknown-domain"),
+        pytest.param({"customerTenantId": str(uuid4())}, "customer_not_found", "as-sent", id="unknown-tenant"),
+    ],
+)
+async def test_a_look_that_fails_is_recorded(
+    app: App, caplog: pytest.LogCaptureFixture, query: dict[str, str], code: str, tenant: str | None
+) -> None:
+    answer = await app.find(query, prefer="wait=20")
+
+    [record] = records(caplog)
+    assert (record["status"], record["code"]) == (answer.status, code)
+    assert (record["orders"], record["more"]) == (None, None)
+    assert record["customerTenantId"] == (query.get("customerTenantId") if tenant else None)
 
 
 @pytest.fixture

@@ -1,12 +1,14 @@
 """Connections to Partner Center: which one a request takes, when each ends, and when the body is sent."""
 
 import asyncio
+import gc
 import os
 import socket
 from collections.abc import AsyncIterator, Mapping
 from typing import NoReturn
 from uuid import uuid4
 
+import anyio
 import httpcore
 import pytest
 
@@ -234,6 +236,22 @@ async def test_a_deadline_without_an_answer_takes_the_idle_connections_along(
 
     assert peer.used[-1] == 5
     await peer.wait_until(connections=1)
+
+
+async def test_a_time_limit_closes_each_of_the_idle_connections(connections: Connections, peer: Peer) -> None:
+    """anyio's time limit ends each await after it, too, so the first close must not end the others."""
+    await send_at_once(connections, peer, 4)
+    await send(connections, peer)
+    peer.silent.add(peer.used[-1])
+
+    with anyio.CancelScope() as scope:
+        async with anyio.create_task_group() as group:
+            group.start_soon(send, connections, peer)
+            await peer.wait_until(requests=6)
+            scope.cancel()
+
+    await peer.wait_until(connections=0)
+    gc.collect()  # a connection that was not closed is a warning now
 
 
 async def test_calls_that_fail_together_close_each_idle_connection_once(connections: Connections, peer: Peer) -> None:

@@ -27,6 +27,21 @@ async def test_a_dry_run_of_an_order_names_the_lines_that_would_be_cancelled(
     assert cloud.order(order_id)["status"] == "completed"
 
 
+@pytest.mark.parametrize("value", ["true", "false", "0", "", "x"])
+@pytest.mark.parametrize("dry_run", [None, False])
+async def test_a_header_makes_every_request_a_dry_run(
+    app: App, cloud: LocalCloud, order_id: str, value: str, dry_run: bool | None
+) -> None:
+    """Its sender cannot cancel by a fault in the body; any value counts, so that a wrong one cancels nothing."""
+    body = {"customerTenantId": CUSTOMER, "orderId": order_id} | ({} if dry_run is None else {"dryRun": dry_run})
+
+    answer = await app.post(body, x_dry_run=value)
+
+    assert (answer.outcome, answer.body["dryRun"]) == ("dry_run", True)
+    assert set(cloud.methods()) == {"GET"}
+    assert cloud.order(order_id)["status"] == "completed"
+
+
 async def test_a_dry_run_of_lines_leaves_out_the_cancelled_ones(app: App, cloud: LocalCloud, order_id: str) -> None:
     await app.post({"customerTenantId": CUSTOMER, "orderId": order_id, "lineItems": [{"lineItemNumber": 1}]})
     cloud.forget()

@@ -33,16 +33,48 @@ with ThreadPoolExecutor() as threads:
 SLOW_TO_LOAD = ("azure.core", "azure.identity", "azure.keyvault", "msal", "requests", "aiohttp", "cryptography")
 
 
-def test_loading_the_function_loads_no_sdk() -> None:
-    """Importing the SDKs is most of a cold start, and a refused call needs none of them."""
-    code = "import sys, cancel_order; print(*sorted(sys.modules), sep='\\n')"
-
-    loaded = subprocess.run(  # noqa: S603  (our own interpreter and code)
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+def modules_after(code: str) -> list[str]:
+    """Return the modules that a new process has loaded after *code*."""
+    command = [sys.executable, "-c", f"import sys; {code}; print(*sorted(sys.modules), sep='\\n')"]
+    return subprocess.run(  # noqa: S603  (our own interpreter and code)
+        command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     ).stdout.split()
 
+
+def is_one_of(name: str, packages: tuple[str, ...]) -> bool:
+    """True if the module *name* is one of *packages*, or in one of them."""
+    return any(f"{name}.".startswith(f"{package}.") for package in packages)
+
+
+def test_loading_the_function_loads_no_sdk() -> None:
+    """Importing the SDKs is most of a cold start, and a refused call needs none of them."""
+    loaded = modules_after("import cancel_order")
+
     assert "shared.runtime" in loaded
-    assert [name for name in loaded if any(f"{name}.".startswith(f"{slow}.") for slow in SLOW_TO_LOAD)] == []
+    assert [name for name in loaded if is_one_of(name, SLOW_TO_LOAD)] == []
+
+
+FOR_FINDING = ("find_orders", "shared.finding", "shared.customers")
+
+
+def test_loading_the_function_loads_nothing_of_finding() -> None:
+    """Most requests name an order and a tenant, and the first one of a worker waits for each import."""
+    loaded = modules_after("import cancel_order")
+
+    assert [name for name in loaded if is_one_of(name, FOR_FINDING)] == []
+
+
+def test_loading_both_functions_adds_the_entry_alone() -> None:
+    """Azure loads all functions of an app into one process."""
+    assert set(modules_after("import cancel_order, find_orders")) - set(modules_after("import cancel_order")) == {
+        "find_orders"
+    }
+
+
+def test_a_domain_of_ascii_needs_no_tables_of_characters() -> None:
+    code = "from shared.ids import check_domain; check_domain('contoso.com')"
+
+    assert [name for name in modules_after(code) if is_one_of(name, ("idna",))] == []
 
 
 def test_threads_can_import_the_sdks_at_once() -> None:

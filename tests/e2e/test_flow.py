@@ -8,7 +8,7 @@ import pytest
 
 from infra.local.partner_center.resources import subscription_guid
 from tests.conftest import CUSTOMER
-from tests.support.local_cloud import ROOT, Json, LocalCloud
+from tests.support.local_cloud import ROOT, Json, LocalCloud, domain_of
 from tests.support.workflow import FAILED, SUCCEEDED, Run
 
 FLOW: Json = json.loads(Path(ROOT / "infra/power-automate/cancel-order-flow.json").read_text())
@@ -36,9 +36,8 @@ def note_after_flow(
         if name == "Tell_the_ticket":
             notes.append(inputs["body"]["ticket"]["comment"]["body"])
             return SUCCEEDED, {}
-        response = cloud.http.request(
-            inputs["method"], inputs["uri"], content=json.dumps(inputs["body"]), headers=inputs["headers"]
-        )
+        content = json.dumps(inputs["body"]) if "body" in inputs else None
+        response = cloud.http.request(inputs["method"], inputs["uri"], content=content, headers=inputs["headers"])
         outputs: Json = {
             "statusCode": response.status_code,
             "headers": {header.title(): value for header, value in response.headers.items()},  # as .NET spells them
@@ -51,7 +50,9 @@ def note_after_flow(
         "functionUrl": cloud.description["functionUrl"],
         "functionKey": key or cloud.description["functionKey"],
     }
-    request: Json = {"customerTenantId": CUSTOMER, "ticketId": "ZD-48151"} | members
+    request: Json = {"ticketId": "ZD-48151"} | members
+    if "customerDomain" not in members:
+        request = {"customerTenantId": CUSTOMER} | request
     if order_id:
         request["orderId"] = order_id
     assert Run(FLOW, request, parameters, send).start() == SUCCEEDED
@@ -147,3 +148,34 @@ def test_what_is_too_late_to_be_cancelled_ends_with_its_term(cloud: LocalCloud) 
     assert "ends with its term, on 20" in first
     assert second.startswith("Nothing was left to do: it ends with its term already")
     assert status_of(cloud, TOO_OLD) == "active"
+
+
+WORDS_ORDER, WORDS_LINE = "5fe4a03005d2", 2  # the only line of the customer with Exchange
+
+
+def test_a_domain_and_a_word_lead_to_a_cancelled_licence(cloud: LocalCloud) -> None:
+    domain = domain_of(cloud, LICENCES)
+    own = subscriptions_of(cloud, WORDS_ORDER)
+
+    first, second = (note_after_flow(cloud, None, customerDomain=domain, text="exchange online") for _ in range(2))
+
+    assert first.startswith(f"Lines {WORDS_LINE} of order {WORDS_ORDER} are cancelled. The other lines are not.")
+    living = {subscription_id for subscription_id in own if status_of(cloud, subscription_id) == "active"}
+    assert len(set(own) - living) == 1
+    assert 'the words "exchange online" must fit exactly one product' in second
+    assert [request["method"] for request in cloud.requests("partner_center")].count("PATCH") == 1
+
+
+def test_words_that_fit_several_orders_are_told_with_their_ids(cloud: LocalCloud) -> None:
+    note = note_after_flow(cloud, None, customerDomain=domain_of(cloud, LICENCES), text="teams phone")
+
+    assert note.startswith("Nothing was changed, and nobody was asked for approval")
+    assert f"\nOrder {WORDS_ORDER}: Microsoft 365 Business Basic, lines: " in note
+    assert "\nOrder b2a7ab92ad29: Microsoft 365 Business Basic, lines: 2, ordered on 20" in note
+    assert [request["method"] for request in cloud.requests("partner_center")].count("PATCH") == 0
+
+
+def test_a_domain_that_nobody_has_is_told_to_the_ticket(cloud: LocalCloud) -> None:
+    note = note_after_flow(cloud, None, customerDomain="nobody.example", text="exchange")
+
+    assert note.startswith("Nothing was changed (customer_not_found).")

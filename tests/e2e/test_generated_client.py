@@ -17,7 +17,7 @@ import pytest
 from infra import openapi
 from infra.local.partner_center.resources import LICENCE_CUSTOMER, subscription_guid
 from tests.conftest import CUSTOMER
-from tests.support.local_cloud import Json, LocalCloud, order_id_of
+from tests.support.local_cloud import Json, LocalCloud, domain_of, order_id_of
 
 PACKAGE = "generated_cancel_order_client"
 LIMIT_S = 60
@@ -30,6 +30,7 @@ class Generated(NamedTuple):
     models: ModuleType
     cancel_order: ModuleType
     check_health: ModuleType
+    find_orders: ModuleType
     client: Any
 
     def cancel(self, **members: object) -> Any:
@@ -61,9 +62,10 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def generated(package: str, cloud: LocalCloud) -> Iterator[Generated]:
-    models, cancel_order, check_health = (
-        importlib.import_module(f"{package}.{name}")
-        for name in ("models", "api.default.cancel_order", "api.default.check_health")
+    operations = ("cancel_order", "check_health", "find_orders")
+    models = importlib.import_module(f"{package}.models")
+    cancel_order, check_health, find_orders = (
+        importlib.import_module(f"{package}.api.default.{name}") for name in operations
     )
     make_client = importlib.import_module(f"{package}.client").AuthenticatedClient
     client = make_client(
@@ -74,7 +76,7 @@ def generated(package: str, cloud: LocalCloud) -> Iterator[Generated]:
         httpx_args={"trust_env": False},
     )
     with client:
-        yield Generated(models, cancel_order, check_health, client)
+        yield Generated(models, cancel_order, check_health, find_orders, client)
 
 
 def content(answer: Any) -> Json:
@@ -133,6 +135,32 @@ def test_it_asks_for_the_end_of_the_term(generated: Generated, cloud: LocalCloud
     assert cloud.subscription(old)["autoRenewEnabled"] is True
 
 
+def test_it_lists_the_orders_of_a_customer(generated: Generated, cloud: LocalCloud) -> None:
+    domain = domain_of(cloud, LICENCE_CUSTOMER)
+
+    answer = generated.find_orders.sync_detailed(client=generated.client, customer_domain=domain, cancellable=True)
+
+    assert answer.status_code == 200
+    assert answer.parsed.to_dict() == content(answer)
+    assert {order.customer_tenant_id for order in answer.parsed.orders} == {LICENCE_CUSTOMER}
+
+
+def test_it_cancels_for_a_domain(generated: Generated, cloud: LocalCloud) -> None:
+    request = generated.models.CancelRequest.from_dict(
+        {
+            "customerDomain": domain_of(cloud, LICENCE_CUSTOMER),
+            "subscriptionId": subscription_guid("licence-20-days-old"),
+            "when": "term_end",
+            "dryRun": True,
+        }
+    )
+
+    answer = generated.cancel_order.sync_detailed(client=generated.client, body=request)
+
+    assert answer.status_code == 200
+    assert answer.parsed.customer_tenant_id == LICENCE_CUSTOMER
+
+
 PROBLEMS: dict[str, tuple[Json, Json]] = {
     "without-an-error-of-partner-center": ({"orderId": "x"}, {}),
     "with-an-error-of-partner-center": (
@@ -171,7 +199,7 @@ def test_a_member_that_may_be_null_is_no_class_of_its_own(generated: Generated) 
     models = {name for name in vars(generated.models)["__all__"] if not name.startswith("Problem")}
 
     assert models == {
-        *("AccountHealth", "CancelRequest", "CancelResult", "Credential", "FieldError", "Health", "HealthAccounts"),
-        *("HealthCallers", "TellHealth"),
+        *("AccountHealth", "CancelRequest", "CancelResult", "Credential", "FieldError", "FindResult", "Health"),
+        *("HealthAccounts", "HealthCallers", "TellHealth"),
         *("LineItem", "LineItemRef", "Mode", "OrderState", "Outcome", "PartnerCenterError", "Refund", "When"),
     }

@@ -106,6 +106,22 @@ def targets(rows: list[Json]) -> list[str]:
     return [row["orderOrSubscription"] for row in rows]
 
 
+def test_looks_are_counted_by_caller_and_customer(logged: Logged) -> None:
+    url = logged.cloud.description["functionUrl"].replace("cancel_order", "find_orders")
+    headers = {"x-functions-key": logged.cloud.description["functionKey"]}
+    for customer in (LICENCE_CUSTOMER, LICENCE_CUSTOMER, "99999999-9999-4999-8999-999999999999"):
+        logged.cloud.http.get(url, params={"customerTenantId": customer}, headers=headers)
+    logged.wait_for(lambda record: record["event"] == "found" and record["status"] == 404)
+    records = [record for record in logged.records() if record["event"] == "found"]
+
+    rows = {row["customerTenantId"]: row for row in Traces([(record, 1) for record in records]).run("looks")}
+
+    assert rows.keys() == {LICENCE_CUSTOMER, "99999999-9999-4999-8999-999999999999"}
+    assert rows[LICENCE_CUSTOMER]["looks"] == 2
+    assert rows[LICENCE_CUSTOMER]["orders"] > 10
+    assert rows["99999999-9999-4999-8999-999999999999"]["refused"] == 1
+
+
 def test_no_alert_is_raised_while_everything_works(logged: Logged, healthy: Json) -> None:
     ages = (1, 12, 20, 60, 125, 130)
     records = [logged.cancelled, logged.refused, logged.sending[logged.cancelled["orderId"]], healthy]

@@ -11,7 +11,7 @@ import pytest
 from infra import openapi, openapi_texts
 from tests.conftest import CUSTOMER
 from tests.support.functions_host import audit_records
-from tests.support.local_cloud import Json, LocalCloud
+from tests.support.local_cloud import Json, LocalCloud, domain_of
 from tests.support.waiting import wait_until
 
 CASES, SOAK_CASES = 300, 5_000
@@ -36,7 +36,9 @@ def document_for(cloud: LocalCloud, order_id: str) -> str:
     """
     text = openapi.FILE.read_text()
     example, line = openapi_texts.REQUEST_EXAMPLES["oneLine"], cloud.order(order_id)["lineItems"][0]
+    by_domain = openapi_texts.REQUEST_EXAMPLES["byDomain"]
     for in_example, in_cloud in (
+        (by_domain["customerDomain"], domain_of(cloud, CUSTOMER)),
         (example["orderId"], order_id),
         (example["customerTenantId"], CUSTOMER),
         (example["lineItems"][0]["offerId"], line["offerId"]),
@@ -78,7 +80,7 @@ def test_the_live_function_answers_as_described(
 
     report = run_schemathesis(cloud, document_for(cloud, order_id), tmp_path, max_examples)
 
-    assert report["operations"]["tested"] == report["operations"]["total"] == 2
+    assert report["operations"]["tested"] == report["operations"]["total"] == 3
     assert report["test_cases"]["generated"] >= cases
     wait_until(
         lambda: (

@@ -147,9 +147,9 @@ def file_times(folder: Path) -> set[tuple[Path, int]]:
 
 def test_it_has_only_the_files_that_the_function_needs(shipped: Path) -> None:
     assert {path.name for path in shipped.iterdir()} == {
-        *("cancel_order", "shared", "tell_ticket", "host.json", "requirements.txt", ".python_packages")
+        *("cancel_order", "find_orders", "shared", "tell_ticket", "host.json", "requirements.txt", ".python_packages")
     }
-    for folder in ("cancel_order", "shared", "tell_ticket"):
+    for folder in ("cancel_order", "find_orders", "shared", "tell_ticket"):
         sources = {name: path for name, path in files_in(ROOT / folder).items() if path.suffix in {".py", ".json"}}
         shipped_files = {name: path for name, path in files_in(shipped / folder).items() if path.suffix != ".pyc"}
         assert shipped_files.keys() == sources.keys()
@@ -280,7 +280,9 @@ def test_every_imported_package_is_in_it(run: Run, shipped: Path) -> None:
 
     assert {name.partition(".")[0] for name in installed} - HOST_PACKAGES == set()
     assert not any(
-        path.is_relative_to(ROOT / name) for path in others for name in ("cancel_order", "shared", "tell_ticket")
+        path.is_relative_to(ROOT / name)
+        for path in others
+        for name in ("cancel_order", "find_orders", "shared", "tell_ticket")
     )
 
 
@@ -320,7 +322,7 @@ def test_a_folder_that_is_not_empty_is_refused_and_unchanged(tmp_path: Path) -> 
 )
 def test_a_file_that_is_not_the_pinned_one_is_refused(tmp_path: Path, pin: str, refusal: str) -> None:
     """The hash decides, whichever index or cache the file comes from."""
-    for name in ("infra", "cancel_order", "shared", "tell_ticket"):
+    for name in ("infra", "cancel_order", "find_orders", "shared", "tell_ticket"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("host.json", ".python-version"):
         shutil.copy(ROOT / name, tmp_path)

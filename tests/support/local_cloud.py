@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,17 @@ class LocalCloud:
         given = {"content-type": "application/json", "x-functions-key": self.description["functionKey"]}
         given |= {name.replace("_", "-"): value for name, value in headers.items()}
         return self.http.post(self.description["functionUrl"], content=content, headers=given)
+
+    @property
+    def find_url(self) -> str:
+        """The address of the function find_orders."""
+        return str(self.description["functionUrl"]).replace("cancel_order", "find_orders")
+
+    def find(self, query: Mapping[str, str], **headers: str) -> httpx.Response:
+        """Ask the function for a customer's orders, with the function key."""
+        given = {"x-functions-key": self.description["functionKey"]}
+        given |= {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.http.get(self.find_url, params=dict(query), headers=given)
 
     def requests(self, service: str | None = None, method: str | None = None, path: str = "") -> list[Json]:
         """Return the requests since the last `forget`: to *service*, with *method*, with *path* in their path."""
@@ -125,6 +136,12 @@ class LocalCloud:
 def order_id_of(name: str) -> str:
     """Return an id for an order of software *name*, as long as real ids: the function tries such an order first."""
     return f"{name}-".ljust(32, "0") + "1"
+
+
+def domain_of(cloud: LocalCloud, tenant_id: str) -> str:
+    """Return the domain of a customer of the local cloud."""
+    customers = {str(entry["customerTenantId"]): str(entry["domain"]) for entry in cloud.description["customers"]}
+    return customers[tenant_id]
 
 
 def software_order(order_id: str, customer: str, lines: int = 1, **more: object) -> Json:

@@ -117,14 +117,24 @@ class Run:
                 return any(value is True for value in values)
             case "not", [bool(value)]:
                 return not value
-            case "contains", [list(items), item]:
+            case "contains", [list() | dict() as items, item]:
                 return item in items
+            case "contains", [str(text), str(part)]:
+                return part in text
+            case "toLower", [str(text)]:
+                return text.lower()
+            case "length", [list(items)]:
+                return len(items)
+            case "first", [list(items)]:
+                return items[0] if items else None
             case "createArray", items:
                 return items
             case "startsWith", [str(text), str(start)]:
                 return text.lower().startswith(start.lower())
             case "setProperty", [dict(members), str(key), value]:
                 return members | {key: value}
+            case "removeProperty", [dict(members), str(key)]:
+                return {name: value for name, value in members.items() if name != key}
             case "replace", [str(text), str(old), str(new)]:
                 return text.replace(old, new)
             case "encodeUriComponent", [str(text)]:

@@ -14,7 +14,7 @@ import pytest
 from tests.support.requirements import read_pins
 
 ROOT = Path(__file__).resolve().parents[2]
-ENTRIES = ("cancel_order", "tell_ticket")
+ENTRIES = ("cancel_order", "find_orders", "tell_ticket")
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for package in (*ENTRIES, "shared")
@@ -59,6 +59,11 @@ ALLOWED: dict[str, set[str]] = {
         *("shared.call", "shared.contract", "shared.errors", "shared.messages", "shared.partner_center"),
         *("shared.replies", "shared.rules"),
     },
+    "shared.finding": {
+        *("shared.call", "shared.cancelling", "shared.contract", "shared.errors", "shared.partner_center"),
+        *("shared.rfc3339", "shared.rules"),
+    },
+    "shared.customers": {"shared.connections", "shared.errors"},
     "shared.ticketing": {
         *("shared.caller_settings", "shared.callers", "shared.connections", "shared.credentials", "shared.errors"),
         "shared.rfc3339",
@@ -69,12 +74,17 @@ ALLOWED: dict[str, set[str]] = {
         *("shared.settings", "shared.strict_json", "shared.ticketing"),
     },
     "shared.runtime": {
-        *("shared.call", "shared.callers", "shared.cancelling", "shared.connections", "shared.contract"),
+        *("shared.call", "shared.caller_settings", "shared.callers", "shared.cancelling", "shared.connections"),
+        *("shared.contract", "shared.customers", "shared.finding"),
         *("shared.credentials", "shared.errors", "shared.http_request", "shared.partner_center", "shared.settings"),
         *("shared.tickets", "shared.tls"),
     },
+    "shared.http_answer": {"shared.call", "shared.errors"},
     "tell_ticket": {"shared.runtime"},
-    "cancel_order": {"shared.audit", "shared.call", "shared.contract", "shared.errors", "shared.runtime"},
+    "find_orders": {"shared.audit", "shared.contract", "shared.http_answer", "shared.runtime"},
+    "cancel_order": {
+        *("shared.audit", "shared.call", "shared.contract", "shared.errors", "shared.http_answer", "shared.runtime"),
+    },
 }
 PURE = (
     *("errors", "rfc3339", "strict_json", "outside_text", "http_request", "ids", "contract", "clouds", "settings"),
@@ -98,6 +108,7 @@ PURE_IMPORTS = {
         "re",
         "typing",
         "html",
+        "idna",
         "http.HTTPStatus",
         "urllib.parse",
         "pydantic",

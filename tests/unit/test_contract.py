@@ -26,6 +26,7 @@ def test_every_member_is_kept() -> None:
     }
 
     assert parse(body).model_dump(by_alias=True) == body | {
+        "customerDomain": None,
         "subscriptionId": None,
         "when": "now",
         "lineItems": [{"lineItemNumber": 1, "offerId": "a:b:c"}, {"lineItemNumber": 0, "offerId": None}],

@@ -10,9 +10,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from infra import documents
-from infra.openapi_texts import CODES, TextMissing
+from infra.openapi_texts import CODES, FIND_CODES, TextMissing
 from shared.caller_settings import AnyCaller, Caller, EntraCaller, KeyCaller, SigningCaller, System, Tell
-from shared.contract import CancelRequest, CancelResult, LineItem, Outcome
+from shared.contract import CancelRequest, CancelResult, FindRequest, FindResult, LineItem, OrderState, Outcome
 from shared.credentials.health import Health
 from shared.errors import all_codes, problem_body
 from shared.messages import of_result
@@ -59,9 +59,15 @@ def without_code(text: str) -> str:
 # Each name of the interface and of the settings is explained.
 
 
-@pytest.mark.parametrize("name", [*aliases(CancelRequest, CancelResult, LineItem), *Outcome])
+@pytest.mark.parametrize("name", [*aliases(CancelRequest, CancelResult, LineItem, FindRequest, FindResult), *Outcome])
 def test_the_interface_page_names_it(name: str) -> None:
     assert f"`{name}`" in INTERFACE or f'"{name}"' in INTERFACE, f"docs/interface.md lacks `{name}`: explain it there"
+
+
+def test_the_interface_page_names_the_codes_of_a_list() -> None:
+    section = INTERFACE.partition("\n## Finding orders")[2].partition("\n## ")[0]
+
+    assert {code for code in re.findall(r"`(\w+)`", section) if code in CODES} == FIND_CODES
 
 
 @pytest.mark.parametrize("outcome", Outcome)
@@ -159,7 +165,9 @@ def test_the_example_in_readme_is_a_request_and_its_answer() -> None:
 
 
 def test_the_examples_of_the_interface_are_true() -> None:
-    request, request_for_subscription, request_for_term_end, preview, answer, problem, health = examples(INTERFACE)
+    request, request_for_subscription, request_for_term_end, preview, answer, problem, found, health = examples(
+        INTERFACE
+    )
 
     requests = (request, request_for_subscription, request_for_term_end)
     for example in requests:
@@ -174,6 +182,8 @@ def test_the_examples_of_the_interface_are_true() -> None:
     assert list(answer["lineItems"][0]) == aliases(LineItem)
     refusal = error_of(Reply(400, json.dumps(problem["partnerCenter"]).encode()))
     assert problem == problem_body(refusal, problem["requestId"], problem["correlationId"])
+    assert FindResult.model_validate(found).model_dump(by_alias=True) == found
+    assert list(found["orders"][0]) == aliases(OrderState)
     assert Health.model_validate(health).model_dump(by_alias=True) == health
 
 

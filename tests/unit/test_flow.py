@@ -4,13 +4,14 @@ import json
 import re
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import parse_qsl
 
 import pytest
 
 from infra import openapi_texts
-from shared.contract import CancelRequest, Outcome
+from shared.contract import CancelRequest, FindRequest, Outcome
 from shared.errors import OutcomeUnknown, all_codes, problem_body
-from shared.http_request import parse_request
+from shared.http_request import parse_query, parse_request
 from tests.support.local_cloud import Json
 from tests.support.workflow import FAILED, SUCCEEDED, TIMED_OUT, Run, all_actions, references
 
@@ -69,8 +70,8 @@ def run_flow(results: dict[str, ActionResult], request: Json = REQUEST) -> FlowR
     """
     sent: dict[str, Json] = {}
     defaults: dict[str, ActionResult] = {
-        "Dry_run": result(),
-        "Look_again": results.get("Dry_run", result()),
+        "Look": result(),
+        "Look_again": results.get("Look", result()),
         "Approval": APPROVE,
         "Cancel": result(outcome="cancelled"),
         "Tell_the_ticket": answer(200, {}),
@@ -89,7 +90,7 @@ def test_every_name_in_an_expression_exists() -> None:
     used = references(FLOW["actions"])
 
     for kind, name in used:
-        known = {"parameters": FLOW["parameters"], "variables": {"text", "notOffered"}}.get(kind, ACTIONS)
+        known = {"parameters": FLOW["parameters"], "variables": {"text", "notOffered", "request"}}.get(kind, ACTIONS)
         assert name in known, f"{kind}('{name}')"
     assert used >= {("parameters", name) for name in FLOW["parameters"] if name != "$connections"}
 
@@ -110,10 +111,107 @@ def test_the_outcomes_and_codes_in_its_branches_exist() -> None:
     assert codes - {""} < dict(all_codes()).keys()
 
 
-def test_the_trigger_takes_the_members_of_a_cancel_request() -> None:
-    members = FLOW["triggers"]["When_a_ticket_asks"]["inputs"]["schema"]["properties"]
+def test_the_trigger_takes_the_members_of_a_cancel_request_and_words() -> None:
+    schema = FLOW["triggers"]["When_a_ticket_asks"]["inputs"]["schema"]
 
-    assert members.keys() == {field.alias for field in CancelRequest.model_fields.values()}
+    assert schema["properties"].keys() == {field.alias for field in CancelRequest.model_fields.values()} | {"text"}
+    assert schema["required"] == ["ticketId"]
+
+
+# A ticket that names a product by words.
+
+BY_WORDS: Json = {"customerDomain": "fabrikam.com", "text": "business BASIC", "ticketId": "48151"}
+[LIST] = openapi_texts.FIND_EXAMPLES.values()
+FOUND_ORDER, FOUND_SUBSCRIPTION = LIST["orders"]
+OTHER_LINE = OPEN_LINE | {"lineItemNumber": 1, "friendlyName": "Visio Plan 2", "offerId": "CFQ7TTC0HD33:0002"}
+
+
+def found(*orders: Json, more: bool = False) -> ActionResult:
+    return answer(200, {"orders": list(orders), "more": more})
+
+
+@pytest.mark.parametrize(
+    ("when", "cancellable"), [("now", True), ("term_end", False)], ids=["cancel-now", "do-not-renew"]
+)
+def test_it_looks_for_the_words_at_the_customer(when: str, cancellable: bool) -> None:
+    ticket = BY_WORDS | {"when": when, "account": "sand box"}
+
+    sent = run_flow({"Find": found(FOUND_ORDER)}, ticket).sent["Find"]
+
+    address, _, query = sent["uri"].partition("?")
+    given = dict(parse_qsl(query))
+    assert (sent["method"], address) == ("GET", "https://example.azurewebsites.net/api/find_orders")
+    assert given == {
+        "customerDomain": "fabrikam.com",
+        "text": "business BASIC",
+        "account": "sand box",
+        "cancellable": json.dumps(cancellable),
+    }
+    request = parse_query(FindRequest, given)
+    assert (request.text, request.cancellable) == ("business BASIC", cancellable)
+
+
+FOUND: dict[str, tuple[Json, Json]] = {
+    "an order": (FOUND_ORDER, {"orderId": FOUND_ORDER["orderId"], "lineItems": [{"lineItemNumber": 0}]}),
+    "a line of several": (
+        FOUND_ORDER | {"lineItems": [OTHER_LINE, OPEN_LINE]},
+        {"orderId": FOUND_ORDER["orderId"], "lineItems": [{"lineItemNumber": 0}]},
+    ),
+    "a subscription without an order": (FOUND_SUBSCRIPTION, {"subscriptionId": FOUND_SUBSCRIPTION["subscriptionId"]}),
+}
+
+
+@pytest.mark.parametrize(("order", "target"), FOUND.values(), ids=FOUND)
+def test_it_asks_for_the_one_product_that_has_the_words(order: Json, target: Json) -> None:
+    sent = run_flow({"Find": found(order)}, BY_WORDS).sent
+
+    expected = {"customerDomain": "fabrikam.com", "ticketId": "48151"} | target
+    assert sent["Look"]["body"] == expected | {"dryRun": True}
+    assert CancelRequest.model_validate(sent["Look"]["body"])
+    assert "Approval" in sent
+
+
+UNCLEAR: dict[str, ActionResult] = {
+    "nothing": found(),
+    "two orders": found(FOUND_ORDER, FOUND_SUBSCRIPTION),
+    "two lines": found(FOUND_ORDER | {"lineItems": [OPEN_LINE, OPEN_LINE | {"lineItemNumber": 1}]}),
+    "no line, but an id": found(FOUND_ORDER | {"lineItems": [OTHER_LINE]}),
+    "a line that is cancelled": found(FOUND_ORDER | {"lineItems": [OPEN_LINE | {"cancelled": True}]}),
+    "an order without lines": found(FOUND_ORDER | {"lineItems": []}),
+    "one of many": found(FOUND_ORDER, more=True),
+}
+
+
+@pytest.mark.parametrize("kind", UNCLEAR)
+def test_nothing_is_guessed_if_the_words_do_not_fit_one_product(kind: str) -> None:
+    """The wrong product would be cancelled, if an approver trusts the flow."""
+    flow = run_flow({"Find": UNCLEAR[kind]}, BY_WORDS)
+
+    assert flow.sent.keys() == {"Find", "Tell_the_ticket"}
+    assert 'the words "business BASIC" must fit exactly one product' in flow.note
+    _, outputs = UNCLEAR[kind]
+    assert outputs
+    for order in outputs["body"]["orders"]:
+        assert str(order["orderId"] or order["subscriptionId"]) in flow.note
+    assert ("There are more" in flow.note) is (kind == "one of many")
+
+
+@pytest.mark.parametrize("ticket", [REQUEST, BY_SUBSCRIPTION], ids=["order", "subscription"])
+@pytest.mark.parametrize("words", ["Visio", ""])
+def test_an_id_counts_more_than_words(ticket: Json, words: str) -> None:
+    sent = run_flow({}, ticket | {"text": words}).sent
+
+    assert "Find" not in sent
+    assert sent["Look"]["body"] == ticket | {"dryRun": True}
+
+
+@pytest.mark.parametrize("code", sorted(openapi_texts.FIND_CODES))
+def test_a_list_that_fails_is_told_to_the_ticket(code: str) -> None:
+    flow = run_flow({"Find": problem(code)}, BY_WORDS)
+
+    assert flow.sent.keys() == {"Find", "Tell_the_ticket"}
+    assert code in flow.note or code == "unexpected_answer"
+    assert "What to do." in flow.note
 
 
 # A ticket's request, the dry run's answer to it, and the lines that are sent after the approval; None: the ticket's.
@@ -159,9 +257,9 @@ APPROVED: dict[str, tuple[Json, Json, list[int] | None]] = {
 @pytest.mark.parametrize(("ticket", "preview", "lines"), APPROVED.values(), ids=APPROVED)
 def test_it_sends_what_was_approved(ticket: Json, preview: Json, lines: list[int] | None) -> None:
     """First a dry run of the ticket's request, then, after the approval, the same again, then what was approved."""
-    sent = run_flow({"Dry_run": answer(200, preview)}, ticket).sent
+    sent = run_flow({"Look": answer(200, preview)}, ticket).sent
 
-    for name in ("Dry_run", "Look_again", "Cancel"):
+    for name in ("Look", "Look_again", "Cancel"):
         body = json.dumps(sent[name]["body"]).encode()
         headers = {header.lower(): value for header, value in sent[name]["headers"].items()}
         request = parse_request(CancelRequest, body, headers)
@@ -186,7 +284,7 @@ def details(flow: FlowResult) -> str:
 def test_the_approver_reads_product_quantity_deadline_and_refund() -> None:
     line = OPEN_LINE | {"refund": "partial"}
 
-    flow = run_flow({"Dry_run": answer(200, LICENCES | {"lineItems": [line, LATE_LINE]})})
+    flow = run_flow({"Look": answer(200, LICENCES | {"lineItems": [line, LATE_LINE]})})
 
     assert (
         "Line 0: Microsoft 365 Business Basic, quantity 5, can be cancelled until 2026-12-02 10:12:00 UTC,"
@@ -197,7 +295,7 @@ def test_the_approver_reads_product_quantity_deadline_and_refund() -> None:
 def test_the_approver_reads_what_nobody_can_tell() -> None:
     unknown = {"cancellable": None, "cancellableUntil": None, "refund": None, "quantity": None, "friendlyName": None}
 
-    flow = run_flow({"Dry_run": answer(200, LICENCES | {"lineItems": [OPEN_LINE | unknown, LATE_LINE]})})
+    flow = run_flow({"Look": answer(200, LICENCES | {"lineItems": [OPEN_LINE | unknown, LATE_LINE]})})
 
     assert (
         f"Line 0: {OPEN_LINE['offerId']}, quantity not known, no deadline known, refund not known; nobody can tell"
@@ -206,7 +304,7 @@ def test_the_approver_reads_what_nobody_can_tell() -> None:
 
 
 def test_a_line_that_is_expected_to_fail_is_told_to_the_approver_and_to_the_ticket() -> None:
-    flow = run_flow({"Dry_run": answer(200, LICENCES), "Cancel": result(outcome="partially_cancelled")})
+    flow = run_flow({"Look": answer(200, LICENCES), "Cancel": result(outcome="partially_cancelled")})
 
     for text in (flow.note, details(flow)):
         assert (
@@ -218,8 +316,8 @@ def test_a_line_that_is_expected_to_fail_is_told_to_the_approver_and_to_the_tick
 
 
 def test_the_approver_reads_whether_it_is_cancelled_now_or_not_renewed() -> None:
-    now = run_flow({"Dry_run": answer(200, OF_SUBSCRIPTION)}, BY_SUBSCRIPTION)
-    term_end = run_flow({"Dry_run": answer(200, OF_TERM_END)}, NOT_RENEWED)
+    now = run_flow({"Look": answer(200, OF_SUBSCRIPTION)}, BY_SUBSCRIPTION)
+    term_end = run_flow({"Look": answer(200, OF_TERM_END)}, NOT_RENEWED)
 
     titles = [flow.sent["Approval"]["parameters"]["WebhookApprovalCreationInput/title"] for flow in (now, term_end)]
     target = f"subscription {NOT_RENEWED['subscriptionId']} of customer {NOT_RENEWED['customerTenantId']}?"
@@ -230,7 +328,7 @@ def test_the_approver_reads_whether_it_is_cancelled_now_or_not_renewed() -> None
 
 
 def test_the_approver_of_do_not_renew_reads_the_end_of_the_term_and_what_is_replaced() -> None:
-    text = details(run_flow({"Dry_run": answer(200, OF_TERM_END)}, NOT_RENEWED))
+    text = details(run_flow({"Look": answer(200, OF_TERM_END)}, NOT_RENEWED))
 
     assert (
         "Microsoft 365 Business Basic, quantity 5, its term runs until 2027-03-14 23:59:59 UTC, taken out of the"
@@ -252,7 +350,7 @@ WAY_OUT: dict[str, tuple[Json, Json, str]] = {
 def test_the_note_says_that_a_line_which_is_too_late_could_end_with_its_term(
     ticket: Json, change: Json, expected: str
 ) -> None:
-    note = run_flow({"Dry_run": result(cancelledLineItems=[], lineItems=[LATE_LINE | change])}, ticket).note
+    note = run_flow({"Look": result(cancelledLineItems=[], lineItems=[LATE_LINE | change])}, ticket).note
 
     assert expected in note
     assert ("do not renew (when: term_end)" in note) is ("send" in expected)
@@ -263,9 +361,9 @@ def test_the_note_says_that_a_line_which_is_too_late_could_end_with_its_term(
 def test_the_ticket_reads_that_it_ends_with_its_term() -> None:
     preview = answer(200, OF_TERM_END)
 
-    done = run_flow({"Dry_run": preview, "Cancel": answer(200, SCHEDULED)}, NOT_RENEWED).note
+    done = run_flow({"Look": preview, "Cancel": answer(200, SCHEDULED)}, NOT_RENEWED).note
     done_before = SCHEDULED | {"outcome": "already_scheduled"}
-    before = run_flow({"Dry_run": preview, "Cancel": answer(200, done_before)}, NOT_RENEWED).note
+    before = run_flow({"Look": preview, "Cancel": answer(200, done_before)}, NOT_RENEWED).note
 
     line = "\nMicrosoft 365 Business Basic, quantity 5: ends with its term, on 2027-03-14 23:59:59 UTC"
     assert done.startswith("Do not renew is set for subscription")
@@ -276,9 +374,9 @@ def test_the_ticket_reads_that_it_ends_with_its_term() -> None:
 
 
 def test_what_ends_with_its_term_already_needs_no_approval() -> None:
-    flow = run_flow({"Dry_run": answer(200, SCHEDULED | {"outcome": "dry_run", "dryRun": True})}, NOT_RENEWED)
+    flow = run_flow({"Look": answer(200, SCHEDULED | {"outcome": "dry_run", "dryRun": True})}, NOT_RENEWED)
 
-    assert flow.sent.keys() == {"Dry_run", "Tell_the_ticket"}
+    assert flow.sent.keys() == {"Look", "Tell_the_ticket"}
     assert flow.note.startswith("Nothing was left to do: it ends with its term already")
     assert flow.note.endswith("quantity 5: ends with its term, on 2027-03-14 23:59:59 UTC")
 
@@ -291,9 +389,9 @@ REFUSED_LINES = {"order": (REQUEST, 1), "subscription": (BY_SUBSCRIPTION, None)}
 def test_nobody_is_asked_if_nothing_is_expected_to_succeed(ticket: Json, number: int | None, code: str) -> None:
     line = LATE_LINE | {"code": code, "lineItemNumber": number}
 
-    flow = run_flow({"Dry_run": result(cancelledLineItems=[], lineItems=[line])}, ticket)
+    flow = run_flow({"Look": result(cancelledLineItems=[], lineItems=[line])}, ticket)
 
-    assert flow.sent.keys() == {"Dry_run", "Tell_the_ticket"}
+    assert flow.sent.keys() == {"Look", "Tell_the_ticket"}
     assert "Nothing was changed, and nobody was asked" in flow.note
     assert ACTIONS["Reasons"]["inputs"].get(code, code) in flow.note
 
@@ -319,7 +417,7 @@ def test_what_has_changed_since_the_approval_is_not_cancelled(change: Json) -> N
     """An approval can take days. A subscription that has more seats by then would be cancelled with all of them."""
     preview = answer(200, OF_SUBSCRIPTION)
 
-    flow = run_flow({"Dry_run": preview, "Look_again": answer(200, OF_SUBSCRIPTION | change)}, BY_SUBSCRIPTION)
+    flow = run_flow({"Look": preview, "Look_again": answer(200, OF_SUBSCRIPTION | change)}, BY_SUBSCRIPTION)
 
     assert "Cancel" not in flow.sent
     assert "has changed since it was approved" in flow.note
@@ -345,16 +443,16 @@ def test_nothing_is_cancelled_without_approval() -> None:
 def test_an_order_with_nothing_left_to_cancel_needs_no_approval() -> None:
     cancelled = OPEN_LINE | {"cancelled": True, "cancellable": None}
 
-    flow = run_flow({"Dry_run": result(cancelledLineItems=[], lineItems=[cancelled])})
+    flow = run_flow({"Look": result(cancelledLineItems=[], lineItems=[cancelled])})
 
-    assert flow.sent.keys() == {"Dry_run", "Tell_the_ticket"}
+    assert flow.sent.keys() == {"Look", "Tell_the_ticket"}
     assert "Nothing was left" in flow.note
 
 
 def test_an_order_without_lines_is_cancelled_after_approval() -> None:
     """Its dry run lists no lines either, which must not be taken for nothing left to cancel."""
     flow = run_flow(
-        {"Dry_run": result(cancelledLineItems=[], lineItems=[]), "Cancel": result(outcome="cancelled")},
+        {"Look": result(cancelledLineItems=[], lineItems=[]), "Cancel": result(outcome="cancelled")},
     )
 
     assert "Cancel" in flow.sent
@@ -369,7 +467,7 @@ def test_each_outcome_has_a_note_of_its_own(outcome: Outcome) -> None:
     assert ("Nothing was" in notes[outcome]) is (outcome in nothing_done)
 
 
-@pytest.mark.parametrize("action", ["Dry_run", "Look_again", "Cancel"])
+@pytest.mark.parametrize("action", ["Look", "Look_again", "Cancel"])
 @pytest.mark.parametrize(("code", "status"), list(all_codes()))
 def test_each_code_has_a_true_note(code: str, status: int, action: str) -> None:
     flow = run_flow({action: problem(code)})
@@ -399,7 +497,7 @@ def test_the_note_says_which_lines_end_with_their_terms() -> None:
     preview, ticket = result(when="term_end"), REQUEST | {"when": "term_end"}
 
     problems = [problem(code, LICENCES | {"lineItems": lines}) for code in ("some_lines_unfinished", "outcome_unknown")]
-    unfinished, unknown = [run_flow({"Dry_run": preview, "Cancel": end}, ticket).note for end in problems]
+    unfinished, unknown = [run_flow({"Look": preview, "Cancel": end}, ticket).note for end in problems]
 
     assert "are set to end with its term, others not yet" in unfinished
     assert "quantity 5: ends with its term, on 2027-03-14 23:59:59 UTC\n" in unfinished
@@ -410,7 +508,7 @@ def test_the_note_says_which_lines_end_with_their_terms() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 414, 429, 431])
-@pytest.mark.parametrize("action", ["Dry_run", "Look_again", "Cancel"])
+@pytest.mark.parametrize("action", ["Look", "Look_again", "Cancel"])
 def test_answers_of_azures_host_have_a_note(status: int, action: str) -> None:
     """They have neither a body nor a content type."""
     note = run_flow({action: (FAILED, {"statusCode": status, "headers": {"Content-Length": "0"}})}).note

@@ -40,6 +40,7 @@ def test_the_reason_of_a_request_stays_out_of_the_queue() -> None:
     "changes",
     [
         {"request": REQUEST | {"reason": "free text"}},
+        {"request": {**REQUEST, "customerTenantId": None, "customerDomain": "contoso.com"}},
         {"request": REQUEST | {"orderId": "https://evil.example"}},
         {"request": REQUEST | {"lineItems": []}},
         {"request": REQUEST | {"url": "https://evil.example"}},

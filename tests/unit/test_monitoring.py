@@ -21,8 +21,8 @@ WORKBOOK_BICEP = parse(INFRA / "monitoring/workbook.bicep")["variables"]
 RULES: dict[str, Any] = {rule["name"]: rule for rule in ALERTS_BICEP["alerts"]["value"]}
 SAVED_QUERIES = [*WORKBOOK_BICEP["queries"]["value"], *WORKBOOK_BICEP["orderQuery"]["value"]]
 
-# The schema of the audit record is the only JSON block with a "$schema" in the documents.
-[SCHEMA] = [
+# The schemas of audit records are the only JSON blocks with a "$schema" in the documents.
+[FOUND_SCHEMA, SCHEMA] = [
     json.loads(block)
     for page in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))
     for block in re.findall(r"```json\n(.*?)```", page.read_text(), re.DOTALL)
@@ -36,6 +36,7 @@ MEMBERS = {
     "sending": set(SCHEMA["properties"]),
     "decided": set(SCHEMA["properties"]),
     "not_stored": {"time", "event", "account"},
+    "found": set(FOUND_SCHEMA["properties"]),
     "health": {"time", "event", "account", *HEALTH_MEMBERS},
     **dict.fromkeys(("told", "not_told", "poisoned", "still_open"), TICKET_MEMBERS),
 }

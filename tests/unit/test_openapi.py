@@ -13,13 +13,16 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from infra import openapi, openapi_texts
-from shared.contract import CancelRequest, CancelResult
+from shared.contract import CancelRequest, CancelResult, FindRequest, FindResult
 from shared.errors import CancelError, FieldError, PartnerCenterError, all_codes, problem_body
 
 DOCUMENT: dict[str, Any] = json.loads(openapi.FILE.read_text())
 SCHEMAS = DOCUMENT["components"]["schemas"]
 CANCEL = DOCUMENT["paths"][openapi.PATH]["post"]
-FUNCTION = json.loads((Path(__file__).resolve().parents[2] / "cancel_order/function.json").read_text())
+FIND = DOCUMENT["paths"][openapi.FIND_PATH]["get"]
+FUNCTIONS = {
+    name: Path(__file__).resolve().parents[2] / name / "function.json" for name in ("cancel_order", "find_orders")
+}
 ID = "655890ba-4d2b-4d09-a95f-4ea1348686a5"
 REQUEST = openapi_texts.REQUEST_EXAMPLES["oneLine"]
 BY_SUBSCRIPTION = openapi_texts.REQUEST_EXAMPLES["subscription"]
@@ -46,11 +49,13 @@ def test_it_is_valid_openapi() -> None:
     openapi_spec_validator.validate(DOCUMENT)
 
 
-def test_it_has_the_route_and_the_methods_of_the_function() -> None:
-    [trigger] = [binding for binding in FUNCTION["bindings"] if binding["type"] == "httpTrigger"]
+def test_it_has_the_routes_and_the_methods_of_the_functions() -> None:
+    functions = [json.loads(file.read_text()) for file in FUNCTIONS.values()]
+    triggers = [binding for function in functions for binding in function["bindings"] if "route" in binding]
 
-    assert list(DOCUMENT["paths"]) == [f"/api/{trigger['route']}"]
-    assert sorted(DOCUMENT["paths"][openapi.PATH]) == sorted(trigger["methods"])
+    assert {path: sorted(methods) for path, methods in DOCUMENT["paths"].items()} == {
+        f"/api/{trigger['route']}": sorted(trigger["methods"]) for trigger in triggers
+    }
 
 
 def test_every_schema_member_and_code_has_a_text_and_no_text_is_left_over() -> None:
@@ -154,9 +159,48 @@ def test_the_example_answers_are_valid(name: str) -> None:
     assert schema_errors("CancelResult", json.loads(json.dumps(example))) == []
 
 
-def test_the_order_comes_before_the_subscription() -> None:
-    """The model has them the other way round, for its checks; people and generated clients see the order first."""
-    assert list(SCHEMAS["CancelRequest"]["properties"])[:3] == ["customerTenantId", "orderId", "subscriptionId"]
+def test_the_example_list_is_valid() -> None:
+    [example] = openapi_texts.FIND_EXAMPLES.values()
+
+    assert FindResult.model_validate(example).model_dump(by_alias=True) == example
+    assert schema_errors("FindResult", json.loads(json.dumps(example))) == []
+
+
+def test_the_tenant_comes_before_the_domain_and_the_order_before_the_subscription() -> None:
+    """The model has them the other way round, for its checks; people and generated clients see these first."""
+    first = ["customerTenantId", "customerDomain", "orderId", "subscriptionId"]
+
+    assert list(SCHEMAS["CancelRequest"]["properties"])[:4] == first
+
+
+def test_a_list_is_asked_for_by_the_members_of_the_model() -> None:
+    query = {parameter["name"]: parameter for parameter in FIND["parameters"] if "name" in parameter}
+
+    assert query.keys() == {field.alias for field in FindRequest.model_fields.values()}
+    assert all(parameter["in"] == "query" and "required" not in parameter for parameter in query.values())
+    assert query["cancellable"]["schema"] == {"type": "boolean", "default": False}
+    assert query["customerTenantId"]["schema"]["type"] == "string"
+
+
+def test_a_list_has_the_problems_of_a_cancellation_that_changes_nothing() -> None:
+    """Clients read the problems of both with the same code."""
+    may_change = {"outcome_unknown", "some_lines_refused", "some_lines_unfinished"}
+    described = {
+        code: int(status)
+        for status, response in FIND["responses"].items()
+        for code in re.findall(r"^- `(\w+)`", response["description"], re.MULTILINE)
+    }
+
+    assert described.items() <= dict(all_codes()).items()
+    assert described.keys() == openapi_texts.FIND_CODES
+    assert not described.keys() & may_change
+
+
+def test_no_signature_opens_a_list() -> None:
+    """A signature does not cover the query."""
+    schemes = {name for way in FIND["security"] for name in way}
+
+    assert schemes == {"functionKey", "callerKey", "entra"}
 
 
 @pytest.mark.parametrize(
@@ -181,6 +225,9 @@ def test_the_order_comes_before_the_subscription() -> None:
         {"subscriptionId": None},
         {"subscriptionId": ID},
         {"customerTenantId": "contoso.onmicrosoft.com"},
+        {"customerTenantId": None},
+        {"customerDomain": None},
+        {"customerDomain": "contoso.com"},
         {"more": 1},
     ],
     ids=str,
@@ -200,6 +247,8 @@ def test_the_schema_refuses_what_the_model_refuses(change: dict[str, Any]) -> No
         {"lineItems": []},
         {"subscriptionId": None},
         {"subscriptionId": "8178ac72b28d"},
+        {"customerTenantId": None},
+        {"customerDomain": "contoso.com"},
     ],
     ids=str,
 )
@@ -218,6 +267,19 @@ def test_a_request_names_an_order_or_a_subscription() -> None:
     assert schema_errors("CancelRequest", neither)
     assert CancelRequest.model_validate(BY_SUBSCRIPTION | {"orderId": None})
     assert schema_errors("CancelRequest", BY_SUBSCRIPTION | {"orderId": None}) == []
+
+
+@pytest.mark.parametrize("body", [REQUEST, BY_SUBSCRIPTION], ids=["order", "subscription"])
+def test_a_request_names_a_tenant_or_a_domain(body: dict[str, Any]) -> None:
+    neither = {name: value for name, value in body.items() if name != "customerTenantId"}
+    by_domain = neither | {"customerDomain": "contoso.com"}
+
+    with pytest.raises(ValueError, match="is missing"):
+        CancelRequest.model_validate(neither)
+    assert schema_errors("CancelRequest", neither)
+    for valid in (by_domain, by_domain | {"customerTenantId": None}):
+        assert CancelRequest.model_validate(valid)
+        assert schema_errors("CancelRequest", valid) == []
 
 
 @pytest.mark.parametrize(

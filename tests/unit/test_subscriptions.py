@@ -11,7 +11,6 @@ from shared.partner_center.subscriptions import (
     Kind,
     Subscription,
     cancel_body,
-    read_page,
     read_subscription,
     subscription_url,
     subscriptions_url,
@@ -171,33 +170,6 @@ def test_a_byte_order_mark_is_not_sent_back(mark: bytes) -> None:
 
 def test_the_text_of_a_subscription_is_not_in_its_repr() -> None:
     assert "cancellationAllowedUntilDate" not in repr(subscription())
-
-
-def test_a_page_of_the_list_leads_to_the_next() -> None:
-    link = {"uri": "/customers/c/subscriptions?order_id=o&seekOperation=Next", "method": "GET"}
-    token = {"key": "MS-ContinuationToken", "value": "4"}
-    page = {"totalCount": 37, "items": [LICENCE], "links": {"next": link | {"headers": [token]}}}
-
-    found = read_page(json.dumps(page).encode())
-
-    assert found
-    subscriptions, uri, headers = found
-    assert [one.subscription_id for one in subscriptions] == [GUID]
-    assert (uri, headers) == (link["uri"], {"MS-ContinuationToken": "4"})
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        pytest.param({}, id="no-items"),
-        pytest.param({"items": None}, id="null"),
-        pytest.param({"items": [LICENCE, {}]}, id="an-item-without-id"),
-        pytest.param({"items": [LICENCE, None]}, id="an-item-that-is-null"),
-    ],
-)
-def test_a_list_with_gaps_is_none(body: object) -> None:
-    """What is missing in it could be the subscription of another line."""
-    assert read_page(json.dumps(body).encode()) is None
 
 
 def test_urls() -> None:

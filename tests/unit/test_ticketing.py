@@ -267,6 +267,54 @@ def test_a_page_says_how_its_rule_for_do_not_renew_differs(system: str) -> None:
         assert part in page_text(system), f"{name_of(page(system))}: say {part} for the choice do not renew"
 
 
+DOMAIN = "fabrikam.example"
+CHOICES = {"order": {}, "lines": {"lines": "1"}, "subscription": {"subscription_id": SUBSCRIPTION}}
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_domain_of_the_organisation_names_the_customer(system: str, choice: str) -> None:
+    """The ticket's own field is empty. The rest of the body is the same."""
+    ticket = replace(TICKET, **CHOICES[choice])  # type: ignore[arg-type]
+
+    by_tenant = parse(render(system, ticket))
+    by_domain = parse(render(system, replace(ticket, customer_tenant_id="", customer_domain=DOMAIN)))
+
+    assert (by_domain.customer_domain, by_domain.customer_tenant_id) == (DOMAIN, None)
+    names = {"customer_domain", "customer_tenant_id"}
+    assert by_domain.model_dump(exclude=names) == by_tenant.model_dump(exclude=names)
+
+
+@pytest.mark.parametrize("system", sorted(set(SYSTEMS) - {"servicenow"}))
+def test_an_empty_domain_is_refused(system: str) -> None:
+    text = SYSTEMS[system].text("order")
+    with_domain = re.sub(r'^ *"customerTenantId".*$', lambda _: SYSTEMS[system].domain_line, text, flags=re.MULTILINE)
+
+    with pytest.raises(InvalidRequest) as refusal:
+        parse(SYSTEMS[system].fill(with_domain, TICKET).encode())
+    assert [error.pointer for error in refusal.value.errors] == ["/customerDomain"]
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_no_text_in_the_organisations_field_makes_the_request_cancel_more(system: str, text: str) -> None:
+    try:
+        request = parse(render(system, replace(TICKET, customer_tenant_id="", customer_domain=text, lines="1")))
+    except InvalidRequest:
+        return
+
+    assert (request.order_id, request.account, line_numbers(request)) == (ORDER, "default", [1])
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_page_says_how_an_organisation_names_the_customer(system: str) -> None:
+    where, text = name_of(page(system)), page_text(system)
+    line = SYSTEMS[system].domain_line or "`u_microsoft_domain`"
+
+    assert line in text, f"{where}: show the line {line}"
+    assert "README.md#where-the-ids-come-from" in text, f"{where}: link to the places of the ids in Partner Center"
+
+
 @pytest.mark.parametrize("system", [name for name, template in SYSTEMS.items() if template.takes_lines])
 def test_line_numbers_may_have_spaces_between_them(system: str) -> None:
     request = parse(render(system, replace(TICKET, lines="0, 2")))
@@ -446,6 +494,34 @@ def test_servicenow_notes_the_lines_that_were_read(answer: Json, line: Json, not
     assert sent["notes"].splitlines()[1:] == [f"- line 0, Visio, quantity 2: {note}", f"- Visio, quantity 2: {note}"]
 
 
+@pytest.mark.parametrize(
+    ("tenant", "company", "expected"),
+    [
+        pytest.param(CUSTOMER, {"u_microsoft_domain": "other.example"}, (CUSTOMER, None), id="the record's own first"),
+        pytest.param(None, {"u_microsoft_domain": DOMAIN}, (None, DOMAIN), id="of the company"),
+        pytest.param("", {"u_microsoft_domain": DOMAIN}, (None, DOMAIN), id="empty"),
+    ],
+)
+def test_servicenow_takes_the_customer_of_the_record_or_of_its_company(
+    tenant: str | None, company: Json, expected: tuple[str | None, str | None]
+) -> None:
+    record: dict[str, Any] = RECORD | {"u_customer_tenant": tenant, "company": company}
+
+    request = parse(run_business_rule(SCRIPT, record, {"status": 200})["body"].encode())
+
+    assert (request.customer_tenant_id, request.customer_domain) == expected
+
+
+@pytest.mark.parametrize("company", [{}, {"company": {}}, {"company": {"u_microsoft_domain": ""}}])
+def test_servicenow_is_refused_without_a_customer(company: Json) -> None:
+    """ServiceNow gives null for an empty column. A table may have no company at all."""
+    record: dict[str, Any] = RECORD | {"u_customer_tenant": None} | company
+
+    with pytest.raises(InvalidRequest) as refusal:
+        parse(run_business_rule(SCRIPT, record, {"status": 200})["body"].encode())
+    assert [error.pointer for error in refusal.value.errors] == ["/customerTenantId"]
+
+
 def test_servicenow_sends_nothing_while_no_choice_is_made() -> None:
     assert run_business_rule(SCRIPT, RECORD | {"u_cancel_order": ""}, {"status": 200})["body"] is None
 
@@ -541,7 +617,8 @@ def test_a_page_links_to_the_body_and_explains_each_placeholder(path: Path) -> N
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_a_page_explains_no_placeholder_that_its_bodies_lack(system: str) -> None:
     """A page that began as a copy of another system's page can keep the placeholders of that system."""
-    text, bodies = without_blocks(page_text(system)), "\n".join(pasted_texts(system).values())
+    text = without_blocks(page_text(system))
+    bodies = "\n".join([*pasted_texts(system).values(), SYSTEMS[system].domain_line])
     shown = {name for template in SYSTEMS.values() for name in re.findall(template.field_name, text)}
 
     assert sorted(name for name in shown if name not in bodies) == [], (

@@ -3,18 +3,24 @@
 Entra ID is served once for each national cloud (`server`), the managed identity once (`managed_identity`).
 
 Stood in for
-    Entra ID: OpenID discovery, the v2 token endpoint (client credentials, refresh token, authorization code),
-    and the sign-in page with PKCE. An app proves itself with a secret, a certificate or a federated credential.
+    Entra ID: OpenID discovery, of customers' tenants by their domains too, the v2 token endpoint (client
+    credentials, refresh token, authorization code), and the sign-in page with PKCE. An app proves itself with a
+    secret, a certificate or a federated credential.
     The managed identity: the token endpoint of App Service.
 
 Documented behaviour
+    OpenID discovery: the issuer has the tenant's id, in the form of the national cloud; `common` and `organizations`
+    have the issuer's tenant as `{tenantid}`, `consumers` has that of all personal accounts; an unknown tenant is
+    refused with 90002, a name that is no domain with 900023.
     The protocol and the claims of the tokens. The AADSTS numbers, with the OAuth error that belongs to each.
     Several secrets and certificates are valid during a rotation. Each use of a refresh token gives another one,
     and the older ones stay valid until they are revoked. A code lives for 10 minutes and can be used once.
     Each module names its sources.
 
 Guesses
-    - `aadsts`: the status where no source has it; the errors of 53003 and 28000; the meaning of 50013.
+    - `server`: `consumers` in the national clouds; a customer's domain is known in each of them.
+    - `aadsts`: the status where no source has it; the errors of 53003 and 28000; the meaning of 50013; the host of
+      `error_uri` in the national clouds.
     - `sign_in`: a refusal by Conditional Access is sent back to the app as `access_denied`.
     - `managed_identity`: the claim `aud` repeats the audience that was requested.
 

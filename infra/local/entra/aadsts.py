@@ -8,11 +8,11 @@ issues: Azure/azure-workload-identity #1200 (700211, 700213, with `invalid_clien
 MicrosoftDocs/azure-docs #63819 (9002313 for a text that is no refresh token), microsoftgraph/
 microsoft-graph-docs #6311 (50076, `invalid_grant` with suberror `basic_action`), Worklytics/psoxy #74
 (7000112), Azure/azure-cli #22145 (90002, `invalid_tenant`), and
-AzureAD/microsoft-authentication-library-for-dotnet's tests (5002723); all read 2026-11-21.
+AzureAD/microsoft-authentication-library-for-dotnet's tests (5002723; 900023, `error_uri`); all read 2026-11-21.
 
 Guesses: each status that these sources do not have (401 for `invalid_client`, 400 for all others), 53003 as
-`invalid_grant` with suberror `message_only`, 50013 for an assertion with a false signature, and 28000 as
-`invalid_scope`.
+`invalid_grant` with suberror `message_only`, 50013 for an assertion with a false signature, 28000 as
+`invalid_scope`, and the host of `error_uri` in the national clouds.
 """
 
 import time
@@ -25,6 +25,7 @@ from infra.local.values import Json
 # In the order in which Entra checks them.
 ERRORS = {
     # Is it a request?
+    900023: "invalid_request",  # the tenant's name is neither a GUID nor a domain
     90002: "invalid_tenant",  # tenant not found
     900144: "invalid_request",  # a parameter is missing
     70003: "unsupported_grant_type",
@@ -92,6 +93,7 @@ class TokenRefused(Exception):
             "timestamp": self.timestamp,
             "trace_id": self.trace_id,
             "correlation_id": self.correlation_id,
+            "error_uri": f"https://login.microsoftonline.com/error?code={self.number}",
         }
         if suberror := SUBERRORS.get(self.number):
             body["suberror"] = suberror

@@ -53,7 +53,7 @@ class ManagedIdentity:
     def federated_credential(self, national_cloud: NationalCloud) -> FederatedCredential:
         """Return the credential by which an app in *national_cloud* trusts this identity."""
         facts = CLOUD_FACTS[national_cloud]
-        issuer = facts.exchange_issuer.format(tenant=self._tenant_id)
+        issuer = facts.v2_issuer.format(tenant=self._tenant_id)
         return FederatedCredential(issuer, self._principal_id, facts.exchange_audience)
 
     async def _get_token(self, request: Request) -> Response:
@@ -92,5 +92,5 @@ def _find_issuer(resource: str) -> tuple[NationalCloud, str]:
     """Return the national cloud that signs a token for *resource*, and the issuer that the token names."""
     for national_cloud, facts in CLOUD_FACTS.items():
         if resource == facts.exchange_audience:
-            return national_cloud, facts.exchange_issuer
+            return national_cloud, facts.v2_issuer
     return "global", CLOUD_FACTS["global"].issuer

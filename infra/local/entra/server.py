@@ -6,15 +6,19 @@ app-only tokens by secret, certificate or federated credential (`client_proof`),
 authorization code (`sign_in`) or refresh token; those have `scp`, `upn` and `amr`. Each use of a refresh
 token gives another one, and the older ones stay valid until they are revoked, as at Entra.
 
+OpenID discovery finds a tenant by its id, and a customer's tenant by its domain too, in upper or lower case.
+
 Different from Entra: all tokens have the claim `appid`, where tokens of version 2 have `azp`.
 
 Source: learn.microsoft.com/entra/identity-platform: v2-oauth2-client-creds-grant-flow,
-v2-oauth2-auth-code-flow, refresh-tokens, access-token-claims-reference, howto-add-app-roles-in-apps; and
-the requests of msal 1.39 (read and observed 2026-11-21).
+v2-oauth2-auth-code-flow, refresh-tokens, access-token-claims-reference, howto-add-app-roles-in-apps,
+v2-protocols-oidc (discovery); the requests of msal 1.39 (read and observed 2026-11-21); the discovery that the
+Azure SDK for JavaScript recorded in its tests, and the table of discoveries in msal-common (read 2026-11-28).
 """
 
 import base64
 import json
+import re
 import uuid
 from collections.abc import Collection, Mapping
 from urllib.parse import parse_qsl
@@ -30,13 +34,20 @@ from infra.local.entra.registrations import AppRegistration, Resource
 from infra.local.entra.sign_in import SignInPage, read_user_scope
 from infra.local.entra.signing import Signer
 from infra.local.national_clouds import CLOUD_FACTS, NationalCloud
+from infra.local.partner_center.members import GUID
 from infra.local.values import Json
+
+PERSONAL_ACCOUNTS = "9188040d-6c67-4c5b-b112-36a304b66dad"  # the tenant of all personal accounts
+# The names that stand for no single tenant, with the tenant that their issuer has. Guess: in every national cloud.
+SHARED_TENANTS = {"common": "{tenantid}", "organizations": "{tenantid}", "consumers": PERSONAL_ACCOUNTS}
+DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 class Entra:
     """The tenants and app registrations of one national cloud, in memory.
 
-    *registrations* have the client id as their key. Tokens are for Partner Center and for *resources*.
+    *registrations* have the client id as their key. Tokens are for Partner Center and for *resources*. *customers*
+    have the domain as their key, in lower case, and the tenant as their value; no app is registered with them.
     """
 
     def __init__(
@@ -45,8 +56,10 @@ class Entra:
         signer: Signer,
         registrations: dict[str, AppRegistration],
         resources: Collection[Resource] = (),
+        customers: Mapping[str, str] | None = None,
     ) -> None:
         self.registrations = registrations
+        self._customers = customers or {}
         self.app = Starlette(
             routes=[
                 Route("/{tenant}/v2.0/.well-known/openid-configuration", self._discover),
@@ -60,28 +73,38 @@ class Entra:
         self._resources = {resource.identifier: resource for resource in (partner_center, *resources)}
         self._sign_in_page = SignInPage(self._resources)
 
-    def _check_tenant(self, tenant: str) -> None:
-        if tenant not in {app.tenant_id for app in self.registrations.values()}:
-            raise TokenRefused(90002, f"Tenant '{tenant}' not found.")
+    def _find_tenant(self, name: str) -> str:
+        """Return the tenant with this id or domain. Raises TokenRefused."""
+        lower = name.lower()
+        if not GUID.fullmatch(lower) and not DOMAIN.fullmatch(lower):
+            raise TokenRefused(900023, f"'{name}' is neither a valid DNS name, nor a valid external domain.")
+        tenant = self._customers.get(lower, lower)
+        own_tenants = (app.tenant_id for app in self.registrations.values())
+        if tenant not in {*own_tenants, *self._customers.values(), PERSONAL_ACCOUNTS}:
+            advice = "Check that it is the right tenant and that this is its national cloud."
+            raise TokenRefused(90002, f"Tenant '{name}' not found. {advice}")
+        return tenant
 
     def _find_app(self, client_id: str, tenant: str) -> AppRegistration | None:
         app = self.registrations.get(client_id)
         return app if app and app.tenant_id == tenant else None
 
     async def _discover(self, request: Request) -> Response:
-        tenant = request.path_params["tenant"]
+        name = request.path_params["tenant"].lower()
         try:
-            self._check_tenant(tenant)
+            # The addresses have the tenant's id, whatever the request names it by.
+            tenant = name if name in SHARED_TENANTS else self._find_tenant(request.path_params["tenant"])
         except TokenRefused as refused:
             return refused.response()
-        root = _tenant_url(request)
+        root = f"https://{request.headers['host']}/{tenant}"
         return JSONResponse(
             {
-                "issuer": f"{root}/v2.0",
+                "issuer": self._facts.v2_issuer.format(tenant=SHARED_TENANTS.get(tenant, tenant)),
                 "authorization_endpoint": f"{root}/oauth2/v2.0/authorize",
                 "token_endpoint": f"{root}/oauth2/v2.0/token",
                 "jwks_uri": f"{root}/discovery/v2.0/keys",
-            }
+            },
+            headers={"Cache-Control": "max-age=86400, private"},
         )
 
     async def _authorize(self, request: Request) -> Response:
@@ -91,7 +114,7 @@ class Entra:
 
     async def _give_token(self, request: Request) -> Response:
         form = dict(parse_qsl((await request.body()).decode()))
-        endpoint = f"{_tenant_url(request)}/oauth2/v2.0/token"
+        endpoint = f"https://{request.headers['host']}/{request.path_params['tenant']}/oauth2/v2.0/token"
         try:
             body = self._grant(request.path_params["tenant"], form, endpoint=endpoint)
         except TokenRefused as refused:
@@ -99,7 +122,7 @@ class Entra:
         return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
     def _grant(self, tenant: str, form: Mapping[str, str], *, endpoint: str) -> Json:
-        self._check_tenant(tenant)
+        self._find_tenant(tenant)
         client_id = form.get("client_id", "")
         app = self._find_app(client_id, tenant)
         if app is None:
@@ -163,7 +186,7 @@ class Entra:
         if "openid" in scopes:
             answer["id_token"] = self._signer.new_token(
                 audience=client_id,
-                issuer=self._facts.exchange_issuer.format(tenant=app.tenant_id),
+                issuer=self._facts.v2_issuer.format(tenant=app.tenant_id),
                 tenant_id=app.tenant_id,
                 app_id=client_id,
                 claims={**user, "preferred_username": upn} | ({"nonce": nonce} if nonce else {}),
@@ -198,10 +221,6 @@ class Entra:
 def _check_conditional_access(app: AppRegistration) -> None:
     if app.failure_mode == "conditional_access":
         raise TokenRefused(53003, "Access has been blocked by Conditional Access policies.")
-
-
-def _tenant_url(request: Request) -> str:
-    return f"https://{request.headers['host']}/{request.path_params['tenant']}"
 
 
 def _base64url(content: Json) -> str:

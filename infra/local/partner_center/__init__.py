@@ -3,12 +3,14 @@
 `server` answers requests: the doors in front of `orders` and `subscriptions`, which hold the contents. `order_rules`
 and `subscription_rules` decide what a PATCH does, `subscription_terms` what time does. What exists at the start is in
 `catalogue` (orders), `subscription_catalogue`, `subscription_cases` and `licence_cases`, made in the form of
-`resources`; `files` reads more. `entries` is the form of all these, `refusals` has the error answers, and `members`
-reads and writes JSON whatever the case of its names.
+`resources`; `files` reads more. `entries` is the form of all these, `refusals` has the error answers, `pages` cuts
+lists into pages, `customers` has the customers' domains, and `members` reads and writes JSON whatever the case of its
+names.
 
 Stood in for, below `/v1/customers/{customerTenantId}`
-    GET and PATCH of `/orders/{orderId}` and of `/subscriptions/{subscriptionId}`; GET of `/subscriptions`, all of the
-    customer's or those of `?order_id={orderId}`.
+    GET and PATCH of `/orders/{orderId}` and of `/subscriptions/{subscriptionId}`; GET of `/orders`, all of the
+    customer's or those of `?billingType={billingCycle}`; GET of `/subscriptions`, all of the customer's or those of
+    `?order_id={orderId}`.
 
 Documented behaviour
     - Orders: which products can be cancelled in the sandbox and in production, and until when; cancelling a whole
@@ -22,8 +24,9 @@ Documented behaviour
 
 Guesses, marked "Guess" in the code: the places to try in a real sandbox
     - `server`: an order is also found by its alternateId, for the list of its subscriptions too; an unknown order has
-      an empty list; refusals are repeated for the same MS-RequestId, too, and answers to a PATCH for a GET; one code
-      for every bad token; the code for an unknown partner tenant; the form of a 415; the form of Location.
+      an empty list; in a list of orders their order, totalCount, and the code for an unknown billing cycle; refusals
+      are repeated for the same MS-RequestId, too, and answers to a PATCH for a GET; one code for every bad token; the
+      code for an unknown partner tenant; the form of a 415; the form of Location.
     - `orders`: the code for a second PATCH while the first one does not show: 800061 if the reads lag
       (`shows-later`), 800060 if the order was only accepted (`accepted`). A cancelled line deletes its subscription:
       the one that it names, else one with its offer.
@@ -32,8 +35,10 @@ Guesses, marked "Guess" in the code: the places to try in a real sandbox
       an order that is cancelled already is refused; the code after the sandbox's 60 days; legacy licences;
       which code comes first in production; of several kinds in one order the first one that is refused decides; a
       line with quantity 0 can be requested again.
-    - `subscriptions`: the size of a page, and links.next as in Partner Center's other lists; a list by order has
-      deleted ones, too; a deleted subscription leaves its order as it was, quantity included.
+    - `pages`: that a customer's orders and subscriptions have pages, linked as Partner Center's other lists; the size
+      of a page; the form of a continuation token, and that it is good for its own list only.
+    - `subscriptions`: a list by order has deleted ones, too; a deleted subscription leaves its order as it was,
+      quantity included.
     - `subscription_rules`: read-only members that differ are refused, with 3000 (dates as instants, null as absent),
       and others ignored; scheduledActions that are left out are deleted, as by an explicit null; their checks, and
       the kinds that ignore them; a `deleted` goes by the status alone; an ETag that is left out is not compared;
@@ -48,9 +53,9 @@ Guesses, marked "Guess" in the code: the places to try in a real sandbox
       public; the codes for SUSE.
 
 Left out
-    Every other path of the API (customers, the list of orders, carts, invoices, add-ons, provisioning status, Azure
-    entitlements), changes of an order other than its cancellation, and of a subscription's product, term or billing
-    cycle; If-Match; refunds; asynchronous provisioning apart from the orders that show their change later; scheduled
-    actions for a date; the end of a legacy subscription that has been suspended for 90 days; a pending one that
-    becomes active. Faults can stand in for most of these answers.
+    Every other path of the API (customers, carts, invoices, add-ons, provisioning status, Azure entitlements), the 15
+    minutes until a new order is in the lists, changes of an order other than its cancellation, and of a subscription's
+    product, term or billing cycle; If-Match; refunds; asynchronous provisioning apart from the orders that show their
+    change later; scheduled actions for a date; the end of a legacy subscription that has been suspended for 90 days; a
+    pending one that becomes active. Faults can stand in for most of these answers.
 """

@@ -57,6 +57,14 @@ class Orders:
             stored.pending = None
         return stored
 
+    def all_of_customer(self, customer: str) -> list[StoredOrder]:
+        """Return a customer's orders in every status. Guess: their order, which is the catalogue's."""
+        return [
+            stored
+            for stored in self._stored.values()
+            if stored.customer == customer and self.find(stored.entry.order_id)  # which carries out what is pending
+        ]
+
     def of_customer(self, customer: str, order_id: str) -> StoredOrder:
         """Return an order. Raises Refused."""
         stored = self.find(order_id)

@@ -6,12 +6,12 @@ document describes; there the stand-in does the likeliest.
 
 Source: learn.microsoft.com/partner-center/developer/ headers, error-codes, order-resources, subscription-resources,
 update-a-subscription-by-id, api-throttling-guidance, deprecate-azure-active-directory-graph-token,
-partner-center-authentication (MFA for App+User since 2026-04-01; read 2026-11-21).
+partner-center-authentication (MFA for App+User since 2026-04-01; read 2026-11-21), get-all-of-a-customer-s-orders,
+get-a-list-of-orders-by-customer-and-billing-cycle-type (read 2026-11-28).
 """
 
 import json
 import math
-import re
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from copy import deepcopy
@@ -29,9 +29,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from infra.local.partner_center.entries import Behaviour, Entry, SubscriptionEntry
-from infra.local.partner_center.members import GUID
+from infra.local.partner_center.members import GUID, member
 from infra.local.partner_center.order_rules import read_cancellation
 from infra.local.partner_center.orders import Orders
+from infra.local.partner_center.pages import TOKEN_HEADER, collection, page_of
 from infra.local.partner_center.refusals import Refusal, Refused
 from infra.local.partner_center.subscriptions import Subscriptions
 from infra.local.values import HttpAnswer, Json
@@ -44,6 +45,9 @@ LATE_READS = "infra.local.late_reads"  # the key in a request's scope for the re
 GRAPH_AUDIENCES = frozenset(
     {"https://graph.windows.net", "https://graph.chinacloudapi.cn", "https://graph.cloudapi.de"}
 )
+# BillingCycleType, without underscores: the page of the list has `onetime`, the resource `one_time`.
+BILLING_TYPES = frozenset({"unknown", "monthly", "annual", "none", "onetime", "biennial", "triennial"})
+
 ACCESS_DENIED = Refusal(401, "400", "Access denied.")
 MFA_MISSING = Refusal(401, "900421", "The token has no MFA claim.")
 
@@ -113,6 +117,7 @@ class PartnerCenter:
             routes=[
                 Route(path, partial(self._respond, policy, answer), methods=methods)
                 for path, answer, methods in (
+                    (f"{customer}/orders", self._answer_orders, ["GET"]),
                     (f"{customer}/orders/{{order_id}}", self._answer_order, ["GET", "PATCH"]),
                     (f"{customer}/subscriptions", self._answer_subscriptions, ["GET"]),
                     (f"{customer}/subscriptions/{{subscription_id}}", self._answer_subscription, ["GET", "PATCH"]),
@@ -195,6 +200,25 @@ class PartnerCenter:
         prefix = BOM if stored.entry.behaviour == Behaviour.BOM else b""
         return _json_answer(200, stored.order, prefix)
 
+    def _answer_orders(self, inquiry: Inquiry) -> HttpAnswer:
+        """Answer with a page of a customer's orders, or of those with the billing cycle in `billingType`.
+
+        totalCount is the number of items on the page, as in Microsoft's samples of lists that have more pages.
+        Guesses: that; the code for an unknown billing cycle; a page with an order whose answers begin with a byte
+        order mark begins with one, too. `indirectResellerId` is ignored.
+        """
+        request = inquiry.request
+        found = self.orders.all_of_customer(inquiry.customer)
+        if (billing_type := request.query_params.get("billingType")) is not None:
+            if _plain(billing_type) not in BILLING_TYPES:
+                raise Refused(Refusal(400, "900126", "The billing type is unknown."))
+            cycle = _plain(billing_type)
+            found = [stored for stored in found if _plain(str(member(stored.order, "billingCycle"))) == cycle]
+        page = page_of(found, _uri(request), request.headers.get(TOKEN_HEADER))
+        content = collection([stored.order for stored in page.items], page.links, len(page.items))
+        has_bom = any(stored.entry.behaviour == Behaviour.BOM for stored in page.items)
+        return _json_answer(200, content, BOM if has_bom else b"")
+
     def _answer_subscription(self, inquiry: Inquiry) -> HttpAnswer:
         request, subscription_id = inquiry.request, inquiry.request.path_params["subscription_id"]
         if request.method == "PATCH":
@@ -214,12 +238,8 @@ class PartnerCenter:
         if (order_id := request.query_params.get("order_id")) is not None:
             stored = self.orders.find(order_id)
             order_ids = stored.ids if stored and stored.customer == inquiry.customer else [order_id]
-        token = request.headers.get("ms-continuationtoken", "0")
-        if not re.fullmatch(r"[0-9]{1,9}", token):
-            raise Refused(Refusal(400, "3000", "The continuation token is invalid."))
-        query = f"?{request.url.query}" if request.url.query else ""
-        uri = request.url.path.removeprefix("/v1") + query
-        return _json_answer(200, self.subscriptions.list_page(inquiry.customer, order_ids, uri, int(token)))
+        token = request.headers.get(TOKEN_HEADER)
+        return _json_answer(200, self.subscriptions.list_page(inquiry.customer, order_ids, _uri(request), token))
 
 
 def _read_tenant(authorization: str | None, policy: TokenPolicy) -> str:
@@ -242,6 +262,15 @@ def _read_tenant(authorization: str | None, policy: TokenPolicy) -> str:
     if "scp" in claims and "mfa" not in claims.get("amr", ()):  # App+User; app-only tokens need no MFA
         raise Refused(MFA_MISSING)
     return str(claims["tid"]).lower()
+
+
+def _uri(request: Request) -> str:
+    """Return the request's path and query as links have them, without `/v1`."""
+    return request.url.path.removeprefix("/v1") + (f"?{request.url.query}" if request.url.query else "")
+
+
+def _plain(billing_type: str) -> str:
+    return billing_type.replace("_", "").lower()
 
 
 def _is_json(content_type: str | None) -> bool:

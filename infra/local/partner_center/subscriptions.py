@@ -14,8 +14,8 @@ from typing import Any
 
 from infra.local.partner_center.entries import ProductKind, SubscriptionEntry, kind_of, subscription_of
 from infra.local.partner_center.members import id_key, member, status_of
+from infra.local.partner_center.pages import collection, page_of
 from infra.local.partner_center.refusals import Refusal, Refused
-from infra.local.partner_center.resources import link
 from infra.local.partner_center.subscription_rules import (
     SPELLINGS,
     Circumstances,
@@ -28,8 +28,6 @@ from infra.local.partner_center.subscription_rules import (
 from infra.local.partner_center.subscription_terms import age_dates, let_time_pass
 from infra.local.values import Json
 
-# Guess. Small, so that a client meets a second page: an order of five licences has two.
-PAGE_SIZE = 4
 # Microsoft's sample of a list by order has one item and this count.
 FALSE_TOTAL_COUNT = 37
 
@@ -128,26 +126,16 @@ class Subscriptions:
         """Return what a read of a subscription shows now. Raises Refused."""
         return self._find(customer, subscription_id).read()
 
-    def list_page(self, customer: str, order_ids: Collection[str] | None, uri: str, start: int) -> Json:
-        """Return a page of a customer's subscriptions in every status, or of those that an order began.
+    def list_page(self, customer: str, order_ids: Collection[str] | None, uri: str, token: str | None) -> Json:
+        """Return a page of a customer's subscriptions in every status, or of those that an order began. Raises Refused.
 
-        *start* is the position of its first item. Guesses: the size of a page; that pages are linked as those of
-        other lists, by a continuation token in a header; that deleted ones are listed by order, too.
+        *uri* and *token* are those of `page_of`. Guess: deleted ones are listed by order, too.
         """
         found = [stored for stored in self._stored.values() if stored.customer == customer]
         if order_ids is not None:
             found = self._of_order(customer, order_ids)
-        links: Json = {"self": link(uri)}
-        if start + PAGE_SIZE < len(found):
-            next_uri = uri if "seekOperation=Next" in uri else f"{uri}{'&' if '?' in uri else '?'}seekOperation=Next"
-            token = {"key": "MS-ContinuationToken", "value": str(start + PAGE_SIZE)}
-            links["next"] = link(next_uri) | {"headers": [token]}
-        return {
-            "totalCount": FALSE_TOTAL_COUNT,
-            "items": [stored.read() for stored in found[start : start + PAGE_SIZE]],
-            "links": links,
-            "attributes": {"objectType": "Collection"},
-        }
+        page = page_of(found, uri, token)
+        return collection([stored.read() for stored in page.items], page.links, FALSE_TOTAL_COUNT)
 
     def patch(self, customer: str, subscription_id: str, body: bytes, *, late_reads: int = 0) -> Json | None:
         """Change a subscription. Return its new state, or None if that is not answered (202). Raises Refused.

@@ -125,6 +125,16 @@ def _sign_flow(_body: bytes, caller: Mapping[str, Any], delivery: Delivery, _at:
     }
 
 
+def token_form(app: Mapping[str, Any]) -> dict[str, str]:
+    """Return the form that gets the flow's *app* a token from Entra."""
+    return {
+        "grant_type": "client_credentials",
+        "client_id": app["clientId"],
+        "client_secret": app["clientSecret"],
+        "scope": app["scope"],
+    }
+
+
 def _react_zendesk(status: int, retry_after_s: int | None) -> Reaction:
     if status == 409 or (status in {429, 503} and retry_after_s is not None and retry_after_s < 60):
         return Reaction(True, "repeats it after Retry-After, with the same id")

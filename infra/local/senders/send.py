@@ -1,7 +1,8 @@
 """`python -m infra.local send SYSTEM --order ID`: send a request and its repeat, as that system sends them.
 
-Shows an administrator the request, the answer, the system's reaction to it, and the note in the ticket, before the
-real system is set up. The ticket is made up; the body is the system's template from infra/ticketing.
+With `--find TEXT` in the place of the order it looks for it first. Shows an administrator the request, the answer, the
+system's reaction to it, and the note in the ticket, before the real system is set up. The ticket is made up; the body
+is the system's template from infra/ticketing.
 """
 
 import argparse
@@ -19,7 +20,8 @@ from textwrap import indent
 
 import httpx
 
-from infra.local.senders.deliveries import SENDERS, Delivery, headers_of, masked
+from infra.local.senders.deliveries import SENDERS, Delivery, headers_of, masked, token_form
+from infra.local.senders.find import Found, customer_query, found_in, look, looker_of
 from infra.local.senders.notes import follow_ups_of, in_words, notes_of, tell_tickets, ticket_id_in
 from infra.local.senders.templates import SYSTEMS, Ticket, render
 from infra.local.values import Json
@@ -38,6 +40,9 @@ def main(argv: list[str], *, wait: Callable[[float], None] = time.sleep) -> int:
     arguments = _parser().parse_args(argv)
     try:
         description = _read_description(arguments.cloud)
+        _check_account(arguments, description)
+        if arguments.find is not None:
+            _choose(arguments, _find(arguments, description))
         ticket = _make_ticket(arguments, description)
         status = 0
         requests = _requests(arguments, ticket)
@@ -65,7 +70,12 @@ def _parser() -> argparse.ArgumentParser:
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("--order", metavar="ID", help="the order to cancel")
     target.add_argument("--subscription", metavar="ID", help="the subscription to cancel, in the place of an order")
-    parser.add_argument("--customer", metavar="GUID", help="the customer (default: as the local cloud has it)")
+    target.add_argument("--find", metavar="TEXT", help="look for it first: a part of the product's name, or an id")
+    parser.add_argument(
+        "--customer",
+        metavar="DOMAIN-OR-GUID",
+        help="the customer: a domain, or the tenant's id (default: as the local cloud has it; needed for --find)",
+    )
     parser.add_argument(
         "--line",
         type=int,
@@ -106,6 +116,75 @@ def _read_description(file: Path) -> Json:
     return description
 
 
+def _check_account(arguments: argparse.Namespace, description: Json) -> None:
+    if arguments.account not in {None, *description["accounts"]}:
+        raise CannotSend(f"the local cloud has no account {arguments.account}. `make serve` lists them.")
+
+
+def _find(arguments: argparse.Namespace, description: Json) -> Found:
+    """Look for the product, show what is found, and return the one to ask for. Raises CannotSend if there is not one.
+
+    Costs one request.
+    """
+    if arguments.customer is None:
+        domains = ", ".join(customer["domain"] for customer in description["customers"])
+        raise CannotSend(f"--find needs the customer: --customer with one of {domains}, or an id.")
+    if arguments.line:
+        raise CannotSend("--line belongs to --order; --find finds the line.")
+    sender, looker = SENDERS[arguments.system], looker_of(arguments.system, description)
+    print(f"== {SENDERS[looker].name}: a look for {arguments.find!r}\n")
+    if looker != arguments.system:
+        print(
+            f"{sender.name} signs its requests, and a signature does not cover a look, so the function refuses it. The"
+            f" caller {looker} looks here; in a company a person with the flow would.\n"
+        )
+    query = customer_query(arguments.customer) | {"text": arguments.find}
+    if arguments.account:
+        query["account"] = arguments.account
+    with httpx.Client(trust_env=False, timeout=120) as client:
+        if looker == "flow":
+            description = _with_token(description)
+        with _answer_expected():
+            began = time.monotonic()
+            answer = client.send(look(looker, description, query))
+    print(f"GET {answer.url.raw_path.decode()}\n-> {answer.status_code} in {(time.monotonic() - began) * 1000:.0f} ms")
+    if not answer.is_success:
+        _show_body(answer)
+        raise CannotSend("nothing was sent, as the look was refused.")
+    return _the_one(
+        found_in(answer.json(), arguments.find, arguments.when), arguments, is_all=not answer.json()["more"]
+    )
+
+
+def _the_one(found: list[Found], arguments: argparse.Namespace, *, is_all: bool) -> Found:
+    """Show what was *found*, and return the only entry that can be asked for. Raises CannotSend without one."""
+    for entry in found:
+        print(f"  {entry.arguments(arguments.when):<56} {entry.description}")
+    print()
+    # Two orders can have one subscription.
+    choices = list({entry.arguments(arguments.when): entry for entry in found if entry.may}.values())
+    if not found:
+        raise CannotSend(f"the customer {arguments.customer} has nothing with {arguments.find!r}; nothing was sent.")
+    if not choices:
+        raise CannotSend("nothing of it can be asked for; nothing was sent.")
+    if len(choices) > 1 or not is_all:
+        more = "" if is_all else " There is more than is shown."
+        raise CannotSend(
+            f"{len(choices)} fit, so nothing was sent.{more} Use a longer --find, or the arguments before the one that"
+            f" you mean in the place of --find, such as {choices[0].arguments(arguments.when)}"
+        )
+    return choices[0]
+
+
+def _choose(arguments: argparse.Namespace, found: Found) -> None:
+    """Write what was *found* into *arguments*, as if it had been named."""
+    if found.is_subscription(arguments.when):
+        arguments.subscription = found.subscription_id
+    else:
+        arguments.order = found.order_id
+        arguments.line = None if found.line is None else [found.line]
+
+
 def _make_ticket(arguments: argparse.Namespace, description: Json) -> Ticket:
     lines, subscription_id = arguments.line or [], arguments.subscription or ""
     if subscription_id and lines:
@@ -114,20 +193,20 @@ def _make_ticket(arguments: argparse.Namespace, description: Json) -> Ticket:
     customers = {entry[f"{kind}Id"]: entry["customerTenantId"] for entry in description[f"{kind}s"]}
     customer = arguments.customer or customers.get(target)
     if customer is None:
-        raise CannotSend(f"the local cloud has no {kind} {target}. Name its customer with --customer GUID.")
-    if arguments.account not in {None, *description["accounts"]}:
-        raise CannotSend(f"the local cloud has no account {arguments.account}. `make serve` lists them.")
+        raise CannotSend(f"the local cloud has no {kind} {target}. Name its customer with --customer.")
+    named = customer_query(customer)
     template = SYSTEMS.get(arguments.system)
     if len(lines) > 1 and template and not template.takes_lines:
         raise CannotSend(f"the {arguments.system} template takes only one line; send one --line at a time.")
     if arguments.system == "servicenow" and arguments.when == "term_end" and not subscription_id:
         raise CannotSend("the servicenow script takes do_not_renew for a subscription only; send --subscription.")
     ticket = Ticket(
-        customer,
+        named.get("customerTenantId", ""),
         arguments.order or "",
         ",".join(map(str, lines)),
         subscription_id=subscription_id,
         when=arguments.when,
+        customer_domain=named.get("customerDomain", ""),
     )
     # A ticket that is told is new each time: else the notes of the last time would be in it.
     is_told = "tell" in description["callers"].get(arguments.system, {})
@@ -139,7 +218,7 @@ def _requests(arguments: argparse.Namespace, ticket: Ticket) -> list[tuple[str, 
     if arguments.system in SYSTEMS:
         account = arguments.account or "default"
         return [("a ticket", render(arguments.system, ticket, dry_run=arguments.dry_run, account=account))]
-    request: Json = {"customerTenantId": ticket.customer_tenant_id}
+    request: Json = {**customer_query(ticket.customer_domain or ticket.customer_tenant_id)}
     if ticket.subscription_id:
         request["subscriptionId"] = ticket.subscription_id
     else:
@@ -220,15 +299,9 @@ def _show_notes(client: httpx.Client, description: Json, system: str, ticket_id:
 def _with_token(description: Json) -> Json:
     """Return *description* with a token from Entra for the flow's app, which a connection would get."""
     app = description["callers"]["flow"]
-    form = {
-        "grant_type": "client_credentials",
-        "client_id": app["clientId"],
-        "client_secret": app["clientSecret"],
-        "scope": app["scope"],
-    }
     with _answer_expected():
         authority = ssl.create_default_context(cafile=description["caFile"])
-        answer = httpx.post(app["tokenUrl"], data=form, verify=authority, trust_env=False)
+        answer = httpx.post(app["tokenUrl"], data=token_form(app), verify=authority, trust_env=False)
         answer.raise_for_status()
     flow = app | {"token": answer.json()["access_token"]}
     return description | {"callers": description["callers"] | {"flow": flow}}
@@ -254,6 +327,10 @@ def _show_answer(answer: httpx.Response, took_s: float) -> None:
     print(f"-> {answer.status_code} in {took_s * 1000:.0f} ms")
     if "retry-after" in answer.headers:
         print(f"Retry-After: {answer.headers['retry-after']}")
+    _show_body(answer)
+
+
+def _show_body(answer: httpx.Response) -> None:
     try:
         print(json.dumps(answer.json(), indent=2, ensure_ascii=False))
     except ValueError:

@@ -31,7 +31,8 @@ class Ticket:
     """The fields of a ticket. *subject* is free text, *reason* is from a list, *lines* are numbers like `0,2`.
 
     With a *subscription_id* the agent chose the subscription, whatever the fields for an order hold. *when* `term_end`:
-    the agent chose not to renew it.
+    the agent chose not to renew it. With a *customer_domain* the ticket's organisation names the customer, and the
+    ticket's own field is empty.
     """
 
     customer_tenant_id: str
@@ -42,6 +43,7 @@ class Ticket:
     reason: str = "wrong_edition"
     subscription_id: str = ""
     when: When = "now"
+    customer_domain: str = ""
 
     @property
     def key(self) -> str:
@@ -61,6 +63,14 @@ def _with_term_end(text: str) -> str:
     return text
 
 
+def _with_domain(text: str, line: str) -> str:
+    """Return the body *text* with *line*, which the pages put in the place of the customer's tenant."""
+    text, count = re.subn(r'^( *)"customerTenantId": .*$', lambda found: found[1] + line, text, flags=re.MULTILINE)
+    if count != 1:
+        raise ValueError(f"the template has customerTenantId {count} times")
+    return text
+
+
 @dataclass(frozen=True)
 class Template:
     """A system's way to make a body.
@@ -71,6 +81,8 @@ class Template:
             value as JSON may send it.
         field_name: a regular expression for the names of the ticket's own fields, as they stand in the body.
         text: returns the template for a whole order, for lines, or for a subscription.
+        domain_line: the line for a domain of the ticket's organisation, in the place of the customer's tenant. Empty
+            for a script, which takes what it finds.
         fill: fills in a template from a ticket.
         not_renewing: makes a template for *do not renew* of it, as the pages say. A script needs nothing.
     """
@@ -79,6 +91,7 @@ class Template:
     sends_subject: bool
     field_name: str
     text: Callable[[Choice], str]
+    domain_line: str
     fill: Callable[[str, Ticket], str]
     not_renewing: Callable[[str], str] = _with_term_end
 
@@ -93,6 +106,8 @@ def render(system: str, ticket: Ticket, *, dry_run: bool = False, account: str =
     text = template.text(ticket.choice)
     if ticket.when == "term_end":
         text = template.not_renewing(text)
+    if ticket.customer_domain and template.domain_line:
+        text = _with_domain(text, template.domain_line)
     if dry_run:
         text, count = re.subn(r'("?dryRun"?): false', r"\1: true", text)
         if count != 1:
@@ -132,6 +147,7 @@ def _jira(text: str, ticket: Ticket) -> str:
         "issue.customfield_10002": ticket.order_id,
         "issue.customfield_10003": ticket.lines,
         "issue.customfield_10004": ticket.subscription_id,
+        "issue.customfield_10005.Domain": ticket.customer_domain,
     }
 
     def fill(match: re.Match[str]) -> str:
@@ -154,6 +170,7 @@ def _halo(text: str, ticket: Ticket) -> str:
         "ticket^id": ticket.number,
         "ticket^summary": ticket.subject,
         "ticket^CFCustomerTenant": ticket.customer_tenant_id,
+        "ticket^client^CFMicrosoftDomain": ticket.customer_domain,
         "ticket^CFOrderId": ticket.order_id,
         "ticket^CFSubscriptionId": ticket.subscription_id,
         "ticket^CFOrderLine": int(ticket.lines) if ticket.lines.isdigit() else ticket.lines,
@@ -162,7 +179,7 @@ def _halo(text: str, ticket: Ticket) -> str:
 
 
 def _servicenow(text: str, ticket: Ticket) -> str:
-    record = {
+    record: dict[str, Any] = {
         "number": ticket.key,
         "short_description": ticket.subject,
         "u_customer_tenant": ticket.customer_tenant_id,
@@ -170,15 +187,17 @@ def _servicenow(text: str, ticket: Ticket) -> str:
         "u_order_lines": ticket.lines,
         "u_subscription_id": ticket.subscription_id,
         "u_cancel_order": {"order": "whole_order", "lines": "order_lines"}.get(ticket.choice, ticket.choice),
+        "company": {"u_microsoft_domain": ticket.customer_domain},
     }
     if ticket.when == "term_end":
         record["u_cancel_order"] = "do_not_renew"
     return str(run_business_rule(text, record, {"status": 200, "body": "{}"})["body"])
 
 
-def run_business_rule(script: str, record: Mapping[str, str], answer: Mapping[str, Any]) -> Json:
+def run_business_rule(script: str, record: Mapping[str, Any], answer: Mapping[str, Any]) -> Json:
     """Run a ServiceNow business rule on *record*. Return the `body` that it sent and the work `notes` that it wrote.
 
+    `company` of *record*, if it is there, is the record of the company, which a script reads by its columns.
     *answer* has the `status` and `body` that the rule gets; the status None means a time-out.
     """
     servicenow_api = """
@@ -188,6 +207,7 @@ def run_business_rule(script: str, record: Mapping[str, str], answer: Mapping[st
                 if (!(name in dukpy.record)) throw new Error('no such field: ' + name);
                 return dukpy.record[name];
             },
+            company: dukpy.record.company,
             update: function () { sent.notes = String(this.work_notes); }
         };
         var previous = null;
@@ -209,11 +229,12 @@ def run_business_rule(script: str, record: Mapping[str, str], answer: Mapping[st
     return sent
 
 
-def _freshworks(system: str, prefix: str) -> Template:
+def _freshworks(system: str, prefix: str, organisation: str) -> Template:
     """Return the template of *system*. The names of its custom fields begin with *prefix*."""
     fill = _liquid(
         lambda ticket: {
             "id": ticket.number,
+            organisation: {"microsoft_domain": ticket.customer_domain},
             f"{prefix}customer_tenant": ticket.customer_tenant_id,
             f"{prefix}order_id": ticket.order_id,
             f"{prefix}order_line": ticket.lines,
@@ -226,6 +247,7 @@ def _freshworks(system: str, prefix: str) -> Template:
         sends_subject=False,
         field_name=rf"\bticket\.{prefix}[a-z]+_[a-z]+\b",
         text=_from_file(system),
+        domain_line=f'"customerDomain": "{{{{ticket.{organisation}.microsoft_domain}}}}",',
         fill=fill,
     )
 
@@ -236,9 +258,11 @@ SYSTEMS = {
         sends_subject=False,
         field_name=r"\bticket\.ticket_field_\d+",
         text=_from_zendesk_trigger,
+        domain_line='"customerDomain": "{{ticket.organization.custom_fields.microsoft_domain}}",',
         fill=_liquid(
             lambda ticket: {
                 "id": ticket.number,
+                "organization": {"custom_fields": {"microsoft_domain": ticket.customer_domain}},
                 "ticket_field_1001": ticket.customer_tenant_id,
                 "ticket_field_1002": ticket.order_id,
                 "ticket_field_1003": ticket.lines,
@@ -252,6 +276,7 @@ SYSTEMS = {
         sends_subject=True,
         field_name=r"\bcustomfield_\d+",
         text=_from_file("jira"),
+        domain_line='"customerDomain": {{issue.customfield_10005.Domain.asJsonString}},',
         fill=_jira,
     ),
     "servicenow": Template(
@@ -259,16 +284,18 @@ SYSTEMS = {
         sends_subject=True,
         field_name=r"\bu_\w+",
         text=_servicenow_script,
+        domain_line="",
         fill=_servicenow,
         not_renewing=lambda script: script,
     ),
-    "freshservice": _freshworks("freshservice", ""),
-    "freshdesk": _freshworks("freshdesk", "cf_"),
+    "freshservice": _freshworks("freshservice", "", "department"),
+    "freshdesk": _freshworks("freshdesk", "cf_", "company"),
     "halo": Template(
         takes_lines=False,
         sends_subject=True,
         field_name=r"\bticket\^CF\w+",
         text=_from_file("halo"),
+        domain_line='"customerDomain": <<ticket^client^CFMicrosoftDomain>>,',
         fill=_halo,
     ),
 }

@@ -2,12 +2,19 @@
 // Needs the REST message "Cancel Microsoft order" with the method "cancel"; README.md beside this file describes it.
 (function executeRule(current, previous) {
     var request = {
-        customerTenantId: current.getValue('u_customer_tenant'),
         account: 'default',
         ticketId: current.getValue('number'),
         reason: current.getValue('short_description'),
         dryRun: false
     };
+    // The customer: by the record's own column, or else by the domain that the record's company has.
+    var tenant = current.getValue('u_customer_tenant');
+    var domain = tenant || !current.company ? '' : String(current.company.u_microsoft_domain || '');
+    if (domain) {
+        request.customerDomain = domain;
+    } else {
+        request.customerTenantId = tenant;
+    }
     var choice = current.getValue('u_cancel_order');
     if (choice == 'do_not_renew') {
         request.when = 'term_end'; // the subscription ends with its term; left out, it is cancelled now

@@ -5,6 +5,7 @@ it and from Microsoft's .NET and Java SDKs.
 """
 
 import json
+import ssl
 import warnings
 from datetime import timedelta
 from pathlib import Path
@@ -18,8 +19,10 @@ from infra.local.partner_center.server import PartnerCenter
 from tests.support.built_in_orders import LICENCE_CUSTOMER, subscription_of
 from tests.support.local_cloud import Json
 from tests.support.partner_center import (
+    AZURE_CUSTOMER,
     CAL,
     CUSTOMER,
+    LEGACY,
     NOW,
     ONE_LINE,
     ONE_LINE_CUSTOMER,
@@ -137,6 +140,28 @@ def test_a_recorded_request_of_microsofts_sdks_cancels_the_right_lines(
     answer = response.json()
     assert (answer["status"], quantities(answer)) == expected
     assert answer == partner_center.order(order_id)
+
+
+@pytest.mark.usefixtures("partner_center")
+def test_the_generated_client_lists_the_orders_of_a_customer(generated_client: Any) -> None:
+    found = generated_client.getvversioncustomerscustomer.value7(AZURE_CUSTOMER, version="1")
+
+    by_hand = httpx.get(
+        f"{generated_client.config.base_url}/v1/customers/{AZURE_CUSTOMER}/orders",
+        headers=bearer(),
+        verify=ssl.create_default_context(cafile=generated_client.config.connection.verify),
+    ).json()
+    assert [order.id for order in found.items] == [order["id"] for order in by_hand["items"]]
+    assert {order.reference_customer_id for order in found.items} == {AZURE_CUSTOMER}
+    assert found.total_count == len(found.items)
+
+
+@pytest.mark.usefixtures("partner_center")
+def test_the_generated_client_lists_the_orders_with_a_billing_cycle(generated_client: Any) -> None:
+    found = generated_client.getvversioncustomerscustomer.value7(AZURE_CUSTOMER, version="1", billing_type="monthly")
+
+    assert LEGACY in [order.id for order in found.items]
+    assert {order.billing_cycle for order in found.items} == {"monthly"}
 
 
 @pytest.fixture

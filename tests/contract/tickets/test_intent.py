@@ -67,6 +67,11 @@ REFUSED_WITHOUT_PATCH: dict[str, Case] = {
         headers={"content-type": "text/plain"},
     ),
     "no-such-account": Case("unknown_account", Put("unknown_account", has_request=False), {"account": "nowhere"}),
+    "no-such-domain": Case(
+        "customer_not_found",
+        Put("customer_not_found", has_request=False),
+        {"customerDomain": "nobody.example", "customerTenantId": None},
+    ),
     "account-off": Case("account_off", Put("account_off"), {"account": "closed"}),
     "another-customer": Case("customer_not_allowed", Put("customer_not_allowed"), {"account": "limited"}),
     "no-such-order": Case(

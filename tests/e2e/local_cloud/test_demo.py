@@ -20,7 +20,7 @@ def run_demo(**environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_tour_shows_a_preview_a_licence_the_end_of_a_term_and_what_tickets_are_told() -> None:
+def test_the_tour_shows_a_preview_a_licence_a_look_the_end_of_a_term_and_what_tickets_are_told() -> None:
     """It ends with status 1 if a step has another outcome than its title says."""
     done = run_demo()
 
@@ -31,6 +31,8 @@ def test_the_tour_shows_a_preview_a_licence_the_end_of_a_term_and_what_tickets_a
     assert '"code": "more_than_the_order"' in done.stdout
     assert '"outcome": "scheduled"' in done.stdout
     assert "paid extended term" in " ".join(done.stdout.split())
+    assert "in two requests" in done.stdout
+    assert '"customerDomain": "wingtip.example"' in done.stdout
     states = re.findall(r"\[cancel-order [0-9a-f]{16}\s+(\S+)\s", done.stdout)
     assert states == ["cancelled", "refused:cancellation_window_passed", "cancelled"]
     assert "ask for it not to renew" in " ".join(done.stdout.split())

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from tests.support.fault_matrix.expected import EXPECTED, Expected, Result
 from tests.support.fault_matrix.faults import ALL_FAULTS, CREDENTIAL_STEPS, LASTING_FAULTS, SUBSCRIPTION_STEPS, Step
-from tests.support.fault_matrix.telling_document import chapter
+from tests.support.fault_matrix.finding_document import chapter as finding_chapter
+from tests.support.fault_matrix.telling_document import chapter as telling_chapter
 from tests.support.fault_matrix.wrapped import COLUMNS, wrapped
 from tests.support.local_cloud import ROOT
 
@@ -129,7 +130,9 @@ def _lines() -> Iterator[str]:
         for step in steps:
             yield from _section(step)
     yield ""
-    yield from chapter()
+    yield from finding_chapter()
+    yield ""
+    yield from telling_chapter()
 
 
 def _section(step: Step) -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""Finds a customer's orders and subscriptions, as people who write tickets know them."""
