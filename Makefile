@@ -35,7 +35,7 @@ check: lint ## before each commit: lint, then the fast tests (half a minute)
 	@$(BIN)/python -m pytest -q -n 3 --dist loadfile tests/unit
 
 test: install ## all tests; some of them: make test ARGS="-k throttle"
-	@$(BIN)/python -m pytest -q $(if $(ARGS),$(ARGS),-n 3 --dist loadfile)
+	@$(BIN)/python -m pytest -q $(if $(ARGS),$(ARGS),-n 4 --dist loadfile)
 
 lint: install ## check format, style and types (ruff, mypy --strict)
 	@$(BIN)/ruff format --check .

@@ -26,8 +26,15 @@ PATHS = {
     FindStep.SUBSCRIPTIONS: f"/{LICENCE_CUSTOMER}/subscriptions.*{LATER_PAGE}",
 }
 # A call that runs into its deadline has no time for a second request.
+# The domain, the orders and the subscriptions are asked again by one loop; the usual run has it for the orders.
 CELLS = [
-    pytest.param(step, fault, times, id=f"{step.name.lower()}-{fault}-{times}")
+    pytest.param(
+        step,
+        fault,
+        times,
+        id=f"{step.name.lower()}-{fault}-{times}",
+        marks=pytest.mark.long if times > 1 and step is not FindStep.ORDERS else (),
+    )
     for step in FindStep
     for fault in FAULTS
     for times in (1, 2)

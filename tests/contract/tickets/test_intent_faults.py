@@ -110,7 +110,7 @@ FAULTS: dict[str, Json] = {
 }
 
 
-OFTEN = {"down", "hangs", "never-ends", "403", "503", "token-refused", "token-hangs"}
+OFTEN = {"down", "hangs", "403", "token-refused", "token-hangs"}
 
 
 def pairs() -> list[Any]:
@@ -118,7 +118,7 @@ def pairs() -> list[Any]:
     found = []
     for fault in FAULTS:
         for end in ENDS:
-            is_usual = (fault in OFTEN and end == "cancelled") or (fault == "hangs" and end in {"refused", "unknown"})
+            is_usual = (fault in OFTEN and end == "cancelled") or (fault == "hangs" and end == "unknown")
             marks = () if is_usual else pytest.mark.long
             found.append(pytest.param(fault, end, id=f"{fault}-{end}", marks=marks))
     return found

@@ -66,7 +66,7 @@ def secrets_of(cloud: LocalCloud, app: TellingApp) -> set[str]:
     return found
 
 
-USUAL = {"none", *list(FAULTS)[1::6]}  # each case has a worker of its own; the others run with --soak
+USUAL = {"none", *list(FAULTS)[1::9]}  # each case has a worker of its own; the others run with --soak
 
 
 @pytest.mark.parametrize(
