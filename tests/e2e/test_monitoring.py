@@ -14,6 +14,7 @@ from tests.support.built_in_orders import LICENCE_CUSTOMER, subscription_of
 from tests.support.functions_host import audit_records
 from tests.support.kql import ALERTS, Traces, queries_to_paste
 from tests.support.local_cloud import Json, LocalCloud
+from tests.support.waiting import wait_until
 
 LIMIT_S = 20
 BY_CALLER = "accounts-and-callers"
@@ -109,10 +110,15 @@ def targets(rows: list[Json]) -> list[str]:
 def test_looks_are_counted_by_caller_and_customer(logged: Logged) -> None:
     url = logged.cloud.description["functionUrl"].replace("cancel_order", "find_orders")
     headers = {"x-functions-key": logged.cloud.description["functionKey"]}
+    earlier = len(logged.records())
     for customer in (LICENCE_CUSTOMER, LICENCE_CUSTOMER, "99999999-9999-4999-8999-999999999999"):
         logged.cloud.http.get(url, params={"customerTenantId": customer}, headers=headers)
-    logged.wait_for(lambda record: record["event"] == "found" and record["status"] == 404)
-    records = [record for record in logged.records() if record["event"] == "found"]
+
+    def found() -> list[Json]:
+        return [record for record in logged.records()[earlier:] if record["event"] == "found"]
+
+    wait_until(lambda: [record["status"] for record in found()] == [200, 200, 404], "the looks are not logged")
+    records = found()
 
     rows = {row["customerTenantId"]: row for row in Traces([(record, 1) for record in records]).run("looks")}
 

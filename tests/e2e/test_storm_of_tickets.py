@@ -3,7 +3,6 @@
 `--soak` delivers 2,000 times for 300 tickets; without it a twentieth of that.
 """
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
@@ -11,13 +10,11 @@ from itertools import pairwise
 import pytest
 
 from tests.support.answers import Answer
+from tests.support.functions_host import NEEDS_ONE_RUN_AT_A_TIME
 from tests.support.storm_told_tickets import CANCELLED, SCHEDULED, UNCHANGED, ToldTicket
 from tests.support.told_storm import Note, Size, Storm, run_storm
 
-# There a run by hand goes on beside that of the schedule, and two runs at once can write a note twice.
-pytestmark = pytest.mark.skipif(
-    bool(os.environ.get("FUNCTIONS_HOST")), reason="the real host can run a timer function twice at once"
-)
+pytestmark = NEEDS_ONE_RUN_AT_A_TIME
 
 SIZE = Size(tickets=16, deliveries=100, kills=2, outages=1, comments=10, in_flight=16, stormy_runs=0)
 SOAK_SIZE = Size(tickets=300, deliveries=2_000, kills=12, outages=10, comments=200, in_flight=48, stormy_runs=4)

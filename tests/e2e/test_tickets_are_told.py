@@ -15,7 +15,7 @@ from infra.local.senders.templates import SYSTEMS, Ticket, render
 from infra.local.tickets.systems import SYSTEMS as TOLD_SYSTEMS
 from tests.conftest import CUSTOMER
 from tests.support.answers import Answer
-from tests.support.functions_host import audit_records, logged_errors
+from tests.support.functions_host import NEEDS_ONE_RUN_AT_A_TIME, audit_records, logged_errors
 from tests.support.local_cloud import Json, LocalCloud, order_id_of, running, software_order, write_orders
 from tests.support.stand_in_clients import LONG_S, send_control
 from tests.support.telling import Tickets
@@ -180,6 +180,7 @@ def test_a_worker_killed_before_the_change_tells_nothing_that_is_not_true(
     assert states() == ["open", "cancelled"]
 
 
+@NEEDS_ONE_RUN_AT_A_TIME
 @pytest.mark.parametrize("fault", [MADE, NOT_MADE], ids=["note written", "note not written"])
 def test_a_worker_killed_while_it_tells_tickets_tells_each_once(
     cloud: LocalCloud, tickets: Tickets, background: ThreadPoolExecutor, numbers: Iterator[int], fault: Json
