@@ -34,9 +34,8 @@ serve: install ## keep the local cloud running for curl, Postman, a flow (PORT=7
 check: lint ## before each commit: lint, then the fast tests (half a minute)
 	@$(BIN)/python -m pytest -q -n 3 --dist loadfile tests/unit
 
-# In the order of the files: the many short tests come last and keep all workers busy to the end.
 test: install ## all tests; some of them: make test ARGS="-k throttle"
-	@$(BIN)/python -m pytest -q $(if $(ARGS),$(ARGS),-n 4 --dist loadfile --no-loadscope-reorder)
+	@$(BIN)/python -m pytest -q $(if $(ARGS),$(ARGS),-n 4 --dist loadfile)
 
 lint: install ## check format, style and types (ruff, mypy --strict)
 	@$(BIN)/ruff format --check .
