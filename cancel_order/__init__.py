@@ -10,9 +10,8 @@ import azure.functions as func
 
 from shared import audit
 from shared.call import Call
-from shared.contract import CancelResult
 from shared.errors import CancelError
-from shared.http_answer import HttpAnswer, answer_of, end_of, new_call, wait_applied
+from shared.http_answer import HttpAnswer, answer_of, end_of, new_call
 from shared.runtime import Runtime, worker
 
 
@@ -34,24 +33,16 @@ async def handle(req: func.HttpRequest, context: func.Context, app: Callable[[],
 
 
 async def _cancel(call: Call, app: Callable[[], Runtime], body: bytes) -> HttpAnswer:
-    applied_s: int | None = None
-
-    async def run() -> CancelResult:
-        nonlocal applied_s
-        runtime = app()
-        call.allowed_s, applied_s = runtime.deadline_s(call.headers)
-        return await runtime.cancel(body, call)
-
-    end = await end_of(call, run)
+    end = await end_of(call, lambda: app().cancel(body, call))
     audit.decided(call, end)
     if call.on_end:
         await call.on_end(end)
-    return answer_of(call, end, wait_applied(applied_s))
+    return answer_of(call, end)
 
 
 async def _health(call: Call, app: Callable[[], Runtime]) -> HttpAnswer:
     health = await end_of(call, lambda: app().health())
     if isinstance(health, CancelError):
         audit.decided(call, health)
-        return answer_of(call, health, {})
-    return answer_of(call, health, {}, status=200 if health.healthy else 503)
+        return answer_of(call, health)
+    return answer_of(call, health, status=200 if health.healthy else 503)

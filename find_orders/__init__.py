@@ -8,8 +8,7 @@ from collections.abc import Callable
 import azure.functions as func
 
 from shared import audit
-from shared.contract import FindResult
-from shared.http_answer import answer_of, end_of, new_call, wait_applied
+from shared.http_answer import answer_of, end_of, new_call
 from shared.runtime import Runtime, worker
 
 
@@ -23,15 +22,7 @@ async def handle(req: func.HttpRequest, context: func.Context, app: Callable[[],
     *app* returns this worker's Runtime; it raises OurFault for a bad setting.
     """
     call = new_call(context.trace_context.trace_parent, req.headers.items())
-    applied_s: int | None = None
-
-    async def run() -> FindResult:
-        nonlocal applied_s
-        runtime = app()
-        call.allowed_s, applied_s = runtime.deadline_s(call.headers)
-        return await runtime.find(req.params, call)
-
-    end = await end_of(call, run)
+    end = await end_of(call, lambda: app().find(req.params, call))
     audit.found(call, end)
-    answer = answer_of(call, end, wait_applied(applied_s))
+    answer = answer_of(call, end)
     return func.HttpResponse(answer.body, status_code=answer.status, headers=answer.headers, mimetype=answer.media_type)

@@ -72,12 +72,7 @@ def found(call: Call, end: FindResult | CancelError) -> None:
             "code": error.code if error else None,
             "orders": len(end.orders) if isinstance(end, FindResult) else None,
             "more": end.more if isinstance(end, FindResult) else None,
-            "attempts": call.attempts,
-            "tokenMs": round(call.token_s * 1000),
-            "partnerCenterMs": round(call.partner_center_s * 1000),
-            "totalMs": round(call.elapsed_s * 1000),
-            "requestId": call.request_id,
-            "correlationId": call.correlation_id,
+            **_effort(call),
         }
     )
 
@@ -171,6 +166,14 @@ def _write(event: str, call: Call, end: CancelResult | CancelError | None, patch
         "outcome": end.outcome if isinstance(end, CancelResult) else None,
         "code": error.code if error else None,
         "partnerCenterCode": partner_center_error.code if partner_center_error else None,
+        **_effort(call),
+    }
+    _log(record)
+
+
+def _effort(call: Call) -> dict[str, object]:
+    """Return what a call took so far, and its ids."""
+    return {
         "attempts": call.attempts,
         "tokenMs": round(call.token_s * 1000),
         "partnerCenterMs": round(call.partner_center_s * 1000),
@@ -178,7 +181,6 @@ def _write(event: str, call: Call, end: CancelResult | CancelError | None, patch
         "requestId": call.request_id,
         "correlationId": call.correlation_id,
     }
-    _log(record)
 
 
 def _route(patches: Sequence[Patch]) -> str | None:

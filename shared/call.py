@@ -77,6 +77,7 @@ class Call:
             replay an old refusal to a known id.
         started_at: seconds on the monotonic clock.
         allowed_s: seconds from start to deadline; 0 until the settings are read.
+        applied_wait_s: the seconds of its `Prefer: wait` that were applied; None if it has none.
         caller: the caller's name in CALLERS; None before it is identified, or if callers are not set up.
         target: the order or subscription and its account; None until the request is read.
         patches: the PATCH requests, in the order in which they began.
@@ -94,6 +95,7 @@ class Call:
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     started_at: float = field(default_factory=time.monotonic)
     allowed_s: float = 0.0
+    applied_wait_s: int | None = None
     caller: str | None = None
     target: Target | None = None
     patches: list[Patch] = field(default_factory=list)

@@ -55,6 +55,16 @@ class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, alias_generator=to_camel)
 
 
+def _check_one_of(value: str | None, info: ValidationInfo, other: str, missing: str) -> None:
+    """Raise ValueError unless either *value* or the member *other*, which is validated before it, is there."""
+    if other in info.data:  # otherwise its own mistake is reported
+        has_other = info.data[other] is not None
+        if value is None and not has_other:
+            raise ValueError(missing)
+        if value is not None and has_other:
+            raise ValueError(f"must not be sent beside {to_camel(other)}; send one of the two")
+
+
 class CustomerRef(_Strict):
     """Names a customer: by the tenant's id, or by one of its domains, whose tenant Entra ID knows."""
 
@@ -66,12 +76,7 @@ class CustomerRef(_Strict):
     @field_validator("customer_tenant_id")
     @classmethod
     def _tenant_or_domain(cls, tenant_id: str | None, info: ValidationInfo) -> str | None:
-        if "customer_domain" in info.data:  # otherwise its own mistake is reported
-            has_domain = info.data["customer_domain"] is not None
-            if tenant_id is None and not has_domain:
-                raise ValueError("is missing; send customerTenantId, or customerDomain")
-            if tenant_id is not None and has_domain:
-                raise ValueError("must not be sent beside customerDomain; send one of the two")
+        _check_one_of(tenant_id, info, "customer_domain", "is missing; send customerTenantId, or customerDomain")
         return tenant_id
 
 
@@ -103,12 +108,8 @@ class CancelRequest(CustomerRef):
     @field_validator("order_id")
     @classmethod
     def _order_or_subscription(cls, order_id: str | None, info: ValidationInfo) -> str | None:
-        if "subscription_id" in info.data:  # otherwise its own mistake is reported
-            has_subscription = info.data["subscription_id"] is not None
-            if order_id is None and not has_subscription:
-                raise ValueError("is missing; send orderId, or subscriptionId for a subscription")
-            if order_id is not None and has_subscription:
-                raise ValueError("must not be sent beside subscriptionId; send one of the two")
+        missing = "is missing; send orderId, or subscriptionId for a subscription"
+        _check_one_of(order_id, info, "subscription_id", missing)
         return order_id
 
     @field_validator("line_items")

@@ -45,9 +45,11 @@ async def end_of[Result: BaseModel](call: Call, run: Callable[[], Awaitable[Resu
         return call.interrupted(by_host=False)
 
 
-def answer_of(call: Call, end: BaseModel | CancelError, headers: dict[str, str], status: int = 200) -> HttpAnswer:
-    """Return the answer to a call that ended with *end*. *headers* are added; *status* is that of a success."""
-    headers = {"Cache-Control": "no-store", **headers}
+def answer_of(call: Call, end: BaseModel | CancelError, status: int = 200) -> HttpAnswer:
+    """Return the answer to a call that ended with *end*. *status* is that of a success."""
+    headers = {"Cache-Control": "no-store"}
+    if call.applied_wait_s is not None:
+        headers["Preference-Applied"] = f"wait={call.applied_wait_s}"
     if not isinstance(end, CancelError):
         return HttpAnswer(status, _encoded(end.model_dump(by_alias=True)), "application/json", headers)
     if end.retry_after_s is not None:
@@ -58,11 +60,6 @@ def answer_of(call: Call, end: BaseModel | CancelError, headers: dict[str, str],
     order = call.order.model_dump(by_alias=True) if call.order else None
     problem = problem_body(end, call.request_id, call.correlation_id, order)
     return HttpAnswer(end.status, _encoded(problem), media_type, headers)
-
-
-def wait_applied(applied_s: int | None) -> dict[str, str]:
-    """Return the header that says which `Prefer: wait` was applied; none if there was none."""
-    return {} if applied_s is None else {"Preference-Applied": f"wait={applied_s}"}
 
 
 def new_call(trace_parent: str | None, headers: Iterable[tuple[str, str]]) -> Call:

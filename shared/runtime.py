@@ -75,19 +75,9 @@ class Runtime:
         self._secrets.close()
         await self._connections.aclose()
 
-    def deadline_s(self, headers: Mapping[str, str]) -> tuple[float, int | None]:
-        """Return the seconds that a call may take, and the seconds of `Prefer: wait` that were applied, if any.
-
-        `Prefer: wait` replaces the default deadline by a shorter or longer one, from 1 s to CANCEL_MAX_WAIT_S.
-        """
-        wait_s = preferred_wait_s(headers.get("prefer"))
-        if wait_s is None:
-            return self.settings.deadline_s, None
-        applied_s = int(min(max(wait_s, 1), self.settings.max_wait_s))
-        return applied_s, applied_s
-
     async def cancel(self, body: bytes, call: Call) -> CancelResult:
         """Cancel the order that *body* names, if its caller is allowed to. Raises CancelError if that fails."""
+        self._allow_time(call)
         check_size(body)
         call.caller = await self._identify_caller(body, call)
         follow_up = self._tickets.intent(call, body) if self._tickets else None
@@ -106,6 +96,7 @@ class Runtime:
         """Return the orders of the customer that *query* names, if its caller may see them. Raises CancelError."""
         from shared.finding.find import find  # noqa: PLC0415  (a cancellation needs nothing of it, and starts faster)
 
+        self._allow_time(call)
         call.caller = await self._identify_caller(b"", call)
         if isinstance(self._caller(call), SigningCaller):
             raise CallerRefused(
@@ -137,6 +128,13 @@ class Runtime:
             return await check(self.settings, self._credentials)
         health, callers = await asyncio.gather(check(self.settings, self._credentials), self._tickets.health())
         return health.model_copy(update={"callers": callers})
+
+    def _allow_time(self, call: Call) -> None:
+        """Set the deadline of *call*: the default, or that of `Prefer: wait`, from 1 s to CANCEL_MAX_WAIT_S."""
+        call.allowed_s = self.settings.deadline_s
+        wait_s = preferred_wait_s(call.headers.get("prefer"))
+        if wait_s is not None:
+            call.allowed_s = call.applied_wait_s = int(min(max(wait_s, 1), self.settings.max_wait_s))
 
     def _open_tickets(self) -> "Tickets | None":
         if not any(caller.tell for caller in (self.settings.callers or {}).values()):

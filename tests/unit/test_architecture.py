@@ -81,10 +81,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     "shared.http_answer": {"shared.call", "shared.errors"},
     "tell_ticket": {"shared.runtime"},
-    "find_orders": {"shared.audit", "shared.contract", "shared.http_answer", "shared.runtime"},
-    "cancel_order": {
-        *("shared.audit", "shared.call", "shared.contract", "shared.errors", "shared.http_answer", "shared.runtime"),
-    },
+    "find_orders": {"shared.audit", "shared.http_answer", "shared.runtime"},
+    "cancel_order": {"shared.audit", "shared.call", "shared.errors", "shared.http_answer", "shared.runtime"},
 }
 PURE = (
     *("errors", "rfc3339", "strict_json", "outside_text", "http_request", "ids", "contract", "clouds", "settings"),
