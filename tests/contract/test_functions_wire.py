@@ -76,6 +76,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def stand_in_port(app: Path, whole_cloud: LocalCloud) -> Iterator[int]:
+    whole_cloud.forget()
     with serving(app, app.parent / "stand-in.log", whole_cloud.description["environment"], "") as port:
         yield port
 
