@@ -32,11 +32,14 @@ _ISSUER = re.compile(
 
 
 class Customers:
-    """Caches the tenants of domains for one worker. *clock* returns monotonic seconds."""
+    """Caches the tenants of up to *most_known* domains for one worker. *clock* returns monotonic seconds."""
 
-    def __init__(self, connections: Connections, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, connections: Connections, clock: Callable[[], float] = time.monotonic, *, most_known: int = MOST_KNOWN
+    ) -> None:
         self._connections = connections
         self._clock = clock
+        self._most_known = most_known
         self._known: dict[tuple[str, str], tuple[float, str]] = {}
 
     async def tenant_of(self, domain: str, authority: str, remaining_s: Callable[[], float]) -> str:
@@ -67,7 +70,7 @@ class Customers:
             issuer = _members(answer).get("issuer") if answer.is_success else None
             if isinstance(issuer, str):
                 tenant = _tenant_in(issuer)
-                if len(self._known) >= MOST_KNOWN:
+                if len(self._known) >= self._most_known:
                     self._known.clear()
                 self._known[authority, domain] = self._clock() + KEPT_S, tenant
                 return tenant

@@ -130,14 +130,11 @@ async def test_a_failure_is_not_kept(customers: Customers, cloud: LocalCloud, au
     assert await tenant_of(customers, DOMAIN, authority) == CUSTOMER
 
 
-async def test_not_more_than_the_limit_are_kept(
-    connections: Connections, peer: Peer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_not_more_than_the_limit_are_kept(connections: Connections, peer: Peer) -> None:
     """Whoever may call could fill the memory with domains otherwise."""
-    monkeypatch.setattr("shared.customers.MOST_KNOWN", 2)
     body = json.dumps({"issuer": f"https://login.example/{CUSTOMER}/v2.0"}).encode()
     peer.answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-    customers = Customers(connections, Clock())
+    customers = Customers(connections, Clock(), most_known=2)
 
     for domain in ("a.example", "b.example", "a.example", "c.example", "c.example", "a.example"):
         await tenant_of(customers, domain, peer.url)
