@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import duckdb_kql
@@ -36,6 +37,25 @@ def queries_to_paste() -> dict[str, str]:
     return queries
 
 
+TABLES = {
+    "traces": {"timestamp": "TIMESTAMP", "message": "VARCHAR"},
+    "availabilityResults": {
+        "timestamp": "TIMESTAMP",
+        "location": "VARCHAR",
+        "success": "VARCHAR",
+        "message": "VARCHAR",
+    },
+}
+
+
+@cache
+def translated(text: str) -> str:
+    """Return the query with this text as SQL. The translation takes as long as the query itself."""
+    sql = duckdb_kql.to_sql(text, schema={table: list(columns) for table, columns in TABLES.items()})
+    assert not sql.parameters, "the values of parameters would have to be bound"
+    return str(sql)
+
+
 class Traces:
     """Holds the table `traces` with *records*, each with the minutes since it was logged.
 
@@ -43,15 +63,14 @@ class Traces:
     """
 
     def __init__(self, records: Iterable[tuple[Json, float]] = ()) -> None:
-        self.connection = duckdb_kql.connect()
-        self.connection.execute("CREATE TABLE traces (timestamp TIMESTAMP, message VARCHAR)")
+        self.connection = duckdb_kql.connect(config={"threads": 1})
+        for table, columns in TABLES.items():
+            members = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+            self.connection.execute(f"CREATE TABLE {table} ({members})")
         now = datetime.now(UTC).replace(tzinfo=None)
         lines = [(now, "Executing 'Functions.cancel_order'")]  # the host's own log lines are in the table too
         lines += [(now - timedelta(minutes=minutes), json.dumps(record)) for record, minutes in records]
         self.connection.executemany("INSERT INTO traces VALUES (?, ?)", lines)
-        self.connection.execute(
-            "CREATE TABLE availabilityResults (timestamp TIMESTAMP, location VARCHAR, success VARCHAR, message VARCHAR)"
-        )
         results = [(now, "West Europe", "0", "401"), (now - timedelta(hours=2), "East US", "1", "Passed")]
         self.connection.executemany("INSERT INTO availabilityResults VALUES (?, ?, ?, ?)", results)
 
@@ -65,8 +84,8 @@ class Traces:
 
     def rows(self, text: str) -> list[Json]:
         """Return the rows of the query with this text."""
-        result = duckdb_kql.kql(self.connection, text)
+        result = self.connection.sql(translated(text))
         return [dict(zip(result.columns, row, strict=True)) for row in result.fetchall()]
 
     def columns(self, name: str) -> list[str]:
-        return list(duckdb_kql.kql(self.connection, query(name)).columns)
+        return list(self.connection.sql(translated(query(name))).columns)
