@@ -7,6 +7,7 @@ import re
 import sys
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -261,6 +262,7 @@ def test_packages_stay_small(name: str) -> None:
     )
 
 
+@cache
 def code_lines(path: Path) -> set[int]:
     """Return the numbers of the lines with code, without blank lines, comments and docstrings."""
     tree = ast.parse(path.read_bytes())
@@ -277,18 +279,22 @@ def code_lines(path: Path) -> set[int]:
     return {line for token in tokens for line in range(token.start[0], token.end[0] + 1)} - docstrings
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_azure_installs_what_the_product_imports(module: str) -> None:
-    """A package that is only in requirements-dev.txt would first be missing in Azure."""
-    files = {str(file) for pin in read_pins("requirements.txt") for file in importlib.metadata.files(pin.name) or ()}
+@pytest.fixture(scope="module")
+def shipped_files() -> set[str]:
+    """The files of all packages that Azure installs."""
+    return {str(file) for pin in read_pins("requirements.txt") for file in importlib.metadata.files(pin.name) or ()}
 
+
+@pytest.mark.parametrize("module", MODULES)
+def test_azure_installs_what_the_product_imports(shipped_files: set[str], module: str) -> None:
+    """A package that is only in requirements-dev.txt would first be missing in Azure."""
     for name in imports(module):
         top = name.partition(".")[0]
         if top in sys.stdlib_module_names or own(name) in MODULES:
             continue
         path = name.replace(".", "/")
         bases = {path, path.rpartition("/")[0]} - {"azure"}  # many packages share it
-        assert {f"{base}{end}" for base in bases for end in (".py", "/__init__.py")} & files, (
+        assert {f"{base}{end}" for base in bases for end in (".py", "/__init__.py")} & shipped_files, (
             f"{name} is in no package of requirements.txt"
         )
 
