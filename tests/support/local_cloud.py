@@ -15,7 +15,9 @@ import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
 START_LIMIT_S = 90
-STOP_LIMIT_S = 20  # an idle machine needs less than 5; tests run on busy ones
+# An idle machine needs less than 5. The real Functions host waits 10 for a call that is under way, and has 15 in all.
+# Tests run on busy machines.
+STOP_LIMIT_S = 60
 
 # Threads share a client. A pool with limits closes idle connections, beyond 20 or after 5 s, and may close one that
 # another thread has just taken; that thread then waits for ever on a closed socket (httpcore 1.0.9, seen).
