@@ -55,7 +55,7 @@ bicep: install ## compile the Bicep files and check what they would deploy (BICE
 	@command -v "$(or $(BICEP),bicep)" >/dev/null || { \
 		echo "Microsoft's Bicep compiler is needed and was not found as $(or $(BICEP),bicep on the PATH)."; \
 		echo "Install it (https://aka.ms/bicep-install), or name it: make bicep BICEP=PROGRAM."; exit 1; }
-	@$(BIN)/python -m pytest -q tests/contract/bicep
+	@$(BIN)/python -m pytest -q --soak tests/contract/bicep
 
 scan: .venv-scan/installed ## check the Bicep files for safety (checkov, in .venv-scan)
 	@.venv-scan/bin/python infra/scan.py

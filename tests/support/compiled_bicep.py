@@ -109,11 +109,12 @@ def compiler() -> Path | None:
 
 
 class Compiler:
-    """Runs *program*. *directory* takes its temporary files."""
+    """Runs *program*. *directory* takes its temporary files, *home* the files that it unpacks once, in two seconds."""
 
-    def __init__(self, program: Path, directory: Path) -> None:
+    def __init__(self, program: Path, directory: Path, home: Path) -> None:
         self._program = program
         self._directory = directory
+        self._home = home
 
     def lint(self, path: Path) -> str:
         """Return what the linter says of *path* and its modules: nothing if all is well."""
@@ -148,7 +149,7 @@ class Compiler:
 
     def _run(self, *arguments: str, may_fail: bool = False) -> str:
         environment = {
-            "HOME": str(self._directory),  # a single-file .NET program unpacks itself there
+            "HOME": str(self._home),  # a single-file .NET program unpacks itself there
             "PATH": os.defpath,
             "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1",  # where there is no ICU
         }

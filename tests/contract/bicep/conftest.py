@@ -5,6 +5,8 @@ compiler: `make bicep`, or `make test` where BICEP names it or the PATH has it. 
 that need no compiler.
 """
 
+import os
+
 import pytest
 
 from tests.support.compiled_bicep import AVAILABILITY, GROUP, LEAST, MAIN, MOST, Compiler, compiler
@@ -23,7 +25,10 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def bicep(tmp_path_factory: pytest.TempPathFactory) -> Compiler:
     assert PROGRAM
-    return Compiler(PROGRAM, tmp_path_factory.mktemp("bicep"))
+    folder = tmp_path_factory.getbasetemp()
+    home = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "bicep-home"  # of all processes
+    home.mkdir(exist_ok=True)
+    return Compiler(PROGRAM, tmp_path_factory.mktemp("bicep"), home)
 
 
 @pytest.fixture(scope="session")
