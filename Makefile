@@ -66,8 +66,9 @@ scan: .venv-scan/installed ## check the Bicep files for safety (checkov, in .ven
 	@.venv-scan/bin/python -m pip check --disable-pip-version-check
 	@touch $@
 
-soak: install ## the long tests: fuzzing, cases from infra/openapi.json, storms of 5,000 and 2,000, and 20,000 requests
-	@$(BIN)/python -m pytest -q --soak tests/e2e tests/contract/tickets tests/contract/finding
+soak: install ## the long tests: all faults, fuzzing, cases from infra/openapi.json, storms of 5,000 and 2,000, and 20,000 requests
+	@$(BIN)/python -m pytest -q --soak tests/e2e tests/contract/tickets tests/contract/finding tests/contract/bicep \
+		tests/contract/test_credential_faults.py
 
 bench: install ## measure speed beside what it replaces, 6 minutes (ARGS="--only warm --json FILE --plot FILE")
 	@$(BIN)/python -m tests.benchmarks $(ARGS)

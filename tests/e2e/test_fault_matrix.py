@@ -4,7 +4,7 @@ Each cell of the matrix has an order of its own, and sends its requests over HTT
 The first answer must be the expected one. The caller repeats for as long as the answer says so, as a
 webhook does, until the fault is over. Each answer is compared with the order, or its subscription, at that moment.
 
-`--soak` runs all cells; without it those are left out in which a second failure changes nothing.
+`--soak` runs all cells; without it a part of them (tests/support/fault_matrix/cells.py), each step and each fault too.
 """
 
 import pytest

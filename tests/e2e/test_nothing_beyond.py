@@ -20,7 +20,7 @@ from tests.support.random_orders.world import Played, World, running_world
 from tests.support.stand_ins import serving_stand_ins
 
 AT_ONCE = 40  # scenarios, because repeats of requests have pauses
-BATCHES = 6  # in a round
+BATCHES, SOAK_BATCHES = 3, 6  # in a round
 SOAK_ROUNDS = 30
 
 LICENCE = LinePlan("licence")
@@ -50,14 +50,14 @@ def play(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
         runner.run(world.__aexit__(None, None, None))
 
 
-def test_nothing_beyond_the_request_is_changed(play: Play, round_number: int) -> None:
+def test_nothing_beyond_the_request_is_changed(play: Play, pytestconfig: pytest.Config, round_number: int) -> None:
     runner, world = play
 
     @seed(round_number)
     @settings(
         derandomize=True,
         database=None,
-        max_examples=BATCHES,
+        max_examples=SOAK_BATCHES if pytestconfig.getoption("--soak") else BATCHES,
         deadline=None,
         phases=(Phase.generate,),  # a batch is no simpler without some of its scenarios; see `simplest`
         suppress_health_check=(HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example),

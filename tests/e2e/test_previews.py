@@ -30,7 +30,16 @@ JOURNEYS: Mapping[str, Json] = {
     "end-of-term": {"account": "default", "when": "term_end"},
 }
 # What is walked in one local cloud. The subscriptions are put back before their orders are walked.
-WAYS: tuple[tuple[By, ...], ...] = (("orderId",), ("subscriptionId", "alternateId"))
+BY_ORDER: tuple[By, ...] = ("orderId",)
+BY_THE_OTHERS: tuple[By, ...] = ("subscriptionId", "alternateId")
+WAYS = (BY_ORDER, BY_THE_OTHERS)
+# The usual run walks both ways in the first journey, and one in each of the others. `--soak` walks all.
+USUAL_WAYS: Mapping[str, tuple[tuple[By, ...], ...]] = {
+    "default": WAYS,
+    "production": (BY_THE_OTHERS,),
+    "orders-only": (BY_ORDER,),
+    "end-of-term": (BY_THE_OTHERS,),
+}
 
 NOT_ACTIVATED = "only Partner Center knows that the customer has not activated it"
 LOOKS_LIKE_SOFTWARE = "nobody can tell it from perpetual software, which is cancelled"
@@ -127,10 +136,11 @@ class Walk:
 
 
 @pytest.fixture(scope="module")
-def walks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Walk]]:
+def walks(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> dict[str, list[Walk]]:
     """The walks of each journey. No local cloud is used for two."""
     directory = tmp_path_factory.mktemp("previews")
-    parts = [(journey, ways) for journey in JOURNEYS for ways in WAYS]
+    is_long = pytestconfig.getoption("--soak")
+    parts = [(journey, ways) for journey in JOURNEYS for ways in (WAYS if is_long else USUAL_WAYS[journey])]
     with ThreadPoolExecutor(CLOUDS_AT_ONCE) as clouds:
         walks = list(clouds.map(lambda part: walk(directory, *part), parts))
     return {journey: [walk for walk in walks if walk.journey == journey] for journey in JOURNEYS}
@@ -194,6 +204,7 @@ def test_a_dry_run_foretells_the_answer(walks: dict[str, list[Walk]], journey: s
     trials = [trial for walk in walks[journey] for trial in walk.trials]
     unforeseen = [(trial.entry.by, trial.entry.key) for trial in trials if not trial.is_foretold]
 
+    assert trials
     assert unforeseen == [
         (trial.entry.by, trial.entry.key)
         for trial in trials
@@ -215,8 +226,9 @@ def test_a_dry_run_names_the_lines_that_are_then_changed(walks: dict[str, list[W
 
 @pytest.mark.parametrize("journey", JOURNEYS)
 def test_a_dry_run_changes_nothing(walks: dict[str, list[Walk]], journey: str) -> None:
-    assert [walk.patches for walk in walks[journey]] == [[], []]
-    assert [walk.changes for walk in walks[journey]] == [[], []]
+    assert walks[journey]
+    assert [walk.patches for walk in walks[journey] if walk.patches] == []
+    assert [walk.changes for walk in walks[journey] if walk.changes] == []
 
 
 @pytest.mark.parametrize("journey", JOURNEYS)

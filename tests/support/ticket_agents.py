@@ -7,11 +7,17 @@ from html import escape
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.support.local_cloud import Json
 
 SYSTEMS = ("zendesk", "freshdesk", "freshservice", "jira", "standard-webhooks")
 READABLE = SYSTEMS[:-1]  # nobody can ask a webhook's receiver what it got
+
+
+def cases(systems: tuple[str, ...]) -> list[Any]:
+    """Return *systems* as cases of a test. That of Freshservice is long: one class speaks its API and Freshdesk's."""
+    return [pytest.param(name, marks=pytest.mark.long if name == "freshservice" else ()) for name in systems]
 
 
 def ticket_of(system: str, number: str) -> str:

@@ -62,13 +62,24 @@ def _audit(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def rows(table: dict[str, Row], systems: tuple[str, ...], *, is_reading: bool = False) -> list[Any]:
-    """Return a case for each row. Long are those that wait for a time limit, and every second fault of a reading."""
+    """Return the cases for the rows: each with one system, by turns, and a long one with all of *systems*.
+
+    The webhook is there too where its end is another one. Only long are those that wait for a time limit, and every
+    second fault of a reading.
+    """
     waits = {"timeout (not done)", "slow body"}
-    return [
-        pytest.param(row, systems, id=name, marks=pytest.mark.long if name in waits or (is_reading and n % 2) else ())
-        for n, (name, row) in enumerate(table.items())
-        if row.reading or not is_reading
-    ]
+    cases = []
+    for n, (name, row) in enumerate(table.items()):
+        if is_reading and not row.reading:
+            continue
+        by_turns = {systems[n % len(systems)]} | ({WEBHOOK} if row.webhook else set())
+        some = tuple(system for system in systems if system in by_turns)
+        is_usual = name not in waits and not (is_reading and n % 2)
+        if is_usual:
+            cases.append(pytest.param(row, some, id=name))
+        if not is_usual or some != systems:
+            cases.append(pytest.param(row, systems, id=f"{name} in each", marks=pytest.mark.long))
+    return cases
 
 
 @contextmanager

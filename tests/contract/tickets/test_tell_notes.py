@@ -15,12 +15,12 @@ from tests.support.built_in_orders import LICENCE_CUSTOMER, subscription_of
 from tests.support.forged_follow_ups import GUID, UNKNOWN_ORDER, key_of, marker, message, ticket_events
 from tests.support.local_cloud import Json, LocalCloud
 from tests.support.telling import TellingApp, Tickets, post_as, tell
-from tests.support.ticket_agents import READABLE, SYSTEMS, agent_of, ticket_of
+from tests.support.ticket_agents import READABLE, SYSTEMS, agent_of, cases, ticket_of
 
 pytestmark = pytest.mark.anyio
 
-EACH_SYSTEM = pytest.mark.parametrize("system", SYSTEMS)
-EACH_READABLE = pytest.mark.parametrize("system", READABLE)
+EACH_SYSTEM = pytest.mark.parametrize("system", cases(SYSTEMS))
+EACH_READABLE = pytest.mark.parametrize("system", cases(READABLE))
 REFUSED = "The request was refused: the product is of a kind or in a state"
 
 
@@ -38,7 +38,7 @@ def licence(cloud: LocalCloud) -> Iterator[str]:
     cloud.put(f"subscriptions/{subscription_id}", before)
 
 
-@EACH_SYSTEM
+@pytest.mark.parametrize("system", SYSTEMS)
 async def test_a_cancelled_order_is_told_with_its_products_and_ids(
     telling_app: TellingApp,
     tickets: Tickets,

@@ -14,11 +14,11 @@ from tests.conftest import CUSTOMER
 from tests.support.forged_follow_ups import message, open_message, ticket_events
 from tests.support.local_cloud import LocalCloud
 from tests.support.telling import TellingApp, Tickets, post_as, tell
-from tests.support.ticket_agents import SYSTEMS, ticket_of
+from tests.support.ticket_agents import SYSTEMS, cases, ticket_of
 
 pytestmark = pytest.mark.anyio
 
-EACH_SYSTEM = pytest.mark.parametrize("system", SYSTEMS)
+EACH_SYSTEM = pytest.mark.parametrize("system", cases(SYSTEMS))
 PAUSES_S = [120, 300, 900, 3_600, 21_600, 86_400]
 OPEN = "It is not confirmed whether what the request asked for was done."
 STILL_OPEN = "It is still not confirmed, after a day, whether what the request asked for was done"
