@@ -132,7 +132,6 @@ ALL_CELLS = [
 CHANGE_NOTHING = CREDENTIAL_STEPS | {
     Step.PATCH_OF_CANCELLED,
     Step.GET_BEFORE_LINES,
-    Step.GET_AFTER_REFUSAL,
     Step.GET_SUBSCRIPTION,
     Step.LIST_SUBSCRIPTIONS,
 }
@@ -148,7 +147,7 @@ def _is_long(cell: Cell) -> bool:
     if cell.failures > 1:
         return cell.expected == EXPECTED[cell.step][cell.fault].first_fails
     number = list(Step).index(cell.step) + list(EXPECTED[cell.step]).index(cell.fault)
-    if cell.step in CHANGE_NOTHING:
+    if cell.step in CHANGE_NOTHING and not cell.is_lasting:
         number, is_second = divmod(number, 2)
         if is_second:
             return True
