@@ -7,9 +7,10 @@ PIP_INSTALL := -m pip install -qq --disable-pip-version-check --no-deps --requir
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo serve check test lint format docs bicep scan soak bench witness package audit clean
+.PHONY: browser-test pictures
 
 help: ## list these commands
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 install: .venv/installed ## make .venv and install everything pinned; the other commands do this first
 
@@ -28,7 +29,7 @@ install: .venv/installed ## make .venv and install everything pinned; the other 
 demo: install ## start the local cloud, cancel sample orders, show what happened
 	@$(BIN)/python -m infra.local demo
 
-serve: install ## keep the local cloud running for curl, Postman, a flow (PORT=7071)
+serve: install ## keep the local cloud running, with a page for the browser (PORT=7071)
 	@$(BIN)/python -m infra.local --callers --describe .local-cloud.json --remove-description --port $(or $(PORT),7071)
 
 check: lint ## before each commit: lint, then the fast tests (half a minute)
@@ -38,6 +39,17 @@ check: lint ## before each commit: lint, then the fast tests (half a minute)
 # where the environment says otherwise: else each process compiles all of it again.
 test: install ## all tests but the long ones; some of them: make test ARGS="-k throttle"
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q $(if $(ARGS),$(ARGS),-n 4 --dist loadfile --no-loadscope-reorder)
+
+browser-test: .venv/browser ## drive the page of the local cloud in a browser (BROWSER=PROGRAM, else chromium on the PATH)
+	@$(BIN)/python -m pytest -q --browser "$(or $(BROWSER),chromium)" $(or $(ARGS),tests/browser)
+
+pictures: .venv/browser ## take the pictures of the page for README.md (BROWSER=PROGRAM, else chromium on the PATH)
+	@$(BIN)/python -m tests.browser.pictures "$(or $(BROWSER),chromium)"
+
+.venv/browser: requirements-browser.txt | install
+	@$(BIN)/python $(PIP_INSTALL) -r requirements-browser.txt
+	@$(BIN)/python -m pip check --disable-pip-version-check
+	@touch $@
 
 lint: install ## check format, style and types (ruff, mypy --strict)
 	@$(BIN)/ruff format --check .

@@ -7,12 +7,14 @@ import pytest
 
 from tests.support.local_cloud import ROOT, LocalCloud, order_id_of, running, software_order, write_orders
 
+BROWSER_TESTS = ROOT / "tests" / "browser"
 ORDERS_PER_RUN = 400
 CUSTOMER = "5f1c2a4e-7d0b-4a57-9a1c-3a5b1f0c9e11"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run the long tests at full length")
+    parser.addoption("--browser", metavar="PROGRAM", help="run the tests of the page in this browser, a Chromium")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -20,6 +22,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("long"):
                 item.add_marker(pytest.mark.skip("it takes long; run it with --soak"))
+    if not config.getoption("--browser"):
+        for item in items:
+            if item.path.is_relative_to(BROWSER_TESTS):
+                item.add_marker(pytest.mark.skip("it needs a browser; run make browser-test"))
 
 
 @pytest.fixture(scope="session")

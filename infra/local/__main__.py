@@ -15,8 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from infra.local.cloud import Options, running
-from infra.local.welcome import welcome
+from infra.local.cloud import LocalCloud, Options, running
 
 
 def main() -> int:
@@ -113,12 +112,22 @@ async def _serve_until(
             _write_private(describe, description)
             if remove_description:
                 at_the_end.callback(_remove, describe, description)
-        print(welcome(cloud), flush=True)
+        print(_welcome(cloud), flush=True)
         status = await function.wait()
         if not stop.is_set():  # Ctrl-C ends the function's process too
             print(f"infra.local: the Functions host ended with status {status}", file=sys.stderr)
             return 1
     return 0
+
+
+def _welcome(cloud: LocalCloud) -> str:
+    return f"""\
+The local cloud runs. Open its page in a browser:
+
+  {cloud.url("control")}/
+
+It has {len(cloud.orders)} orders and {len(cloud.subscriptions)} subscriptions to try. Press Ctrl-C to end everything.
+"""
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -23,6 +23,7 @@ from starlette.applications import Starlette
 
 from infra.local.accounts import LocalAccount, by_name, credential_accounts, demonstration_accounts, stable_guid
 from infra.local.callers import FUNCTION_APP, TENANT_ID, LocalCallers, trusted_issuer
+from infra.local.console.routes import Console
 from infra.local.control import ControlInterface
 from infra.local.entra.managed_identity import ManagedIdentity
 from infra.local.entra.registrations import AppRegistration
@@ -161,8 +162,15 @@ class LocalCloud:
             client_id: app for entra in self.entras.values() for client_id, app in entra.registrations.items()
         }
         self.ticket_control = TicketControl(self.ticketing, self.storage_queue)
+        self.console = Console(self.describe)
+        self.traffic.publish = self.console.events.publish
         self.control = ControlInterface(
-            self.traffic, self.partner_center, registrations, self.key_vault, self.ticket_control
+            traffic=self.traffic,
+            partner_center=self.partner_center,
+            registrations=registrations,
+            key_vault=self.key_vault,
+            tickets=self.ticket_control,
+            console=self.console,
         )
 
     def _registrations(self, national_cloud: NationalCloud) -> dict[str, AppRegistration]:
@@ -324,6 +332,7 @@ class LocalCloud:
                 yield
         finally:
             self.traffic.clear_faults()  # a request that a fault delays would delay the end too
+            self.console.events.close()
             for server, _ in servers:
                 server.should_exit = True
             await asyncio.gather(*tasks)
@@ -343,6 +352,7 @@ async def running(options: Options, log_level: str = "INFO") -> AsyncIterator[tu
             cloud.environment(),
             log_level=log_level,
             trusted_issuer=cloud.trusted_issuer.model_dump_json(),
+            take_record=cloud.console.take_record,
         )
         async with cloud.stand_ins(), function:
             cloud.ticket_control.function = function

@@ -1,7 +1,8 @@
 """The control interface of the local cloud, for tests, benchmarks and programs outside.
 
 It lists the requests that arrived, takes faults, and shows and changes the contents of the stand-ins. Plain JSON
-on loopback, without a key. A request that makes no sense is answered with 400 and the reason.
+on loopback, without a key; pages in a browser other than the console are refused (`console.guard`). A request that
+makes no sense is answered with 400 and the reason.
 """
 
 import asyncio
@@ -10,10 +11,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from infra.local.console.guard import Guard
+from infra.local.console.routes import Console
 from infra.local.entra.registrations import AppRegistration, FailureMode, load_certificates
 from infra.local.entra.signing import new_key_pair
 from infra.local.faults import Fault
@@ -22,7 +26,7 @@ from infra.local.partner_center.members import member, read_json
 from infra.local.partner_center.server import PartnerCenter
 from infra.local.ticket_control import TicketControl
 from infra.local.traffic import Traffic
-from infra.local.values import Json
+from infra.local.values import Json, reason
 
 
 class _Body(BaseModel):
@@ -108,11 +112,13 @@ class ControlInterface:
 
     def __init__(
         self,
+        *,
         traffic: Traffic,
         partner_center: PartnerCenter,
         registrations: Mapping[str, AppRegistration],
         key_vault: KeyVault,
         tickets: TicketControl,
+        console: Console,
     ) -> None:
         self._traffic = traffic
         self._partner_center = partner_center
@@ -122,6 +128,7 @@ class ControlInterface:
             routes=[
                 Route("/requests", self._list_requests, methods=["GET"]),
                 Route("/requests", self._clear_requests, methods=["DELETE"]),
+                Route("/faults", self._list_faults, methods=["GET"]),
                 Route("/faults", self._add_fault, methods=["POST"]),
                 Route("/faults", self._clear_faults, methods=["DELETE"]),
                 Route("/orders/{order_id}", self._show_order, methods=["GET"]),
@@ -136,7 +143,9 @@ class ControlInterface:
                 Route("/clients/{client_id}", self._change_registration, methods=["PUT"]),
                 Route("/limits", self._set_limits, methods=["PUT"]),
                 *tickets.routes,
+                *console.routes,
             ],
+            middleware=[Middleware(Guard)],
             exception_handlers={ValidationError: _bad_request},
         )
 
@@ -157,11 +166,14 @@ class ControlInterface:
             subscription_id = member(fault.put_subscription, "id")
             if self._partner_center.subscriptions.now(subscription_id) is None:
                 return _reason("put_subscription", "there is no subscription with this id")
-        self._traffic.faults.append(fault)
+        self._traffic.add_fault(fault)
         return JSONResponse({}, 201)
 
-    async def _clear_faults(self, _: Request) -> Response:
-        self._traffic.clear_faults()
+    async def _list_faults(self, _: Request) -> Response:
+        return JSONResponse(self._traffic.list_faults())
+
+    async def _clear_faults(self, request: Request) -> Response:
+        self._traffic.clear_faults(request.query_params.get("name"))
         return JSONResponse({})
 
     async def _show_order(self, request: Request) -> Response:
@@ -234,7 +246,7 @@ def _subscription(subscription: Json | None) -> Response:
 
 
 def _reason(field: str, message: str) -> Response:
-    return JSONResponse({"error": [{"field": [field], "message": message}]}, 400)
+    return JSONResponse(reason(field, message), 400)
 
 
 async def _bad_request(_: Request, error: Exception) -> Response:

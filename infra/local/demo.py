@@ -15,9 +15,9 @@ from rich.table import Table
 from infra.local.cloud import LocalCloud, Options, running
 from infra.local.demo_find import show_finding
 from infra.local.demo_tickets import show_tickets
+from infra.local.examples import OLD_LICENCE, ONE_LINE, TWO_LICENCES, WHOLE_ORDER, curl_command
 from infra.local.partner_center.resources import LICENCE_CUSTOMER, SOFTWARE_CUSTOMER
 from infra.local.values import Json
-from infra.local.welcome import OLD_LICENCE, ONE_LINE, TWO_LICENCES, WHOLE_ORDER, curl_command
 
 THREE_LINES = {"customerTenantId": SOFTWARE_CUSTOMER, "orderId": "software-three-lines-000000000001"}
 

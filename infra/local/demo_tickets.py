@@ -14,10 +14,10 @@ from rich.markup import escape
 from rich.padding import Padding
 
 from infra.local.cloud import LocalCloud
+from infra.local.examples import ONE_LINE
 from infra.local.partner_center.resources import LICENCE_CUSTOMER, SOFTWARE_CUSTOMER
 from infra.local.senders.deliveries import Delivery, headers_of
 from infra.local.values import Json
-from infra.local.welcome import ONE_LINE
 
 CALLER = "zendesk"
 DONE: Json = {

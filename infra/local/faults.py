@@ -33,6 +33,7 @@ class Fault(BaseModel):
         slow_s: send the body over this time.
         put_subscription: a whole subscription. Somebody else changes the one with its id to this, after the answer to
             the request is made and before it leaves; also if the request is not carried out.
+        name: of the fault, for whoever asks for it; faults can be removed by their name.
         behind: if the request is a PATCH of a subscription, the next so many reads of it show the state before. Its
             add-ons, and the subscriptions that the cancellation of an order ends, show their change at once.
     """
@@ -52,6 +53,7 @@ class Fault(BaseModel):
     slow_s: float = Field(0.0, ge=0)
     put_subscription: dict[str, Any] | None = None
     behind: int = Field(0, ge=0)
+    name: str | None = Field(None, max_length=100)
 
     @model_validator(mode="before")
     @classmethod

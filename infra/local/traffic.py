@@ -41,6 +41,7 @@ class Traffic:
         faults: first in, first out.
         latency_s: the seconds by which a stand-in's answers are delayed, by service.
         put_subscription: changes the subscription with this id, as a fault asks for.
+        publish: is told each change, as an event's name and content: `request`, `faults`.
     """
 
     def __init__(self) -> None:
@@ -48,7 +49,24 @@ class Traffic:
         self.faults: list[Fault] = []
         self.latency_s: dict[str, float] = {}
         self.put_subscription: Callable[[str, Json], object] = lambda _id, _subscription: None
+        self.publish: Callable[[str, Any], object] = lambda _event, _content: None
         self._faults_cleared = asyncio.Event()
+        self._count = 0
+
+    def add_request(self, entry: Json) -> None:
+        """Add *entry* to the record, with its number, which counts the requests since the start."""
+        self._count += 1
+        entry["number"] = self._count
+        self.requests.append(entry)
+        self.publish("request", entry)
+
+    def add_fault(self, fault: Fault) -> None:
+        self.faults.append(fault)
+        self._publish_faults()
+
+    def list_faults(self) -> list[Json]:
+        """Return the faults that are still to come, as they were given, each with the times that are left."""
+        return [fault.model_dump(mode="json", exclude_unset=True) | {"times": fault.times} for fault in self.faults]
 
     def take_fault(self, service: str, method: str, path: str) -> Fault | None:
         """Return the first fault that matches and count it as used."""
@@ -57,14 +75,22 @@ class Traffic:
                 fault.times -= 1
                 if not fault.times:
                     self.faults.remove(fault)
+                self._publish_faults()
                 return fault
         return None
 
-    def clear_faults(self) -> None:
-        """Remove all faults and release the requests that are being delayed."""
-        self.faults.clear()
-        self._faults_cleared.set()
-        self._faults_cleared = asyncio.Event()
+    def clear_faults(self, name: str | None = None) -> None:
+        """Remove all faults and release the requests that are being delayed. With *name* only remove those with it."""
+        if name is None:
+            self.faults.clear()
+            self._faults_cleared.set()
+            self._faults_cleared = asyncio.Event()
+        else:
+            self.faults = [fault for fault in self.faults if fault.name != name]
+        self._publish_faults()
+
+    def _publish_faults(self) -> None:
+        self.publish("faults", self.list_faults())
 
     async def delay(self, delay_s: float) -> None:
         """Wait for *delay_s*, or until the faults are cleared."""
@@ -89,7 +115,6 @@ class Recorded:
             return
         query = scope["query_string"].decode("latin-1")
         raw_path = scope["raw_path"].decode("latin-1")
-        path = raw_path + (f"?{query}" if query else "")
         entry = {
             "service": self._service,
             "method": scope["method"],
@@ -100,8 +125,17 @@ class Recorded:
             "cut_status": None,
             "time": time.time(),
             "took_s": None,
+            "dropped": False,
         }
-        self._traffic.requests.append(entry)
+        self._traffic.add_request(entry)
+        try:
+            await self._respond(scope, receive, send, body, entry)
+        finally:
+            entry["dropped"] |= entry["status"] is None
+            self._traffic.publish("request", entry)
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send, body: bytes, entry: Json) -> None:
+        path = _full_path(scope)
 
         if latency_s := self._traffic.latency_s.get(self._service):
             await asyncio.sleep(latency_s)
@@ -122,6 +156,7 @@ class Recorded:
             return
         is_cut = fault.hang_up == "halfway"
         await _send_answer(send, answer, entry, slow_s=fault.slow_s, is_cut=is_cut)
+        entry["dropped"] = bool(fault.slow_s) and scope["transport"].is_closing()
         if is_cut:
             await _hang_up(scope, receive)
 
@@ -139,6 +174,12 @@ class Recorded:
     def _change_subscription(self, fault: Fault) -> None:
         if fault.put_subscription is not None:
             self._traffic.put_subscription(member(fault.put_subscription, "id"), fault.put_subscription)
+
+
+def _full_path(scope: Scope) -> str:
+    path: str = scope["raw_path"].decode("latin-1")
+    query = scope["query_string"].decode("latin-1")
+    return path + (f"?{query}" if query else "")
 
 
 def _decode_headers(raw_headers: list[tuple[bytes, bytes]]) -> dict[str, str]:

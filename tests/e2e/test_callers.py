@@ -1,7 +1,7 @@
 """Callers through the real runtime: with a proof, with a forged proof, and with a narrow scope."""
 
 import json
-import shlex
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -325,17 +325,10 @@ def test_a_signing_secret_is_in_key_vault_alone(guarded: LocalCloud, name: str) 
 # The output of `make serve`
 
 
-def test_the_printed_command_works_as_it_stands(guarded: LocalCloud) -> None:
-    """It includes the proof that the caller needs."""
-    [command, *_] = [line for line in guarded.log.read_text().splitlines() if line.strip().startswith("curl -si")]
+def test_one_address_is_printed_and_it_is_that_of_the_page(guarded: LocalCloud) -> None:
+    printed, _, _ = guarded.log.read_text().partition("Press Ctrl-C to end everything.")
 
-    _, _, url, *options = shlex.split(command)
-
-    pairs = list(zip(options[::2], options[1::2], strict=True))
-    headers = dict(value.split(": ", 1) for option, value in pairs if option == "-H")
-    [body] = [value for option, value in pairs if option == "-d"]
-    answer = guarded.http.post(url, content=body, headers=headers)
-    assert answer.json()["outcome"] == "dry_run"
+    assert re.findall(r"https?://\S+", printed) == [f"{guarded.description['controlUrl']}/"]
 
 
 def test_the_description_can_be_read_by_its_owner_only(guarded: LocalCloud) -> None:

@@ -525,10 +525,10 @@ def test_arguments_that_do_not_fit_are_explained(play: Play) -> None:
 
     statuses = [unknown_status, gone_status, line_status, two_status, script_status, account_status]
     assert statuses == [1] * len(statuses)
-    assert "--customer" in unknown_order
+    assert "Name its customer" in unknown_order
     assert "has no subscription no-such-subscription" in unknown_subscription
     assert "cancelled as a whole" in line
-    assert "one --line at a time" in two_lines
+    assert "one line at a time" in two_lines
     assert "for a subscription only" in script
     assert "has no account no-such-account" in unknown_account
 

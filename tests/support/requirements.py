@@ -9,7 +9,7 @@ from infra.audit import canonical
 ROOT = Path(__file__).resolve().parents[2]
 FILES = (
     *("requirements.txt", "requirements-dev.txt", "requirements-scan.txt", "requirements-audit.txt"),
-    "requirements-witness.txt",
+    *("requirements-witness.txt", "requirements-browser.txt"),
 )
 _PIN = re.compile(r"([A-Za-z0-9][\w.-]*)==(\d[\w.]*)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)\n")
 _OTHER = re.compile(r"(?:#.*)?\n")

@@ -5,6 +5,7 @@ such a program must do.
 """
 
 import asyncio
+import contextlib
 import http.client
 import json
 import os
@@ -19,6 +20,7 @@ from typing import NamedTuple, Self
 from urllib.parse import quote
 
 from infra.local.functions.kill import kill
+from infra.local.functions.output import RecordTaker, pass_on
 
 ROOT = Path(__file__).resolve().parents[3]
 ADDRESS = "127.0.0.1"
@@ -26,6 +28,7 @@ BACKLOG = 1024
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 15.0  # the real host waits 10 s for calls that are under way
 STATUS_LIMIT_S = 5.0
+OUTPUT_LIMIT_S = 2.0
 
 # Settings of the host itself. A program that starts the real host may drop them from its environment, because a
 # developer's machine can have some that are not meant for it. The list is short, because others hold account keys, and
@@ -111,7 +114,7 @@ class FunctionApp:
     """The function and its host in a process of their own, which can be killed and started again.
 
     `async with` starts it at the address of *listener*, and ends it. The arguments are those of `host_command`.
-    *environment* is added to this process's own.
+    *environment* is added to this process's own. *take_record* gets each audit record.
     """
 
     def __init__(
@@ -122,12 +125,14 @@ class FunctionApp:
         *,
         log_level: str,
         trusted_issuer: str,
+        take_record: RecordTaker = lambda _: None,
     ) -> None:
         self._listener = listener
         self._function_key = function_key
         self._environment = environment
         self._log_level = log_level
         self._trusted_issuer = trusted_issuer
+        self._take_record = take_record
         self._restart = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -188,7 +193,13 @@ class FunctionApp:
             cwd=ROOT,
             env=command.environment,
             stdin=asyncio.subprocess.PIPE,  # closes if this process is killed; then the function's process ends too
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
             pass_fds=command.pass_fds,
+        )
+        self._output = asyncio.gather(
+            pass_on(self._process.stdout, sys.stdout, self._take_record),
+            pass_on(self._process.stderr, sys.stderr, self._take_record),
         )
         try:
             await _wait_until_up(self._process, self._port, self._function_key)
@@ -208,6 +219,10 @@ class FunctionApp:
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
+        # What the process has written last is still in the pipe. A process that it has left behind may hold it open.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(OUTPUT_LIMIT_S):
+                await self._output
 
 
 def is_running(port: int, function_key: str) -> bool:

@@ -8,13 +8,11 @@ is the system's template from infra/ticketing.
 import argparse
 import json
 import os
-import secrets
 import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from textwrap import indent
 
@@ -23,16 +21,11 @@ import httpx
 from infra.local.senders.deliveries import SENDERS, Delivery, headers_of, masked, token_form
 from infra.local.senders.find import Found, customer_query, found_in, look, looker_of
 from infra.local.senders.notes import follow_ups_of, in_words, notes_of, tell_tickets, ticket_id_in
-from infra.local.senders.templates import SYSTEMS, Ticket, render
+from infra.local.senders.requests import CannotSend, Errand, bodies_for, check_account, ticket_for
 from infra.local.values import Json
 
 DEFAULT_FILE = Path(".local-cloud.json")
 LONGEST_WAIT_S = 59
-TICKET_NUMBERS = range(10_000, 1_000_000)
-
-
-class CannotSend(Exception):
-    """The request cannot be sent. The text says what to do."""
 
 
 def main(argv: list[str], *, wait: Callable[[float], None] = time.sleep) -> int:
@@ -40,12 +33,20 @@ def main(argv: list[str], *, wait: Callable[[float], None] = time.sleep) -> int:
     arguments = _parser().parse_args(argv)
     try:
         description = _read_description(arguments.cloud)
-        _check_account(arguments, description)
+        check_account(arguments.account, description)
         if arguments.find is not None:
             _choose(arguments, _find(arguments, description))
-        ticket = _make_ticket(arguments, description)
+        errand = Errand(
+            order_id=arguments.order,
+            subscription_id=arguments.subscription,
+            customer=arguments.customer,
+            lines=arguments.line or [],
+            when=arguments.when,
+            account=arguments.account,
+            dry_run=arguments.dry_run,
+        )
         status = 0
-        requests = _requests(arguments, ticket)
+        requests = bodies_for(arguments.system, errand, ticket_for(arguments.system, errand, description))
         for number, (title, body) in enumerate(requests, 1):
             print(f"== {SENDERS[arguments.system].name}: {title}\n")
             repeats = arguments.repeat if number == len(requests) else 0
@@ -116,11 +117,6 @@ def _read_description(file: Path) -> Json:
     return description
 
 
-def _check_account(arguments: argparse.Namespace, description: Json) -> None:
-    if arguments.account not in {None, *description["accounts"]}:
-        raise CannotSend(f"the local cloud has no account {arguments.account}. `make serve` lists them.")
-
-
 def _find(arguments: argparse.Namespace, description: Json) -> Found:
     """Look for the product, show what is found, and return the one to ask for. Raises CannotSend if there is not one.
 
@@ -183,60 +179,6 @@ def _choose(arguments: argparse.Namespace, found: Found) -> None:
     else:
         arguments.order = found.order_id
         arguments.line = None if found.line is None else [found.line]
-
-
-def _make_ticket(arguments: argparse.Namespace, description: Json) -> Ticket:
-    lines, subscription_id = arguments.line or [], arguments.subscription or ""
-    if subscription_id and lines:
-        raise CannotSend("--line belongs to --order; a subscription is cancelled as a whole.")
-    kind, target = ("subscription", subscription_id) if subscription_id else ("order", arguments.order)
-    customers = {entry[f"{kind}Id"]: entry["customerTenantId"] for entry in description[f"{kind}s"]}
-    customer = arguments.customer or customers.get(target)
-    if customer is None:
-        raise CannotSend(f"the local cloud has no {kind} {target}. Name its customer with --customer.")
-    named = customer_query(customer)
-    template = SYSTEMS.get(arguments.system)
-    if len(lines) > 1 and template and not template.takes_lines:
-        raise CannotSend(f"the {arguments.system} template takes only one line; send one --line at a time.")
-    if arguments.system == "servicenow" and arguments.when == "term_end" and not subscription_id:
-        raise CannotSend("the servicenow script takes do_not_renew for a subscription only; send --subscription.")
-    ticket = Ticket(
-        named.get("customerTenantId", ""),
-        arguments.order or "",
-        ",".join(map(str, lines)),
-        subscription_id=subscription_id,
-        when=arguments.when,
-        customer_domain=named.get("customerDomain", ""),
-    )
-    # A ticket that is told is new each time: else the notes of the last time would be in it.
-    is_told = "tell" in description["callers"].get(arguments.system, {})
-    return replace(ticket, number=secrets.choice(TICKET_NUMBERS)) if is_told else ticket
-
-
-def _requests(arguments: argparse.Namespace, ticket: Ticket) -> list[tuple[str, bytes]]:
-    """Return title and body of each request, in order. A flow asks for a dry run before the real cancellation."""
-    if arguments.system in SYSTEMS:
-        account = arguments.account or "default"
-        return [("a ticket", render(arguments.system, ticket, dry_run=arguments.dry_run, account=account))]
-    request: Json = {**customer_query(ticket.customer_domain or ticket.customer_tenant_id)}
-    if ticket.subscription_id:
-        request["subscriptionId"] = ticket.subscription_id
-    else:
-        request["orderId"] = ticket.order_id
-    if ticket.lines:
-        request["lineItems"] = [{"lineItemNumber": int(line)} for line in ticket.lines.split(",")]
-    if ticket.when != "now":
-        request["when"] = ticket.when
-    if arguments.account:
-        request["account"] = arguments.account
-    request |= {"ticketId": ticket.key, "reason": ticket.subject}
-    dry_run = ("a dry run", json.dumps(request | {"dryRun": True}, indent=2).encode())
-    cancellation = json.dumps(request | {"dryRun": False}, indent=2).encode()
-    if arguments.dry_run:
-        return [dry_run]
-    if arguments.system == "flow":
-        return [dry_run, ("the request, after somebody has approved it", cancellation)]
-    return [("a request", cancellation)]
 
 
 def _deliver(system: str, body: bytes, description: Json, repeats: int, wait: Callable[[float], None]) -> int:

@@ -66,5 +66,6 @@ def test_every_address_answers_with_a_certificate_of_the_authority(cloud: LocalC
         for name, url in cloud.description["ticketing"].items()
     }
 
+    assert statuses.pop("controlUrl") == 200  # the page
     assert statuses.pop("functionUrl") == 401  # GET shows the credentials' health, to callers with the key
     assert set(statuses.values()) == {404}  # no stand-in has a page at its root, but each of them answers

@@ -1,0 +1,36 @@
+// The audit records, the newest first.
+
+import { byId, element, raw } from "./dom.js";
+import { isOwnLook } from "./orders.js";
+
+const SHOWN = 200;
+let shown = new Set();
+
+export function showRecords(records) {
+  shown = new Set();
+  byId("record-list").replaceChildren();
+  records.forEach(addRecord);
+}
+
+export function addRecord(record) {
+  const text = JSON.stringify(record, null, 2);
+  if (shown.has(text)) return; // it came with the list and as an event
+  if (isOwnLook(record.correlationId)) return;
+  shown.add(text);
+  byId("no-records").hidden = true;
+  const list = byId("record-list");
+  const about = [record.caller, record.orderId ?? record.subscriptionId ?? record.customerDomain, record.ticketId && `ticket ${record.ticketId}`];
+  list.prepend(
+    element(
+      "li",
+      {},
+      element("time", { datetime: record.time }, record.time.slice(11, 23)),
+      " ",
+      element("strong", {}, record.event),
+      ` ${record.outcome ?? record.code ?? ""} `,
+      element("span", { class: "note" }, about.filter(Boolean).join(", ")),
+      raw("The whole record", text),
+    ),
+  );
+  if (list.children.length > SHOWN) list.lastElementChild.remove();
+}

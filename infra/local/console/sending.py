@@ -1,0 +1,148 @@
+"""Sends a request to the function as a ticketing system, a flow or curl would, and looks for orders, for the page."""
+
+import json
+import secrets
+import shlex
+import ssl
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+from pydantic import BaseModel, ConfigDict, Field
+
+from infra.local.senders.deliveries import CALLER_KEY, FUNCTION_KEY, SENDERS, Delivery, headers_of, masked, token_form
+from infra.local.senders.find import LOOKER, customer_query
+from infra.local.senders.notes import ticket_id_in
+from infra.local.senders.requests import CannotSend, Errand, bodies_for, check_account, ticket_for
+from infra.local.values import Json
+
+CURL = "curl"  # a caller of its own with the key of LOOKER, or without a proof if none is needed
+LIMIT_S = 120.0
+
+
+class Sending(Errand):
+    """An errand and who sends it: a `system` of `senders`."""
+
+    system: str
+
+
+class Look(BaseModel):
+    """A look for a customer's orders.
+
+    Attributes:
+        customer: a domain or a tenant's id.
+        account: None means `default`.
+        text: a word of a product's name, or a part of an id; None means all.
+        trace_id: of the look's requests to Partner Center, which carry it as their correlation id (W3C Trace Context).
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    customer: str
+    account: str | None = None
+    text: str | None = None
+    trace_id: str | None = Field(None, alias="traceId", pattern="^[0-9a-f]{32}$")
+
+
+def senders(description: Mapping[str, Any]) -> list[Json]:
+    """Return who can send: `system`, `name`, and `told` if the sender's tickets get a note.
+
+    Without callers of its own the local cloud can check no proof, so only curl can send.
+    """
+    callers = description["callers"]
+    found = [
+        {"system": system, "name": sender.name, "proof": callers[system]["proof"], "told": "tell" in callers[system]}
+        for system, sender in SENDERS.items()
+        if system in callers
+    ]
+    told = "tell" in callers.get(LOOKER, {})
+    return [*found, {"system": CURL, "name": "curl", "proof": "key" if callers else "none", "told": told}]
+
+
+async def send_as(sending: Sending, description: Mapping[str, Any]) -> Json:
+    """Send the request of *sending*, and return the request, the answer and the system's reaction.
+
+    A flow sends the request alone, or the dry run, not one after the other. Raises CannotSend, and httpx.HTTPError if
+    Entra gives the flow no token.
+    """
+    system = sending.system
+    if system not in {sender["system"] for sender in senders(description)}:
+        raise CannotSend(f"the local cloud has no sender {system}. Its page lists them.")
+    check_account(sending.account, description)
+    ticket = ticket_for(system, sending, description)
+    _, body = bodies_for(system, sending, ticket)[-1]
+    async with httpx.AsyncClient(trust_env=False, timeout=LIMIT_S) as client:
+        headers = await _headers(system, body, description)
+        began, began_at = time.monotonic(), time.time()
+        answer, fault = None, None
+        try:
+            response = await client.post(description["functionUrl"], content=body, headers=headers)
+            answer = {"status": response.status_code, "headers": dict(response.headers), "body": response.text}
+        except httpx.HTTPError as error:
+            fault = f"no answer: {str(error).removesuffix('.')}"
+    return {
+        "system": system,
+        "ticketId": ticket_id_in(body),
+        "ticketNumber": ticket.number,
+        "time": began_at,
+        "took_s": round(time.monotonic() - began, 6),
+        "request": {
+            "method": "POST",
+            "url": description["functionUrl"],
+            "headers": masked(headers),
+            "body": body.decode(),
+        },
+        "curl": _curl(description["functionUrl"], headers, body),
+        "answer": answer,
+        "fault": fault,
+        "reaction": _reaction(system, answer),
+    }
+
+
+async def look_for(look: Look, description: Mapping[str, Any]) -> httpx.Response:
+    """Return the answer of find_orders. Raises CannotSend and httpx.HTTPError."""
+    check_account(look.account, description)
+    query = customer_query(look.customer) | look.model_dump(include={"account", "text"}, exclude_none=True)
+    headers = _curl_headers(description)
+    if look.trace_id:
+        headers["traceparent"] = f"00-{look.trace_id}-{secrets.token_hex(8)}-00"
+    url = str(description["functionUrl"]).replace("cancel_order", "find_orders")
+    async with httpx.AsyncClient(trust_env=False, timeout=LIMIT_S) as client:
+        return await client.get(url, params=query, headers=headers)
+
+
+async def _headers(system: str, body: bytes, description: Mapping[str, Any]) -> dict[str, str]:
+    if system == CURL:
+        return {"content-type": "application/json"} | _curl_headers(description)
+    if system == "flow":
+        app = description["callers"]["flow"]
+        authority = ssl.create_default_context(cafile=description["caFile"])
+        async with httpx.AsyncClient(trust_env=False, verify=authority) as client:
+            answer = (await client.post(app["tokenUrl"], data=token_form(app))).raise_for_status()
+        flow = app | {"token": json.loads(answer.content)["access_token"]}
+        description = {**description, "callers": description["callers"] | {"flow": flow}}
+    return headers_of(system, body, description, Delivery())
+
+
+def _curl_headers(description: Mapping[str, Any]) -> dict[str, str]:
+    callers = description["callers"]
+    return {FUNCTION_KEY: description["functionKey"]} | ({CALLER_KEY: callers[LOOKER]["key"]} if callers else {})
+
+
+def _curl(url: str, headers: Mapping[str, str], body: bytes) -> str:
+    """Return the command that sends the same again."""
+    words = ["curl", "-si", url]
+    for name, value in headers.items():
+        words += ["-H", f"{name}: {value}"]
+    return shlex.join([*words, "-d", body.decode()])
+
+
+def _reaction(system: str, answer: Json | None) -> str | None:
+    """Return what *system* does with *answer*, as a sentence; None for curl, and if there was no answer."""
+    if system == CURL or answer is None:
+        return None
+    retry_after = answer["headers"].get("retry-after", "")
+    sender = SENDERS[system]
+    reaction = sender.react(answer["status"], int(retry_after) if retry_after.isdecimal() else None)
+    return f"{sender.name} {reaction.description}."
