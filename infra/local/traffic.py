@@ -41,7 +41,7 @@ class Traffic:
         faults: first in, first out.
         latency_s: the seconds by which a stand-in's answers are delayed, by service.
         put_subscription: changes the subscription with this id, as a fault asks for.
-        publish: is told each change, as an event's name and content: `request`, `faults`.
+        publish: is told each change, as an event's name and a function that returns its content: `request`, `faults`.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Traffic:
         self.faults: list[Fault] = []
         self.latency_s: dict[str, float] = {}
         self.put_subscription: Callable[[str, Json], object] = lambda _id, _subscription: None
-        self.publish: Callable[[str, Any], object] = lambda _event, _content: None
+        self.publish: Callable[[str, Callable[[], Any]], object] = lambda _event, _make: None
         self._faults_cleared = asyncio.Event()
         self._count = 0
 
@@ -58,7 +58,10 @@ class Traffic:
         self._count += 1
         entry["number"] = self._count
         self.requests.append(entry)
-        self.publish("request", entry)
+        self.publish_request(entry)
+
+    def publish_request(self, entry: Json) -> None:
+        self.publish("request", lambda: entry)
 
     def add_fault(self, fault: Fault) -> None:
         self.faults.append(fault)
@@ -90,7 +93,7 @@ class Traffic:
         self._publish_faults()
 
     def _publish_faults(self) -> None:
-        self.publish("faults", self.list_faults())
+        self.publish("faults", self.list_faults)
 
     async def delay(self, delay_s: float) -> None:
         """Wait for *delay_s*, or until the faults are cleared."""
@@ -132,7 +135,7 @@ class Recorded:
             await self._respond(scope, receive, send, body, entry)
         finally:
             entry["dropped"] |= entry["status"] is None
-            self._traffic.publish("request", entry)
+            self._traffic.publish_request(entry)
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send, body: bytes, entry: Json) -> None:
         path = _full_path(scope)

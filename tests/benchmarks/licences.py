@@ -18,10 +18,13 @@ LATENCY_MS = 50
 ONE, TEN = LicenceOrder("benchmark-one"), LicenceOrder("benchmark-ten", lines=10)
 AGAINST = "bare calls"
 
+TERM_END = "the end of a term by its order"
+
 # By name: the order, whether the request names it and not its subscription, and the number of calls in a block.
 CASES = {
     "a subscription": (ONE, False, 8),
     "a licence by its order": (ONE, True, 8),
+    TERM_END: (ONE, True, 8),
     "an order of ten licences": (TEN, True, 2),
 }
 
@@ -32,11 +35,12 @@ class Cancellation:
 
     function: Function
     body: bytes
+    outcome: bytes = b"cancelled"
     name: str = "ours"
 
     async def call(self) -> None:
         status, answer = await self.function.send(self.body)
-        if status != 200 or b'"outcome": "cancelled"' not in answer:
+        if status != 200 or b'"outcome": "%s"' % self.outcome not in answer:
             raise RuntimeError(f"{status} {answer!r}")
 
 
@@ -67,6 +71,20 @@ class BareCalls:
         return content
 
 
+@dataclass(frozen=True)
+class BareTermEnd(BareCalls):
+    """Sends the requests that let a licence end with its term, and looks whether it will."""
+
+    async def call(self) -> None:
+        await self._send("GET", f"orders/{self.order.order_id}")
+        path = f"subscriptions/{self.order.subscription_id}"
+        subscription = await self._send("GET", path)
+        await self._send("PATCH", path, subscription | {"autoRenewEnabled": False})
+        answer = await self._send("GET", path)
+        if answer["autoRenewEnabled"]:
+            raise RuntimeError(str(answer))
+
+
 async def measure(partner_center: PartnerCenter) -> list[Comparison]:
     comparisons = []
     partner_center.answer_after(0)
@@ -76,14 +94,21 @@ async def measure(partner_center: PartnerCenter) -> list[Comparison]:
         assert isinstance(bare, BareHttpx)
         await function.call()  # gets the token
         for name, (order, names_order, calls) in CASES.items():
-            partner_center.answer_for_licences_after(order, LATENCY_MS)
-            ours = Cancellation(function, json.dumps(order.by_order if names_order else order.by_subscription).encode())
+            request = order.by_order if names_order else order.by_subscription
+            root = partner_center.description["partnerCenterUrl"]
+            bare_calls = BareCalls(bare, root, order, names_order)
+            if name == TERM_END:
+                partner_center.answer_for_term_end_after(order, LATENCY_MS)
+                ours = Cancellation(function, json.dumps(request | {"when": "term_end"}).encode(), b"scheduled")
+                bare_calls = BareTermEnd(bare, root, order, names_order)
+            else:
+                partner_center.answer_for_licences_after(order, LATENCY_MS)
+                ours = Cancellation(function, json.dumps(request).encode())
             partner_center.forget()
             await ours.call()
             count = float(len(partner_center.requests()))
             comparisons.append(Comparison(f"requests/{name}", f"requests for {name}, warm", "", [count]))
-            root = partner_center.description["partnerCenterUrl"]
-            others: dict[str, Client] = {"ours": ours, AGAINST: BareCalls(bare, root, order, names_order)}
+            others: dict[str, Client] = {"ours": ours, AGAINST: bare_calls}
             rounds = await alternate(others, calls)
             key, title = f"licences/{LATENCY_MS}/{name}", f"{name}, {LATENCY_MS} ms at Partner Center"
             comparisons.append(compare(key, title, rounds, AGAINST))

@@ -20,6 +20,7 @@ COMPARISONS = {
     "licences": "licences, one call at a time",
     "telling": "calls whose tickets are told",
     "load": "1, 16 and 64 calls in flight",
+    "lost": "connections that were lost",
     "cold": "new processes to their first answer",
     "endurance": "50,000 calls",
     "refused": "refused requests",

@@ -27,6 +27,7 @@ from tests.support.local_cloud import LocalCloud, running
 
 CUSTOMER, ORDER = "45411344-b09d-47e7-9653-542006bf9766", "2y6dF_rVgDAXMxypQPPnTquuXhKVK_3N1"
 FOREVER = 10**9  # the number of times that the stand-in uses a fault
+TERM_END_CALLS = 120  # more than the clients make
 DESCRIPTION = "BENCHMARK_CLOUD"  # environment variable with the path of the local cloud's description
 
 
@@ -90,6 +91,21 @@ class PartnerCenter:
         for method, resource_id, body in answers:
             self._answer(method, json.dumps(body), latency_ms, path=f"/{resource_id}$")
 
+    def answer_for_term_end_after(self, order: LicenceOrder, latency_ms: float) -> None:
+        """Let Partner Center answer each request for the only licence of *order* *latency_ms* after it arrived.
+
+        A GET of the subscription has the state before and the state after in turns, as a call asks for them.
+        """
+        self._control("DELETE", "faults")
+        [before] = order.subscriptions()
+        action = {"scheduleType": "TermEnd", "actionType": "Cancel"}
+        after = before | {"autoRenewEnabled": False, "scheduledActions": [action]}
+        self._answer("GET", json.dumps(order.order()), latency_ms, path=f"/{order.order_id}$")
+        self._answer("PATCH", json.dumps(after), latency_ms, path=f"/{before['id']}$")
+        for _ in range(TERM_END_CALLS):
+            for state in before, after:
+                self._answer("GET", json.dumps(state), latency_ms, path=f"/{before['id']}$", times=1)
+
     def throttle(self, retry_after_s: int) -> None:
         """Let Partner Center answer every PATCH with 429."""
         self._control("DELETE", "faults")
@@ -103,11 +119,11 @@ class PartnerCenter:
     def forget(self) -> None:
         self._control("DELETE", "requests")
 
-    def _answer(self, method: str, body: str, latency_ms: float, path: str = "") -> None:
+    def _answer(self, method: str, body: str, latency_ms: float, path: str = "", times: int = FOREVER) -> None:
         self._fault(
             method=method,
             path=path,
-            times=FOREVER,
+            times=times,
             status=200,
             headers={"content-type": "application/json; charset=utf-8"},
             body=body,

@@ -29,9 +29,11 @@ BUDGETS = {
     "requests/cold": Budget(6, "value"),
     "requests/a subscription": Budget(2, "value"),
     "requests/a licence by its order": Budget(3, "value"),
+    "requests/the end of a term by its order": Budget(4, "value"),
     "requests/an order of ten licences": Budget(21, "value"),
     "licences/50/a subscription": Budget(1.05),
     "licences/50/a licence by its order": Budget(1.05),
+    "licences/50/the end of a term by its order": Budget(1.05),
     "licences/50/an order of ten licences": Budget(0.5),
     "telling/50": Budget(1.06),
     "load/16/80/throughput/aiohttp": Budget(0.90, sense="at least"),
@@ -39,6 +41,9 @@ BUDGETS = {
     "load/64/80/throughput/aiohttp": Budget(0.85, sense="at least"),
     "load/64/80/p95/aiohttp": Budget(1.30),
     **{f"load/{n}/{latency_ms}/failed": Budget(0, "value") for n in (1, 16, 64) for latency_ms in (0, 80)},
+    "lost/attempts": Budget(1, "value"),
+    # The system gives a dead connection up after 3 s; then the request is repeated.
+    "lost/dead": Budget(4, "value"),
     "cold/answer": Budget(1.10),
     "endurance/memory": Budget(1, "value"),
     # The last calls should be as fast as the first, but a minute later every machine differs by some percent.

@@ -1,15 +1,13 @@
 """The other end of a connection: an HTTP server over TLS that shows which request came on which connection."""
 
 import asyncio
-import ctypes
 import re
-import socket
-import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
+from tests.support.dead_flow import drop_packets
+
 LIMIT_S = 30.0
-SO_ATTACH_FILTER, BPF_RET = 26, 0x06  # Linux
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
@@ -102,10 +100,7 @@ class Peer:
 
     def swallow(self, number: int) -> None:
         """Drop every packet that arrives on a connection, as a middlebox does that has forgotten it."""
-        drop_all = ctypes.create_string_buffer(struct.pack("HBBI", BPF_RET, 0, 0, 0))  # a program that keeps 0 bytes
-        program = struct.pack("HP", 1, ctypes.addressof(drop_all))
-        connection = self.connections[number].get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+        drop_packets(self.connections[number].get_extra_info("socket"))
 
     async def _notify(self) -> None:
         async with self._changed:

@@ -1,9 +1,12 @@
 """A relay in front of a server, which shows what happens to its connections: TLS goes through it unread."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
+
+from tests.support.dead_flow import drop_packets
 
 
 class Relay:
@@ -18,14 +21,22 @@ class Relay:
         self.url = ""
         self.opened = 0
         self._reset_until = 0
+        self._sockets: list[socket.socket] = []
 
     def reset_on_next_byte(self) -> None:
         """Reset each of the connections that are open now when its client sends the next byte."""
         self._reset_until = self.opened
 
+    def drop_packets(self) -> None:
+        """Drop what arrives from the clients on the connections that are open now, without an acknowledgement."""
+        for connection in self._sockets:
+            drop_packets(connection)
+
     async def relay(self, host: str, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.opened += 1
         number = self.opened
+        connection = writer.get_extra_info("socket")
+        self._sockets.append(connection)
         from_server, to_server = await asyncio.open_connection(host, port)
         answering = asyncio.create_task(_pass_on(from_server, writer))
         try:
@@ -35,6 +46,7 @@ class Relay:
             pass
         finally:
             answering.cancel()
+            self._sockets.remove(connection)
             writer.transport.abort()
             to_server.transport.abort()
 

@@ -5,7 +5,7 @@ Source: html.spec.whatwg.org, section 9.2 (read 2026-11-30).
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 KEPT = 2_000  # events of a reader that is slow; then it is sent away, comes back, and asks for everything again
@@ -21,11 +21,11 @@ class Events:
         self._queues: set[asyncio.Queue[bytes | None]] = set()
         self._is_closed = False
 
-    def publish(self, event: str, content: Any) -> None:  # noqa: ANN401  (JSON)
-        """Send *event* with *content*, as it is now, to every stream."""
+    def publish(self, event: str, make: Callable[[], Any]) -> None:
+        """Send *event* to every stream. *make* returns its content, JSON, and is not called if there is no stream."""
         if not self._queues:
             return
-        text = f"event: {event}\ndata: {json.dumps(content)}\n\n".encode()
+        text = f"event: {event}\ndata: {json.dumps(make())}\n\n".encode()
         for queue in list(self._queues):
             if queue.qsize() < KEPT:
                 queue.put_nowait(text)

@@ -44,7 +44,7 @@ class Console:
     def take_record(self, record: Json) -> None:
         """Keep an audit *record* and push it."""
         self._records.append(record)
-        self.events.publish("audit", record)
+        self.events.publish("audit", lambda: record)
 
     async def _show_catalogue(self, _: Request) -> Response:
         from infra.local.console.sending import senders  # noqa: PLC0415  (see _send)
