@@ -29,7 +29,7 @@ install: .venv/installed ## make .venv and install everything pinned; the other 
 demo: install ## start the local cloud, cancel sample orders, show what happened
 	@$(BIN)/python -m infra.local demo
 
-serve: install ## keep the local cloud running, with a page for the browser (PORT=7071)
+serve: install ## keep the local cloud running, with a page for the browser (PORT=7071; the page has the next one)
 	@$(BIN)/python -m infra.local --callers --describe .local-cloud.json --remove-description --port $(or $(PORT),7071)
 
 check: lint ## before each commit: lint, then the fast tests (half a minute)

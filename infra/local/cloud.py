@@ -7,6 +7,7 @@ nothing in the product knows that the cloud is local.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import secrets
@@ -46,6 +47,7 @@ from infra.local.traffic import Recorded, Traffic
 from infra.local.values import Json
 
 SERVED_ONCE = ("key_vault", "identity", "queue", "control", "impostor", *SYSTEMS)
+HIGHEST_PORT = 65_535
 SERVED_PER_NATIONAL_CLOUD = ("partner_center", "entra")
 
 
@@ -81,7 +83,8 @@ class LocalCloud:
     def __init__(self, options: Options, directory: Path) -> None:
         self._options = options
         self._directory = directory
-        self._sockets = {(name, "global"): _listen() for name in SERVED_ONCE}
+        self._sockets = {(name, "global"): _listen() for name in SERVED_ONCE if name != "control"}
+        self._sockets["control", "global"] = _listen_beside(options.port)
         self._sockets |= {
             (name, national_cloud): _listen()
             for name in SERVED_PER_NATIONAL_CLOUD
@@ -164,6 +167,7 @@ class LocalCloud:
         self.ticket_control = TicketControl(self.ticketing, self.storage_queue)
         self.console = Console(self.describe)
         self.traffic.publish = self.console.events.publish
+        self.traffic.kill = self.ticket_control.kill
         self.control = ControlInterface(
             traffic=self.traffic,
             partner_center=self.partner_center,
@@ -356,10 +360,21 @@ async def running(options: Options, log_level: str = "INFO") -> AsyncIterator[tu
         )
         async with cloud.stand_ins(), function:
             cloud.ticket_control.function = function
-            yield cloud, function
+            try:
+                yield cloud, function
+            finally:
+                await cloud.traffic.end_kills()
 
 
-def _listen() -> socket.socket:
-    listener = bound_socket(0)
+def _listen(port: int = 0) -> socket.socket:
+    listener = bound_socket(port)
     listener.listen(BACKLOG)
     return listener
+
+
+def _listen_beside(port: int) -> socket.socket:
+    """Listen at the port after *port*, so that the page keeps its address over restarts, or at a free one."""
+    if 0 < port < HIGHEST_PORT:
+        with contextlib.suppress(OSError):
+            return _listen(port + 1)
+    return _listen()

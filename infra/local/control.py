@@ -30,7 +30,7 @@ from infra.local.values import Json, reason
 
 
 class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class _SecretAttributes(_Body):

@@ -85,11 +85,17 @@ async def run_tour(options: Options) -> int:
             is_told = await show_tickets(console, cloud, client, first=len(STEPS) + 2)
         console.rule("[bold]Try it yourself")
         console.print(
-            "[bold]make serve[/] keeps the local cloud running, and prints every order and subscription, and commands"
-            " like this one:\n"
+            "[bold]make serve[/] keeps the local cloud running, with a page in the browser that shows everything. A"
+            " command for it looks like this:\n"
         )
         console.print(
-            curl_command("http://127.0.0.1:7071/api/cancel_order", "KEY", ONE_LINE), soft_wrap=True, markup=False
+            curl_command(
+                "http://127.0.0.1:7071/api/cancel_order",
+                {"x-functions-key": "KEY", "content-type": "application/json"},
+                json.dumps(ONE_LINE),
+            ),
+            soft_wrap=True,
+            markup=False,
         )
     return 0 if is_found and is_told and outcomes == [expected for _, _, expected in STEPS] else 1
 

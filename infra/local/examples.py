@@ -1,8 +1,7 @@
 """Requests that show something, for the demo, the console and documents, and a request as a command to paste."""
 
-import json
+import shlex
 from collections.abc import Mapping
-from typing import Any
 
 from infra.local.partner_center.resources import (
     LICENCE_CUSTOMER,
@@ -25,7 +24,9 @@ SUBSCRIPTION = {"customerTenantId": LICENCE_CUSTOMER, "subscriptionId": subscrip
 OLD_LICENCE = {"customerTenantId": LICENCE_CUSTOMER, "subscriptionId": subscription_guid("licence-20-days-old")}
 
 
-def curl_command(url: str, key: str, body: Mapping[str, Any]) -> str:
-    """Return a command line that sends *body* to the function."""
-    content = json.dumps(body)
-    return f"curl -si {url} -H 'x-functions-key: {key}' -H 'Content-Type: application/json' -d '{content}'"
+def curl_command(url: str, headers: Mapping[str, str], body: str) -> str:
+    """Return the command line that sends *body* with *headers* to *url*."""
+    words = ["curl", "-si", url]
+    for name, value in headers.items():
+        words += ["-H", f"{name}: {value}"]
+    return shlex.join([*words, "-d", body])

@@ -3,6 +3,7 @@
 `infra.local.traffic` applies them.
 """
 
+import contextlib
 import json
 import re
 import zlib
@@ -33,12 +34,13 @@ class Fault(BaseModel):
         slow_s: send the body over this time.
         put_subscription: a whole subscription. Somebody else changes the one with its id to this, after the answer to
             the request is made and before it leaves; also if the request is not carried out.
-        name: of the fault, for whoever asks for it; faults can be removed by their name.
+        kill_after_s: kill the function's process so many seconds after the arrival of the request. It starts again.
+        name: a label; `DELETE /faults?name=` removes the faults that have it.
         behind: if the request is a PATCH of a subscription, the next so many reads of it show the state before. Its
             add-ons, and the subscriptions that the cancellation of an order ends, show their change at once.
     """
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     service: Service
     method: str | None = None
@@ -53,6 +55,7 @@ class Fault(BaseModel):
     slow_s: float = Field(0.0, ge=0)
     put_subscription: dict[str, Any] | None = None
     behind: int = Field(0, ge=0)
+    kill_after_s: float | None = Field(None, ge=0, le=60)
     name: str | None = Field(None, max_length=100)
 
     @model_validator(mode="before")
@@ -86,6 +89,13 @@ class Fault(BaseModel):
             if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not re.fullmatch(r"[\t -~\x80-\xff]*", value):
                 raise ValueError("a header has characters that cannot be sent")
         return headers
+
+    @field_validator("body")
+    @classmethod
+    def _check_body(cls, body: Any) -> Any:  # noqa: ANN401  (JSON)
+        with contextlib.suppress(RecursionError):
+            json.dumps(body, allow_nan=False)  # raises ValueError: the list of faults could not be sent
+        return body
 
     @field_validator("put_subscription")
     @classmethod

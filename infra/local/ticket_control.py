@@ -88,11 +88,16 @@ class TicketControl:
                 raise _ProcessEnded
             await asyncio.sleep(POLL_S)
 
+    async def kill(self) -> None:
+        """Kill the function's process, and return when the next one serves. Raises RuntimeError if none does."""
+        if self.function is not None:
+            self._kills += 1
+            await self.function.kill()
+
     async def _kill(self, _: Request) -> Response:
         if self.function is None:
             return _no_function()
-        self._kills += 1
-        await self.function.kill()
+        await self.kill()
         return JSONResponse({})
 
     async def _show_ticket(self, request: Request) -> Response:

@@ -8,7 +8,8 @@ import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -41,6 +42,7 @@ class Traffic:
         faults: first in, first out.
         latency_s: the seconds by which a stand-in's answers are delayed, by service.
         put_subscription: changes the subscription with this id, as a fault asks for.
+        kill: kills the function's process, as a fault asks for.
         publish: is told each change, as an event's name and a function that returns its content: `request`, `faults`.
     """
 
@@ -50,8 +52,10 @@ class Traffic:
         self.latency_s: dict[str, float] = {}
         self.put_subscription: Callable[[str, Json], object] = lambda _id, _subscription: None
         self.publish: Callable[[str, Callable[[], Any]], object] = lambda _event, _make: None
+        self.kill: Callable[[], Awaitable[object]] = _kill_nothing
         self._faults_cleared = asyncio.Event()
         self._count = 0
+        self._kills: set[asyncio.Task[None]] = set()
 
     def add_request(self, entry: Json) -> None:
         """Add *entry* to the record, with its number, which counts the requests since the start."""
@@ -91,6 +95,23 @@ class Traffic:
         else:
             self.faults = [fault for fault in self.faults if fault.name != name]
         self._publish_faults()
+
+    def kill_after(self, delay_s: float) -> None:
+        """Have the function's process killed after *delay_s*."""
+
+        async def kill() -> None:
+            await asyncio.sleep(delay_s)
+            await self.kill()
+
+        task = asyncio.create_task(kill())
+        self._kills.add(task)  # the loop itself does not keep it
+        task.add_done_callback(self._kills.discard)
+
+    async def end_kills(self) -> None:
+        """Give up the kills that are still to come."""
+        for task in self._kills:
+            task.cancel()
+        await asyncio.gather(*self._kills, return_exceptions=True)
 
     def _publish_faults(self) -> None:
         self.publish("faults", self.list_faults)
@@ -144,8 +165,12 @@ class Recorded:
             await asyncio.sleep(latency_s)
         fault = self._traffic.take_fault(self._service, scope["method"], path)
         if fault is None:
-            await _send_answer(send, await _call(self._app, scope, body), entry)
+            answer = await _call(self._app, scope, body)
+            entry["dropped"] = _is_gone(scope)
+            await _send_answer(send, answer, entry)
             return
+        if fault.kill_after_s is not None:
+            self._traffic.kill_after(fault.kill_after_s)
         if fault.delay_s:
             await self._traffic.delay(fault.delay_s)
         if fault.hang_up == "before":
@@ -158,10 +183,23 @@ class Recorded:
             await _hang_up(scope, receive)
             return
         is_cut = fault.hang_up == "halfway"
-        await _send_answer(send, answer, entry, slow_s=fault.slow_s, is_cut=is_cut)
-        entry["dropped"] = bool(fault.slow_s) and scope["transport"].is_closing()
+        entry["dropped"] = _is_gone(scope)
+        await _send_answer(
+            send,
+            answer,
+            entry,
+            is_cut=is_cut,
+            pause=partial(self._pause, scope, fault.slow_s) if fault.slow_s else None,
+        )
+        if fault.slow_s:
+            entry["dropped"] = _is_gone(scope)
         if is_cut:
             await _hang_up(scope, receive)
+
+    async def _pause(self, scope: Scope, slow_s: float) -> bool:
+        """Wait between two pieces of a slow answer, and return whether the client still waits for the next one."""
+        await self._traffic.delay(slow_s / SLOW_PIECES)
+        return not _is_gone(scope)
 
     async def _answer_with(self, fault: Fault, scope: Scope, body: bytes) -> HttpAnswer:
         """Return the answer that *fault* gives. Carry the request out if the fault has no status."""
@@ -177,6 +215,16 @@ class Recorded:
     def _change_subscription(self, fault: Fault) -> None:
         if fault.put_subscription is not None:
             self._traffic.put_subscription(member(fault.put_subscription, "id"), fault.put_subscription)
+
+
+async def _kill_nothing() -> None:
+    """Without a function there is nothing to kill: tests serve the stand-ins alone."""
+
+
+def _is_gone(scope: Scope) -> bool:
+    """Return whether the client has closed the connection before its answer."""
+    transport = scope.get("transport")
+    return transport is not None and transport.is_closing()
 
 
 def _full_path(scope: Scope) -> str:
@@ -208,9 +256,17 @@ async def _call(app: ASGIApp, scope: Scope, body: bytes) -> HttpAnswer:
 
 
 async def _send_answer(
-    send: Send, answer: HttpAnswer, entry: Json, *, slow_s: float = 0.0, is_cut: bool = False
+    send: Send,
+    answer: HttpAnswer,
+    entry: Json,
+    *,
+    is_cut: bool = False,
+    pause: Callable[[], Awaitable[bool]] | None = None,
 ) -> None:
-    """Send *answer*, its body over *slow_s*; with *is_cut* send only the first half of the body."""
+    """Send *answer*; with *is_cut* send only the first half of the body.
+
+    With *pause* send it in small pieces, and go on after each one if *pause* returns true.
+    """
     # Recorded before the answer leaves: a client that has its answer must find the status in the record.
     entry["cut_status" if is_cut else "status"] = answer.status
     if not is_cut:
@@ -222,11 +278,11 @@ async def _send_answer(
     body = answer.body if has_body else b""
     if is_cut:
         body = body[: len(body) // 2]
-    piece_bytes = max(1, min(PIECE_BYTES, len(body) // SLOW_PIECES if slow_s else PIECE_BYTES))
+    piece_bytes = max(1, min(PIECE_BYTES, len(body) // SLOW_PIECES if pause else PIECE_BYTES))
     for start in range(0, len(body), piece_bytes):
         await send({"type": "http.response.body", "body": body[start : start + piece_bytes], "more_body": True})
-        if slow_s:
-            await asyncio.sleep(slow_s / SLOW_PIECES)
+        if pause and not await pause():
+            return
     if not is_cut:
         await send({"type": "http.response.body", "body": b""})
 

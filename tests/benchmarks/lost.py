@@ -28,9 +28,9 @@ async def measure(partner_center: PartnerCenter) -> list[Comparison]:
         ours = await Function.start()
         reset = [await _after(relay.reset_on_next_byte, relay, ours, partner_center) for _ in range(ROUNDS)]
         dead = [await _after(relay.drop_packets, relay, ours, partner_center) for _ in range(ROUNDS_DEAD)]
-    title = f"{IDLE} idle connections were lost: attempts more than one"
+    title = f"{IDLE} idle connections were lost: new ones of the next call"
     return [
-        Comparison("lost/attempts", title, "", [attempts for attempts, _ in reset]),
+        Comparison("lost/connections", title, "", [opened for opened, _ in reset]),
         Comparison("lost/reset", "the call that finds them reset", "ms", [seconds * 1000 for _, seconds in reset]),
         Comparison("lost/dead", "the call that finds them dead", "s", [seconds for _, seconds in dead]),
     ]

@@ -41,7 +41,7 @@ BUDGETS = {
     "load/64/80/throughput/aiohttp": Budget(0.85, sense="at least"),
     "load/64/80/p95/aiohttp": Budget(1.30),
     **{f"load/{n}/{latency_ms}/failed": Budget(0, "value") for n in (1, 16, 64) for latency_ms in (0, 80)},
-    "lost/attempts": Budget(1, "value"),
+    "lost/connections": Budget(1, "value"),
     # The system gives a dead connection up after 3 s; then the request is repeated.
     "lost/dead": Budget(4, "value"),
     "cold/answer": Budget(1.10),

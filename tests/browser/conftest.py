@@ -48,6 +48,12 @@ def order_id(_order_ids: Iterator[str]) -> str:
 
 
 @pytest.fixture
+def another_order_id(_order_ids: Iterator[str]) -> str:
+    """An order like `order_id`."""
+    return next(_order_ids)
+
+
+@pytest.fixture
 def console(browser: object, cloud: LocalCloud) -> Iterator[Console]:
     """The page, loaded, on a wide screen. A fault in its scripts fails the test."""
     with contextlib.closing(Console.open(browser, cloud)) as console:

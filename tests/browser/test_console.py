@@ -88,12 +88,30 @@ def test_each_system_sends_its_own_body_with_its_own_proof(
 def test_the_same_request_again_does_no_harm(console: Console, domain: str, order_id: str) -> None:
     console.ask_for(order_id, sender="zendesk", customer=domain)
     console.send()
-    ticket = console.text("#ticket h3")
+    ticket = console.text("#ticket-name")
 
     console.press("Send the same again")
 
     console.sees("#answer-content", "already cancelled")
-    assert console.text("#ticket h3") == ticket
+    console.sees("#ticket-name", ticket)
+
+
+def test_the_same_again_is_the_same_whatever_the_form_says_by_then(
+    console: Console, cloud: LocalCloud, domain: str, order_id: str, another_order_id: str
+) -> None:
+    """Otherwise an order that nobody asked to cancel would go, and under the ticket of the first one."""
+    console.choose("Customer", domain)
+    console.press(f"Choose the order {order_id}")
+    console.choose("Sent by", "zendesk")
+    console.page.get_by_label("0: Software 0").check()
+    console.send()
+
+    console.press(f"Choose the order {another_order_id}")
+    console.press("Send the same again")
+
+    console.sees("#answer-content", "already cancelled")
+    assert [line["quantity"] for line in cloud.order(order_id)["lineItems"]] == [0, 1]
+    assert cloud.order(another_order_id)["status"] == "completed"
 
 
 def test_an_end_of_the_term_is_shown_in_the_list(console: Console) -> None:
@@ -161,7 +179,7 @@ def test_a_name_from_partner_center_is_text(console: Console, domain: str) -> No
     assert console.page.locator("img").count() == 0
 
 
-def test_the_command_for_a_shell_sends_the_same(
+def test_the_command_for_a_shell_names_the_function_and_the_order(
     console: Console, cloud: LocalCloud, domain: str, order_id: str
 ) -> None:
     console.ask_for(order_id, customer=domain)

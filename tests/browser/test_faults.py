@@ -59,18 +59,20 @@ def test_a_ticket_is_told_after_its_worker_was_killed(own: Console, cloud: Local
 
     assert "no answer" in own.send()
 
-    own.sees("#ticket", "The function looks again in")
+    own.sees("#ticket", "A follow-up waits. The function looks at it in")
     own.press("Write the note now")
     own.sees("#ticket .notes", "Nothing is left to do")
     assert cloud.order(order_id)["status"] == "cancelled"
 
 
-def test_a_lost_answer_is_off_again_after_one_request(own: Console) -> None:
+def test_a_lost_answer_is_off_again_after_one_request(own: Console, cloud: LocalCloud) -> None:
     own.switch("The answer is lost", on=True)
 
     assert "■ cancelled" in own.send()
 
-    own.switch("The answer is lost", on=False)  # it is: nothing is to be pressed
+    own.sees("#answer-content", "got lost: see the calls")
+    assert not own.page.get_by_role("switch", name="The answer is lost").is_checked()
+    assert cloud.http.get(f"{cloud.description['controlUrl']}/faults").json() == []
 
 
 def test_faults_from_elsewhere_are_counted(own: Console, cloud: LocalCloud) -> None:

@@ -296,7 +296,7 @@ def test_the_record_names_each_caller_and_holds_no_proof(guarded: LocalCloud, or
     for proof in PROVEN.values():
         send(guarded, proof, TARGETS["dry-run"], order_ids)
 
-    # The log begins with what `make serve` prints for its user, keys included.
+    # The log begins with what `make serve` prints.
     _, _, log = guarded.log.read_text().partition("Press Ctrl-C to end everything.")
     records = audit_records(log)
     callers = guarded.description["callers"]

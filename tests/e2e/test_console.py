@@ -119,9 +119,9 @@ def test_the_catalogue_has_all_and_no_secret(guarded: LocalCloud) -> None:
     assert catalogue["customers"] == description["customers"]
     assert [account["name"] for account in catalogue["accounts"]] == list(description["accounts"])
     assert [sender["system"] for sender in catalogue["senders"]] == [*SENDERS, "curl"]
-    assert {sender["system"] for sender in catalogue["senders"] if sender["told"]} == {
-        *("zendesk", "freshdesk", "freshservice", "jira", "standard-webhooks", "curl")
-    }
+    told = {sender["system"]: sender["tickets"] for sender in catalogue["senders"] if sender["tickets"]}
+    own = ("zendesk", "freshdesk", "freshservice", "jira", "standard-webhooks")
+    assert told == {system: system for system in own} | {"curl": "jira"}
     secrets = [
         caller[name] for caller in description["callers"].values() for name in ("key", "secret") if name in caller
     ]
@@ -171,21 +171,17 @@ def test_the_same_ticket_can_send_again(guarded: LocalCloud, order_id: str) -> N
 
 
 def test_a_request_without_an_answer_says_so(guarded: LocalCloud, order_id: str) -> None:
-    guarded.fault(method="PATCH", slow_s=60)
+    guarded.fault(method="PATCH", slow_s=60, kill_after_s=0.5)
 
-    def kill() -> None:
-        wait_until(lambda: guarded.requests("partner_center", "PATCH", order_id), "no PATCH arrived")
-        control(guarded, "POST", "/kill")
-
-    killer = threading.Thread(target=kill)
-    killer.start()
     sent = send(guarded, system="curl", orderId=order_id)
-    killer.join()
 
     assert sent["answer"] is None
     assert sent["fault"].startswith("no answer: ")
-    guarded.forget()
+    wait_until(lambda: guarded.requests("partner_center", "PATCH", order_id)[0]["dropped"], "nobody noticed the kill")
     assert guarded.order(order_id)["status"] == "cancelled"
+    assert (
+        json.loads(send(guarded, system="curl", orderId=order_id)["answer"]["body"])["outcome"] == "already_cancelled"
+    )
 
 
 @pytest.mark.parametrize(
@@ -212,7 +208,7 @@ def test_without_callers_only_curl_can_send(cloud: LocalCloud) -> None:
     order = {"orderId": order_id_of("test-order-0000"), "dryRun": True}
     senders = control(cloud, "GET", "/catalogue").json()["senders"]
 
-    assert senders == [{"system": "curl", "name": "curl", "proof": "none", "told": False}]
+    assert senders == [{"system": "curl", "name": "curl", "tickets": None}]
     assert send(cloud, system="curl", **order)["answer"]["status"] == 200
     assert control(cloud, "POST", "/send", json={"system": "jira"} | order).status_code == 400
 
@@ -260,6 +256,14 @@ def test_a_fault_is_listed_and_removed_by_its_name(guarded: LocalCloud) -> None:
     ]
     assert [fault["name"] for fault in control(guarded, "GET", "/faults").json()] == ["other"]
     guarded.forget()
+
+
+@pytest.mark.parametrize("fault", ['"delay_s": 1e999', '"body": {"n": NaN}', '"slow_s": Infinity'])
+def test_a_fault_that_could_not_be_listed_is_refused(guarded: LocalCloud, fault: str) -> None:
+    answer = control(guarded, "POST", "/faults", content=f'{{"service": "queue", {fault}}}')
+
+    assert answer.status_code == 400
+    assert control(guarded, "GET", "/faults").json() == []
 
 
 def test_audit_records_are_listed(guarded: LocalCloud, order_id: str) -> None:

@@ -87,7 +87,7 @@ def test_the_budgets_are_those_that_were_agreed() -> None:
         "load/16/80/p95/aiohttp": ("ratio", "at most", 1.15),
         "load/64/80/throughput/aiohttp": ("ratio", "at least", 0.85),
         "load/64/80/p95/aiohttp": ("ratio", "at most", 1.3),
-        "lost/attempts": ("value", "at most", 1),
+        "lost/connections": ("value", "at most", 1),
         "lost/dead": ("value", "at most", 4),
         "cold/answer": ("ratio", "at most", 1.1),
         "endurance/memory": ("value", "at most", 1),

@@ -40,9 +40,11 @@ def test_no_feature_is_the_latest() -> None:
         assert re.fullmatch(r"\d+\.\d+\.\d+", options.get("version", "latest")), name
 
 
-def test_it_installs_with_make_and_shows_the_port_of_make_serve() -> None:
+def test_it_installs_with_make_and_shows_the_ports_of_make_serve() -> None:
+    """The page has the port after that of the function."""
     command, target = CONTAINER["postCreateCommand"].split()
 
     assert command == "make"
     assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE)
-    assert CONTAINER["forwardPorts"] == [int(port) for port in re.findall(r"\$\(or \$\(PORT\),(\d+)\)", MAKEFILE)]
+    [port] = re.findall(r"\$\(or \$\(PORT\),(\d+)\)", MAKEFILE)
+    assert CONTAINER["forwardPorts"] == [int(port), int(port) + 1]

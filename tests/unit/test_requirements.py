@@ -24,10 +24,12 @@ def test_every_requirement_is_pinned_with_its_hashes(file: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "files", [FILES[:2], *((file,) for file in FILES[2:])], ids=["-dev", "-scan", "-audit", "-witness"]
+    "files",
+    [(*FILES[:2], "requirements-browser.txt"), *((file,) for file in FILES[2:-1])],
+    ids=["-dev", "-scan", "-audit", "-witness"],
 )
 def test_no_package_is_pinned_twice_in_an_environment(files: tuple[str, ...]) -> None:
-    """requirements-dev.txt includes requirements.txt, so the tests run the very pins that Azure runs."""
+    """The tests run the very pins that Azure runs; those of the browser are added to the same environment."""
     counted = Counter(pin.canonical for file in files for pin in read_pins(file))
 
     assert [name for name, count in counted.items() if count > 1] == []

@@ -8,9 +8,9 @@ import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-KEPT = 2_000  # events of a reader that is slow; then it is sent away, comes back, and asks for everything again
+KEPT = 2_000  # events of a slow reader; beyond them its stream is ended, and the browser connects again
 QUIET_S = 15.0  # a comment is sent after so long, so that a connection that is dead is noticed
-START = b"retry: 1000\nevent: start\ndata: {}\n\n"  # also after a pause: what happened meanwhile must be asked for
+START = b"retry: 1000\nevent: start\ndata: {}\n\n"  # at each connection: the reader must ask for the state as it is now
 COMMENT = b": nothing new\n\n"
 
 
@@ -60,4 +60,6 @@ class Events:
 
     def _end(self, queue: asyncio.Queue[bytes | None]) -> None:
         self._queues.discard(queue)
+        while not queue.empty():
+            queue.get_nowait()
         queue.put_nowait(None)

@@ -1,7 +1,7 @@
 """Lets no page but the console drive the control interface.
 
 The interface has no key, since it listens on loopback alone. But a page from anywhere can send requests to loopback
-from the browser of whoever reads it. Three checks stop it, each for what the others miss:
+from a reader's browser. Three checks stop it, each for what the others miss:
 
 - `Host` must name loopback: a name that somebody else's DNS points at 127.0.0.1 is refused.
 - `Origin`, which browsers send with every POST and with every request of another origin, must be the console's own.

@@ -17,7 +17,7 @@ from infra.local.values import Json, reason
 
 PAGE = Path(__file__).parent / "page"
 KEPT_RECORDS = 1_000
-LOCAL_SECRETS = {"clientSecret", "certificate", "refreshToken"}
+ACCOUNT_MEMBERS = ("cloud", "tenantId", "clientId", "credential", "tenantKind", "mode", "note", "secretName")
 
 
 class Console:
@@ -51,7 +51,7 @@ class Console:
 
         description = self._describe()
         accounts = [
-            {"name": name} | {member: value for member, value in account.items() if member not in LOCAL_SECRETS}
+            {"name": name} | {member: account[member] for member in ACCOUNT_MEMBERS if member in account}
             for name, account in description["accounts"].items()
         ]
         shown = {member: description[member] for member in ("functionUrl", "customers", "orders", "subscriptions")}

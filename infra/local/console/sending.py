@@ -2,7 +2,6 @@
 
 import json
 import secrets
-import shlex
 import ssl
 import time
 from collections.abc import Mapping
@@ -11,13 +10,21 @@ from typing import Any
 import httpx
 from pydantic import BaseModel, ConfigDict, Field
 
+from infra.local.examples import curl_command
 from infra.local.senders.deliveries import CALLER_KEY, FUNCTION_KEY, SENDERS, Delivery, headers_of, masked, token_form
 from infra.local.senders.find import LOOKER, customer_query
 from infra.local.senders.notes import ticket_id_in
-from infra.local.senders.requests import CannotSend, Errand, bodies_for, check_account, ticket_for
+from infra.local.senders.requests import (
+    CURL,
+    CannotSend,
+    Errand,
+    bodies_for,
+    caller_of,
+    check_account,
+    ticket_for,
+)
 from infra.local.values import Json
 
-CURL = "curl"  # a caller of its own with the key of LOOKER, or without a proof if none is needed
 LIMIT_S = 120.0
 
 
@@ -46,18 +53,20 @@ class Look(BaseModel):
 
 
 def senders(description: Mapping[str, Any]) -> list[Json]:
-    """Return who can send: `system`, `name`, and `told` if the sender's tickets get a note.
+    """Return who can send: `system`, `name`, and `tickets`, the system whose tickets get notes, or None.
 
     Without callers of its own the local cloud can check no proof, so only curl can send.
     """
     callers = description["callers"]
-    found = [
-        {"system": system, "name": sender.name, "proof": callers[system]["proof"], "told": "tell" in callers[system]}
-        for system, sender in SENDERS.items()
-        if system in callers
+    names = {system: sender.name for system, sender in SENDERS.items() if system in callers} | {CURL: "curl"}
+    return [
+        {"system": system, "name": name, "tickets": caller_of(system) if _is_told(system, callers) else None}
+        for system, name in names.items()
     ]
-    told = "tell" in callers.get(LOOKER, {})
-    return [*found, {"system": CURL, "name": "curl", "proof": "key" if callers else "none", "told": told}]
+
+
+def _is_told(system: str, callers: Mapping[str, Any]) -> bool:
+    return "tell" in callers.get(caller_of(system), {})
 
 
 async def send_as(sending: Sending, description: Mapping[str, Any]) -> Json:
@@ -93,7 +102,7 @@ async def send_as(sending: Sending, description: Mapping[str, Any]) -> Json:
             "headers": masked(headers),
             "body": body.decode(),
         },
-        "curl": _curl(description["functionUrl"], headers, body),
+        "curl": curl_command(description["functionUrl"], headers, body.decode()),
         "answer": answer,
         "fault": fault,
         "reaction": _reaction(system, answer),
@@ -109,7 +118,10 @@ async def look_for(look: Look, description: Mapping[str, Any]) -> httpx.Response
         headers["traceparent"] = f"00-{look.trace_id}-{secrets.token_hex(8)}-00"
     url = str(description["functionUrl"]).replace("cancel_order", "find_orders")
     async with httpx.AsyncClient(trust_env=False, timeout=LIMIT_S) as client:
-        return await client.get(url, params=query, headers=headers)
+        try:
+            return await client.get(url, params=query, headers=headers)
+        except httpx.RemoteProtocolError:  # the worker was killed; the next one takes connections that wait
+            return await client.get(url, params=query, headers=headers)
 
 
 async def _headers(system: str, body: bytes, description: Mapping[str, Any]) -> dict[str, str]:
@@ -128,14 +140,6 @@ async def _headers(system: str, body: bytes, description: Mapping[str, Any]) -> 
 def _curl_headers(description: Mapping[str, Any]) -> dict[str, str]:
     callers = description["callers"]
     return {FUNCTION_KEY: description["functionKey"]} | ({CALLER_KEY: callers[LOOKER]["key"]} if callers else {})
-
-
-def _curl(url: str, headers: Mapping[str, str], body: bytes) -> str:
-    """Return the command that sends the same again."""
-    words = ["curl", "-si", url]
-    for name, value in headers.items():
-        words += ["-H", f"{name}: {value}"]
-    return shlex.join([*words, "-d", body.decode()])
 
 
 def _reaction(system: str, answer: Json | None) -> str | None:

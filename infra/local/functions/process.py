@@ -28,6 +28,7 @@ BACKLOG = 1024
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 15.0  # the real host waits 10 s for calls that are under way
 STATUS_LIMIT_S = 5.0
+STDOUT, STDERR = 1, 2
 OUTPUT_LIMIT_S = 2.0
 
 # Settings of the host itself. A program that starts the real host may drop them from its environment, because a
@@ -160,6 +161,7 @@ class FunctionApp:
             if self._process.returncode is None:
                 kill(self._process.pid)
                 await self._wait_for_end()
+            await self._drain()
             await self._start()
 
     async def run_timer(self, name: str) -> int:
@@ -198,8 +200,8 @@ class FunctionApp:
             pass_fds=command.pass_fds,
         )
         self._output = asyncio.gather(
-            pass_on(self._process.stdout, sys.stdout, self._take_record),
-            pass_on(self._process.stderr, sys.stderr, self._take_record),
+            pass_on(self._process.stdout, STDOUT, self._take_record),
+            pass_on(self._process.stderr, STDERR, self._take_record),
         )
         try:
             await _wait_until_up(self._process, self._port, self._function_key)
@@ -211,6 +213,7 @@ class FunctionApp:
         if self._process.returncode is None:
             self._process.terminate()
             await self._wait_for_end()
+        await self._drain()
 
     async def _wait_for_end(self) -> None:
         try:
@@ -219,7 +222,9 @@ class FunctionApp:
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
-        # What the process has written last is still in the pipe. A process that it has left behind may hold it open.
+
+    async def _drain(self) -> None:
+        """Pass on what the process has written last. A process that it has left behind may hold the pipe open."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(OUTPUT_LIMIT_S):
                 await self._output

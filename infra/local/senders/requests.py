@@ -1,4 +1,4 @@
-"""What a sender is to ask for, and the bodies that it sends for it."""
+"""Errands, and the bodies that senders send for them."""
 
 import json
 import secrets
@@ -8,11 +8,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from infra.local.senders.find import customer_query
+from infra.local.senders.find import LOOKER, customer_query
 from infra.local.senders.templates import SYSTEMS, Ticket, render
 from infra.local.values import Json
 from shared.contract import When
 
+CURL = "curl"  # no caller of its own: it has the key of LOOKER, or no proof if none is needed
 TICKET_NUMBERS = range(10_000, 1_000_000)
 
 
@@ -24,7 +25,9 @@ class Errand(BaseModel):
     """One request that somebody has a sender make.
 
     Attributes:
-        order_id: the order, unless there is a *subscription_id*.
+        order_id, subscription_id: one of them is what to cancel.
+        when: `now`, or `term_end` to let it end with its term.
+        dry_run: only look.
         customer: a domain or a tenant's id; None means the customer that the local cloud has the target for.
         lines: the numbers of the only lines to cancel; none means the whole order.
         account: None means `default`.
@@ -43,10 +46,15 @@ class Errand(BaseModel):
     ticket_number: int | None = Field(None, alias="ticketNumber", ge=1, lt=10**15)
 
 
+def caller_of(system: str) -> str:
+    """Return the caller as which *system* calls the function; its tickets are those of this caller."""
+    return LOOKER if system == CURL else system
+
+
 def check_account(account: str | None, description: Mapping[str, Any]) -> None:
     """Raise CannotSend if the local cloud with this *description* has no such account."""
     if account not in {None, *description["accounts"]}:
-        raise CannotSend(f"the local cloud has no account {account}. Its page lists them.")
+        raise CannotSend(f"the local cloud has no account {account}. The page of `make serve` lists them.")
 
 
 def ticket_for(system: str, errand: Errand, description: Mapping[str, Any]) -> Ticket:
@@ -76,7 +84,7 @@ def ticket_for(system: str, errand: Errand, description: Mapping[str, Any]) -> T
         customer_domain=named.get("customerDomain", ""),
     )
     # A ticket that is told is new each time: else the notes of the last time would be in it.
-    is_told = "tell" in description["callers"].get(system, {})
+    is_told = "tell" in description["callers"].get(caller_of(system), {})
     number = errand.ticket_number or (secrets.choice(TICKET_NUMBERS) if is_told else ticket.number)
     return replace(ticket, number=number)
 

@@ -4,13 +4,7 @@ import { byId, element, raw } from "./dom.js";
 import { isOwnLook } from "./orders.js";
 
 const SHOWN = 200;
-let shown = new Set();
-
-export function showRecords(records) {
-  shown = new Set();
-  byId("record-list").replaceChildren();
-  records.forEach(addRecord);
-}
+const shown = new Set();
 
 export function addRecord(record) {
   const text = JSON.stringify(record, null, 2);
@@ -20,17 +14,19 @@ export function addRecord(record) {
   byId("no-records").hidden = true;
   const list = byId("record-list");
   const about = [record.caller, record.orderId ?? record.subscriptionId ?? record.customerDomain, record.ticketId && `ticket ${record.ticketId}`];
-  list.prepend(
+  const older = [...list.children].find((item) => item.dataset.time <= record.time) ?? null;
+  list.insertBefore(
     element(
       "li",
-      {},
-      element("time", { datetime: record.time }, record.time.slice(11, 23)),
+      { "data-time": record.time },
+      element("time", { datetime: record.time }, new Date(record.time).toLocaleTimeString()),
       " ",
       element("strong", {}, record.event),
       ` ${record.outcome ?? record.code ?? ""} `,
       element("span", { class: "note" }, about.filter(Boolean).join(", ")),
       raw("The whole record", text),
     ),
+    older,
   );
   if (list.children.length > SHOWN) list.lastElementChild.remove();
 }

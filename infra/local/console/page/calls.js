@@ -1,6 +1,6 @@
 // The calls that a request causes, drawn as a sequence while they happen: each with its time, its way and its answer.
 
-import { byId, element, pretty, state } from "./dom.js";
+import { byId, element, pretty, read, state } from "./dom.js";
 import { isOwnLook } from "./orders.js";
 import { callState, milliseconds, outcomeState } from "./words.js";
 
@@ -11,33 +11,49 @@ const SHOWN = 300;
 const SAME_RUN_S = 5;
 
 let began = null; // seconds since 1970; null before the first request
+let newest = 0; // the number of the newest call that is known, shown or not
+let after = 0; // only calls with higher numbers belong to the request
 let isAnswered = false;
+let sender = "";
 let polls = []; // looks at the queue that may have found nothing: shown once something follows
 const rows = new Map(); // by the number of the call
 
 export function begin(name) {
   began = Date.now() / 1000;
+  after = newest;
+  sender = name;
   isAnswered = false;
   polls = [];
   rows.clear();
   byId("no-calls").hidden = true;
   showLanes();
-  byId("call-list").replaceChildren(row({ time: 0, from: SENDER, to: FUNCTION, what: "POST /api/cancel_order", by: name, state: { shape: "●", word: "sent", tone: "calm" } }));
+  byId("call-list").replaceChildren(requestRow({ shape: "◔", word: "waiting", tone: "wait" }));
 }
 
 export function end(sent) {
   isAnswered = true;
-  const body = sent.answer ? JSON.parse(sent.answer.body || "{}") : {};
+  byId("call-list").firstElementChild.replaceWith(requestRow({ shape: "●", word: "sent", tone: "calm" }));
+  const body = sent.answer ? read(sent.answer.body) : {};
   const word = sent.answer ? `${sent.answer.status} ${body.outcome ?? body.code ?? ""}` : "no answer, connection lost";
   const shown = sent.answer ? { ...outcomeState(body), word } : { shape: "✕", word, tone: "stop" };
   add(row({ time: Math.max(sent.time + sent.took_s - began, 0), from: FUNCTION, to: SENDER, what: "the answer", state: shown }));
+  return [...rows.values()].filter(({ isLost }) => isLost).length;
+}
+
+// Shows no calls: nothing was sent.
+export function abandon() {
+  began = null;
+  byId("no-calls").hidden = false;
+  byId("lanes").hidden = true;
+  byId("call-list").replaceChildren();
 }
 
 export function takeCall(call) {
-  if (began === null || call.time < began || isOwnLook(call.headers["ms-correlationid"])) return;
+  newest = Math.max(newest, call.number);
+  if (began === null || call.number <= after || isOwnLook(call.headers["ms-correlationid"])) return;
   const known = rows.get(call.number);
   if (known) {
-    known.replaceWith(rowOf(call));
+    if (!known.isAnswered) renew(known.item, rowOf(call));
   } else if (isAnswered && isPoll(call)) {
     polls = [...polls.filter(({ number }) => number !== call.number), call];
   } else {
@@ -59,12 +75,24 @@ function rowOf(call) {
     state: callState(call),
     details: pretty(JSON.stringify({ path: call.path, headers: call.headers, body: call.body })),
   });
-  rows.set(call.number, made);
+  rows.set(call.number, { item: made, isAnswered: call.status !== null || call.dropped, isLost: call.dropped && call.service === "partner_center" });
   return made;
 }
 
 // The end of the path says what a call is about; the whole of it is in the details.
 const shortened = (path) => path.split("?")[0].split("/").filter(Boolean).slice(-2).join("/");
+
+// Puts `made` in the place of `item`; a row that somebody has opened or reached stays so.
+function renew(item, made) {
+  const hadFocus = item.contains(document.activeElement);
+  const [was, is] = [item, made].map((row) => row.querySelector("details"));
+  if (was && is) is.open = was.open;
+  item.replaceWith(made);
+  if (hadFocus) is?.querySelector("summary").focus({ preventScroll: true });
+}
+
+const requestRow = (shown) =>
+  row({ time: 0, from: SENDER, to: FUNCTION, what: "POST /api/cancel_order", by: sender, state: shown });
 
 function add(made) {
   const list = byId("call-list");

@@ -35,3 +35,12 @@ export function pretty(text) {
     return text;
   }
 }
+
+// The members of a JSON object; none for anything else, as in an answer of the host's own.
+export function read(text) {
+  try {
+    return Object(JSON.parse(text));
+  } catch {
+    return {};
+  }
+}

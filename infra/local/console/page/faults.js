@@ -4,9 +4,7 @@ import { ask } from "./api.js";
 import { byId, element } from "./dom.js";
 
 const MANY = 100_000;
-const KILL_AFTER_MS = 1000;
 
-// `isOnce`: it meets one request, and the switch is off again.
 const SWITCHES = {
   lost: {
     title: "The answer is lost",
@@ -31,11 +29,9 @@ const SWITCHES = {
   killed: {
     title: "The worker is killed",
     text: "Partner Center carries out the next PATCH, and the process ends a second later, before it has the answer.",
-    faults: [{ service: "partner_center", method: "PATCH", slow_s: 30 }],
+    faults: [{ service: "partner_center", method: "PATCH", slow_s: 30, kill_after_s: 1 }],
   },
 };
-
-let onNow = new Set();
 
 export function showSwitches({ accounts }, report) {
   byId("fault-list").replaceChildren(
@@ -48,7 +44,7 @@ export function showSwitches({ accounts }, report) {
           { class: "inline" },
           element("input", { type: "checkbox", role: "switch", id: `fault-${name}`, "aria-describedby": `about-${name}`, change: (event) => turn(name, event.target.checked, accounts, report) }),
           ` ${title} `,
-          element("span", { class: "on-off", id: `state-${name}` }, "off"),
+          element("span", { class: "on-off", id: `state-${name}`, "aria-hidden": "true" }, "off"),
         ),
         element("p", { class: "note", id: `about-${name}` }, text),
       ),
@@ -57,7 +53,7 @@ export function showSwitches({ accounts }, report) {
 }
 
 export function showFaults(faults) {
-  onNow = new Set(faults.map(({ name }) => name));
+  const onNow = new Set(faults.map(({ name }) => name));
   for (const name of Object.keys(SWITCHES)) {
     byId(`fault-${name}`).checked = onNow.has(name);
     byId(`state-${name}`).textContent = onNow.has(name) ? "on" : "off";
@@ -75,14 +71,8 @@ export async function turn(name, isOn, accounts, report) {
     }
   } catch (error) {
     report(error.message);
+    byId(`fault-${name}`).checked = byId(`state-${name}`).textContent === "on"; // as the local cloud has it
   }
-}
-
-// Kills the worker if its PATCH has just arrived and the switch is on. The news that the fault is used up comes after it.
-export function watchForKill({ service, method, status, dropped }) {
-  const isOnItsWay = service === "partner_center" && method === "PATCH" && status === null && !dropped;
-  // By then the function has also put its follow-up into the queue. The answer of the request shows that it was killed.
-  if (isOnItsWay && onNow.has("killed")) setTimeout(() => ask("POST", "kill").catch(() => {}), KILL_AFTER_MS);
 }
 
 // In an order without a moment in which the old secret is refused and the new one is not in the vault yet.

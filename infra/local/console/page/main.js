@@ -1,16 +1,19 @@
 // Puts the parts of the page together.
 
-import { addRecord, showRecords } from "./audit.js";
-import { showAnswer, showFailure, showWaiting } from "./answer.js";
+import { addRecord } from "./audit.js";
+import { showAnswer, showFailure, showHint, showWaiting } from "./answer.js";
 import { ask, listen } from "./api.js";
-import { begin, end, takeCall } from "./calls.js";
+import { abandon, begin, end, takeCall } from "./calls.js";
 import { byId, element } from "./dom.js";
-import { showFaults, showSwitches, turn, watchForKill } from "./faults.js";
+import { showFaults, showSwitches, turn } from "./faults.js";
 import { markChosen, showOrders } from "./orders.js";
-import { fillForm, rememberTicket, sending, setErrand, setTarget, target } from "./request.js";
+import { fillForm, sending, setErrand, setTarget, target } from "./request.js";
 import { follow, showTicket } from "./ticket.js";
 
-const catalogue = await ask("GET", "catalogue");
+const catalogue = await ask("GET", "catalogue").catch((error) => {
+  byId("connection").textContent = `✕ ${error.message}`;
+  throw error;
+});
 const report = (text) => {
   byId("done").textContent = text;
 };
@@ -19,37 +22,43 @@ const refreshOrders = () =>
 
 function choose(chosen) {
   setTarget(chosen);
+  if (!byId("answer-raw").hasChildNodes()) showHint("The form is filled in. Send the request, or try a dry run.");
   markChosen(chosen.id);
   byId("request").scrollIntoView({ block: "nearest" });
   byId("send").focus({ preventScroll: true });
 }
 
-async function send({ dryRun, isRepeat = false }) {
-  const wanted = sending({ dryRun, isRepeat });
-  const { name, told } = catalogue.senders.find(({ system }) => system === wanted.system);
+// `wanted` is what `POST /send` takes. A repeat is the same for the same ticket, whatever the form says by then.
+async function send(wanted) {
+  const { name, tickets } = catalogue.senders.find(({ system }) => system === wanted.system);
   setBusy(true);
   showWaiting();
+  follow(null);
   begin(name);
   try {
     const sent = await ask("POST", "send", wanted);
-    rememberTicket(sent.ticketNumber);
-    end(sent);
-    showAnswer(sent, { repeat: () => send({ dryRun, isRepeat: true }) });
-    await follow({ system: ticketSystem(wanted.system), name, ticketId: sent.ticketId, isTold: told });
+    showAnswer(sent, {
+      lost: end(sent),
+      tellsTicket: Boolean(tickets),
+      repeat: () => send({ ...wanted, ticketNumber: sent.ticketNumber }),
+    });
+    const told = catalogue.senders.find(({ system }) => system === tickets);
+    follow({ caller: tickets, system: tickets, systemName: told?.name ?? name, ticketId: sent.ticketId });
   } catch (error) {
-    showFailure(error.message);
+    abandon();
+    showFailure(error);
   }
   setBusy(false);
-  byId("answer-heading").focus({ preventScroll: true });
-  byId("answer").scrollIntoView({ block: "nearest" });
+  if (document.activeElement === document.body) { // the button that had the focus was turned off or is gone
+    byId("answer-heading").focus({ preventScroll: true });
+    byId("answer").scrollIntoView({ block: "nearest" });
+  }
   await refreshOrders();
 }
 
-// curl calls with Jira's key, so its tickets are Jira's.
-const ticketSystem = (system) => (system === "curl" ? "jira" : system);
-
+// One request at a time: the drawing and the answer are those of the last one.
 function setBusy(isBusy) {
-  for (const button of [byId("send"), byId("dry-run")]) button.disabled = isBusy;
+  for (const button of document.querySelectorAll("#send, #dry-run, #scenarios button")) button.disabled = isBusy;
 }
 
 function showScenarios() {
@@ -71,8 +80,7 @@ async function play({ title, system, errand, fault }) {
   byId("text").value = "";
   setErrand(system, { ...errand, customer: customer.domain });
   if (fault) await turn(fault, true, catalogue.accounts, report);
-  byId("answer-content").replaceChildren(element("p", {}, `${title}: the form is filled in. Send the request.`));
-  byId("answer-raw").replaceChildren();
+  showHint(`${title}: the form is filled in. Send the request.`);
   byId("request").scrollIntoView({ block: "nearest" });
   byId("send").focus({ preventScroll: true });
   await refreshOrders();
@@ -101,18 +109,18 @@ function refreshTicketSoon() {
 }
 
 function takeRequest(call) {
-  watchForKill(call);
   takeCall(call);
   const isAnswered = call.status !== null || call.dropped;
   if (isAnswered && call.method !== "GET" && (call.service === "ticketing" || call.service === "queue")) refreshTicketSoon();
 }
 
 async function catchUp() {
-  const [faults, records, requests] = await Promise.all([ask("GET", "faults"), ask("GET", "audit"), ask("GET", "requests")]);
-  showFaults(faults);
-  showRecords(records);
-  requests.forEach(takeCall);
-  await showTicket();
+  await Promise.all([
+    ask("GET", "faults").then(showFaults),
+    ask("GET", "audit").then((records) => records.forEach(addRecord)),
+    ask("GET", "requests").then((requests) => requests.forEach(takeCall)),
+    showTicket(),
+  ]);
 }
 
 function wire() {
@@ -127,7 +135,7 @@ function wire() {
   });
   byId("request-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    send({ dryRun: event.submitter === byId("dry-run") });
+    send(sending({ dryRun: event.submitter === byId("dry-run") }));
   });
   byId("age").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -145,7 +153,7 @@ wire();
 fillForm(catalogue);
 showScenarios();
 showSwitches(catalogue, report);
-listen({ start: catchUp, request: takeRequest, faults: showFaults, audit: addRecord }, (isOpen) => {
-  byId("connection").textContent = isOpen ? "● Connected: what happens is shown at once." : "✕ Not connected. Does make serve still run?";
+listen({ start: () => catchUp().catch((error) => report(error.message)), request: takeRequest, faults: showFaults, audit: addRecord }, (isOpen) => {
+  byId("connection").textContent = isOpen ? "● Connected: what happens is shown at once." : "✕ Not connected. If make serve was started again, open the address that it prints.";
 });
 await refreshOrders();

@@ -1,20 +1,19 @@
 // The list of a customer's orders and subscriptions, as find_orders answers: each line with what a dry run says.
 
 import { ask } from "./api.js";
-import { byId, element, state } from "./dom.js";
+import { byId, element, read, state } from "./dom.js";
 import { day, lineState, subscriptionWords } from "./words.js";
 
-const own = new Set(); // correlation ids of the page's own looks, whose calls no request of the visitor caused
+// Correlation ids of the page's own looks begin so, in every tab: no request of the visitor caused their calls.
+const OWN = "00c0501e";
 let latest = 0;
 let shownCustomer = null;
 
-export const isOwnLook = (correlationId) => own.has(correlationId);
+export const isOwnLook = (correlationId) => Boolean(correlationId?.startsWith(OWN));
 
 // A new trace id; the function makes the correlation id from it.
 function ownTrace() {
-  const correlationId = crypto.randomUUID();
-  own.add(correlationId);
-  return correlationId.replaceAll("-", "");
+  return OWN + crypto.randomUUID().replaceAll("-", "").slice(OWN.length);
 }
 
 // `choose` gets the target that a visitor chooses: kind, id, customer, lines. `chosen` tells which one is.
@@ -54,7 +53,7 @@ async function find(catalogue, customer, account, text) {
   let fault;
   try {
     const found = await ask("POST", "find", { customer, account, text: text || null, traceId: ownTrace() });
-    const answer = JSON.parse(found.body || "{}");
+    const answer = read(found.body);
     if (found.status === 200) {
       const more = answer.more ? " There are others." : "";
       return { orders: answer.orders, note: `${answer.orders.length} found, the newest first.${more}` };

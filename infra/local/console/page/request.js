@@ -2,29 +2,33 @@
 
 import { byId, element } from "./dom.js";
 
+let showNote = () => {};
 let customer = null; // of the target that was chosen; null for an id that somebody typed
-let ticketNumber = null; // of the last request, for the same one again
 
 export function fillForm({ senders, accounts }) {
   byId("sender").replaceChildren(
-    ...senders.map(({ system, name, told }) => element("option", { value: system }, told ? `${name} (its ticket is told)` : name)),
+    ...senders.map(({ system, name, tickets }) => element("option", { value: system }, tickets ? `${name} (its ticket is told)` : name)),
   );
   byId("account").replaceChildren(...accounts.map(({ name }) => element("option", { value: name }, name)));
-  const showNote = () => {
+  showNote = () => {
     byId("account-note").textContent = accounts.find(({ name }) => name === byId("account").value)?.note ?? "";
   };
   byId("account").addEventListener("change", showNote);
   showNote();
+  for (const choice of document.querySelectorAll('input[name="kind"]')) choice.addEventListener("change", () => showLines([]));
   byId("target").addEventListener("input", () => {
     customer = null;
     showLines([]);
+    showCustomer();
   });
+  byId("customer").addEventListener("change", showCustomer);
 }
 
 export function setTarget({ kind, id, customer: named, lines = [] }) {
   byId("target").value = id;
   radio("kind", kind).checked = true;
   customer = named;
+  showCustomer();
   showLines(kind === "order" && lines.length > 1 ? lines : []);
 }
 
@@ -32,7 +36,7 @@ export function setErrand(system, errand) {
   const kind = errand.subscriptionId ? "subscription" : "order";
   byId("sender").value = system;
   byId("account").value = errand.account ?? "default";
-  byId("account").dispatchEvent(new Event("change"));
+  showNote();
   setTarget({ kind, id: errand.subscriptionId ?? errand.orderId, customer: errand.customer });
   radio("when", errand.when ?? "now").checked = true;
 }
@@ -40,23 +44,25 @@ export function setErrand(system, errand) {
 export const target = () => ({ kind: chosen("kind"), id: byId("target").value.trim() });
 
 // What `POST /send` takes.
-export function sending({ dryRun, isRepeat = false }) {
+export function sending({ dryRun }) {
   const { kind, id } = target();
   const lines = [...document.querySelectorAll("#line-list input:checked")].map((box) => Number(box.value));
   return {
     system: byId("sender").value,
     [kind === "order" ? "orderId" : "subscriptionId"]: id,
-    customer: customer ?? byId("customer").value,
+    customer: customerOf(),
     lines: kind === "order" ? lines : [],
     when: chosen("when"),
     account: byId("account").value,
     dryRun,
-    ticketNumber: isRepeat ? ticketNumber : null,
   };
 }
 
-export function rememberTicket(number) {
-  ticketNumber = number;
+// An id that was typed is taken to be of the customer whose orders are shown.
+const customerOf = () => customer ?? byId("customer").value;
+
+function showCustomer() {
+  byId("of-customer").textContent = `of the customer ${customerOf()}`;
 }
 
 function showLines(lines) {

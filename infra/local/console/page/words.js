@@ -15,7 +15,7 @@ const OUTCOMES = {
 export function outcomeState(answer) {
   if (answer.outcome) return OUTCOMES[answer.outcome] ?? { shape: "○", word: answer.outcome, tone: CALM };
   if (answer.retryable) return { shape: "◔", word: answer.code, tone: WAIT };
-  return { shape: "✕", word: answer.code ?? "no code", tone: STOP };
+  return { shape: "✕", word: answer.code ?? "no answer of the function", tone: STOP };
 }
 
 // What a dry run says of a line, as the function answers it.
