@@ -37,4 +37,7 @@ type SecretName = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,127
 class Setting(BaseModel):
     """An object in a setting that is JSON. Unknown members are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, hide_input_in_errors=True)
+    # Settings builds them whole; each by itself would be built once more (4 ms of a cold start).
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, hide_input_in_errors=True, defer_build=True
+    )
