@@ -52,7 +52,8 @@ type When = Literal["now", "term_end"]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, alias_generator=to_camel)
+    # Only what a call reads by itself is built while the function loads: CancelRequest, with all that is in it.
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, alias_generator=to_camel, defer_build=True)
 
 
 def _check_one_of(value: str | None, info: ValidationInfo, other: str, missing: str) -> None:
@@ -67,8 +68,6 @@ def _check_one_of(value: str | None, info: ValidationInfo, other: str, missing: 
 
 class CustomerRef(_Strict):
     """Names a customer: by the tenant's id, or by one of its domains, whose tenant Entra ID knows."""
-
-    model_config = ConfigDict(defer_build=True)  # no call reads it by itself
 
     customer_domain: Annotated[Domain | None, NotNull] = None
     customer_tenant_id: TenantId | None = Field(None, validate_default=True)  # null is as good as left out

@@ -24,7 +24,6 @@ from shared.cancelling.cancel import cancel
 from shared.connections.pool import Connections
 from shared.contract import CancelRequest, CancelResult, FindRequest, FindResult
 from shared.credentials.cached_secrets import vault_secrets
-from shared.credentials.health import Health, check
 from shared.credentials.tokens import Credentials
 from shared.errors import CallerRefused, CancelError, InvalidRequest
 from shared.http_request import check_size, parse_query, parse_request, preferred_wait_s
@@ -34,6 +33,7 @@ from shared.settings import Account, Mode, Settings
 from shared.tls import check_authorities
 
 if TYPE_CHECKING:
+    from shared.credentials.health import Health
     from shared.customers import Customers
     from shared.tickets.follow_up import FollowUp
     from shared.tickets.tickets import Tickets
@@ -122,8 +122,10 @@ class Runtime:
         if self._tickets:
             await self._tickets.tell(self._look)
 
-    async def health(self) -> Health:
+    async def health(self) -> "Health":
         """Check whether each account's credential works, and whether tickets can be told. Nothing is cancelled."""
+        from shared.credentials.health import check  # noqa: PLC0415  (a cancellation needs nothing of it)
+
         if self._tickets is None:
             return await check(self.settings, self._credentials)
         health, callers = await asyncio.gather(check(self.settings, self._credentials), self._tickets.health())

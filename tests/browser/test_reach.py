@@ -15,6 +15,7 @@ def test_axe_finds_nothing_and_nothing_is_cut_off(
 
     console = Console.open(browser, cloud, size=size, scheme=scheme)
     try:
+        at_first = Axe().run(console.page)
         console.press("Be refused")
         console.send()
         console.press("Tell the ticket")
@@ -25,6 +26,7 @@ def test_axe_finds_nothing_and_nothing_is_cut_off(
 
         found = Axe().run(console.page)
 
+        assert at_first.violations_count == 0, at_first.generate_report()
         assert found.violations_count == 0, found.generate_report()
         assert console.page.evaluate("document.documentElement.scrollWidth") == size[0]
         assert console.page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light dark"

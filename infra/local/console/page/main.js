@@ -35,18 +35,19 @@ async function send(wanted) {
   showWaiting();
   follow(null);
   begin(name);
-  try {
-    const sent = await ask("POST", "send", wanted);
+  const sent = await ask("POST", "send", wanted).catch((error) => {
+    if (error.isAnswer) abandon();
+    showFailure(error);
+  });
+  if (sent) {
+    const lost = end(sent);
     showAnswer(sent, {
-      lost: end(sent),
+      lost,
       tellsTicket: Boolean(tickets),
       repeat: () => send({ ...wanted, ticketNumber: sent.ticketNumber }),
     });
     const told = catalogue.senders.find(({ system }) => system === tickets);
     follow({ caller: tickets, system: tickets, systemName: told?.name ?? name, ticketId: sent.ticketId });
-  } catch (error) {
-    abandon();
-    showFailure(error);
   }
   setBusy(false);
   if (document.activeElement === document.body) { // the button that had the focus was turned off or is gone

@@ -10,7 +10,7 @@ let followed = null; // { caller, system, systemName, ticketId }; the system is 
 // Shows `ticket` from now on; null for none.
 export function follow(ticket) {
   followed = ticket;
-  byId("ticket-name").textContent = "";
+  byId("ticket-name").hidden = true;
   byId("ticket-content").replaceChildren();
   say(ticket ? "Looking …" : "");
   showTicket().catch((error) => say(error.message));
@@ -33,6 +33,7 @@ export async function showTicket() {
     .filter(({ content }) => content.caller === ticket.caller && content.ticketId === ticket.ticketId)
     .sort((one, other) => (one.queue === POISON) - (other.queue === POISON) || one.dueIn - other.dueIn);
   byId("ticket-name").textContent = `${ticket.ticketId} in ${ticket.systemName}`;
+  byId("ticket-name").hidden = false;
   say(stateOf(notes, waiting));
   const hadFocus = byId("ticket-content").contains(document.activeElement);
   byId("ticket-content").replaceChildren(
