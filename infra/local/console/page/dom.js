@@ -16,7 +16,8 @@ export function element(tag, attributes = {}, ...children) {
 
 // A state as a shape and a word: the colour says nothing that these do not.
 export function state({ shape, word, tone }) {
-  return element("span", { class: `state ${tone}` }, element("span", { "aria-hidden": "true" }, shape), ` ${word}`);
+  const parts = word.split(/(?<=_)/).flatMap((part) => [element("wbr"), part]); // a code may be wider than its column
+  return element("span", { class: `state ${tone}` }, element("span", { "aria-hidden": "true" }, shape), " ", parts.slice(1));
 }
 
 export function raw(title, text) {
