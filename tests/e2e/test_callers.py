@@ -17,6 +17,7 @@ from tests.support import entra_tokens, proofs
 from tests.support.functions_host import audit_records, logged_errors
 from tests.support.local_cloud import LocalCloud, order_id_of, running, software_order, write_orders
 from tests.support.proofs import Headers
+from tests.support.waiting import wait_until
 
 TRAINEE_CUSTOMER = "45411344-b09d-47e7-9653-542006bf9766"  # the trainee may act for no other
 ORDERS = 200
@@ -296,11 +297,15 @@ def test_the_record_names_each_caller_and_holds_no_proof(guarded: LocalCloud, or
     for proof in PROVEN.values():
         send(guarded, proof, TARGETS["dry-run"], order_ids)
 
+    callers = guarded.description["callers"]
+
+    def recorded() -> bool:  # a record can come after the answer
+        records = audit_records(guarded.log.read_text())
+        return {record["caller"] for record in records} >= set(callers) - {"trainee"}
+
+    wait_until(recorded, "a caller has no record")
     # The log begins with what `make serve` prints.
     _, _, log = guarded.log.read_text().partition("Press Ctrl-C to end everything.")
-    records = audit_records(log)
-    callers = guarded.description["callers"]
-    assert {record["caller"] for record in records} >= set(callers) - {"trainee"}
     secrets = [
         caller[member]
         for caller in callers.values()

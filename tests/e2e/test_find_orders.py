@@ -176,7 +176,7 @@ def test_the_log_has_one_record_for_each_request_and_no_proof(tmp_path: Path) ->
         key = cloud.description["callers"]["jira"]["key"]
         asked: list[Json] = [LICENCES, LICENCES | {"text": "PLANTED"}, {}, LICENCES | {"account": "closed"}]
         statuses = [cloud.find(query, x_caller_key=key).status_code for query in asked]
-        _, _, log = cloud.log.read_text().partition("Press Ctrl-C to end everything.")
+    _, _, log = cloud.log.read_text().partition("Press Ctrl-C to end everything.")  # whole only now
 
     records = audit_records(log)
     assert [(record["event"], record["caller"], record["status"]) for record in records] == [

@@ -165,7 +165,7 @@ def run_storm(directory: Path, size: Size) -> Storm:
         began = time.monotonic()
         _Weather(cloud, storm).run()
         storm.seconds = time.monotonic() - began
-        storm.records = audit_records(cloud.log.read_text())
+    storm.records = audit_records(cloud.log.read_text())  # the log is whole only now
     return storm
 
 
