@@ -47,8 +47,8 @@ from infra.local.traffic import Recorded, Traffic
 from infra.local.values import Json
 
 SERVED_ONCE = ("key_vault", "identity", "queue", "control", "impostor", *SYSTEMS)
-HIGHEST_PORT = 65_535
 SERVED_PER_NATIONAL_CLOUD = ("partner_center", "entra")
+HIGHEST_PORT = 65_535
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,9 @@ class LocalCloud:
     def __init__(self, options: Options, directory: Path) -> None:
         self._options = options
         self._directory = directory
-        self._sockets = {(name, "global"): _listen() for name in SERVED_ONCE if name != "control"}
-        self._sockets["control", "global"] = _listen_beside(options.port)
+        self._sockets = {
+            (name, "global"): _listen_beside(options.port) if name == "control" else _listen() for name in SERVED_ONCE
+        }
         self._sockets |= {
             (name, national_cloud): _listen()
             for name in SERVED_PER_NATIONAL_CLOUD

@@ -5,15 +5,15 @@ taken.
 """
 
 import json
-import ssl
 
 import httpx
 from rich.console import Console
 from rich.markup import escape
 
 from infra.local.cloud import LocalCloud
-from infra.local.senders.deliveries import SENDERS, Delivery, headers_of, token_form
+from infra.local.senders.deliveries import SENDERS, Delivery, headers_of
 from infra.local.senders.find import Found, customer_query, found_in, look, looker_of
+from infra.local.senders.flow_token import with_token
 from infra.local.senders.templates import SYSTEMS, Ticket, render
 from infra.local.values import Json
 
@@ -39,7 +39,7 @@ async def show_finding(console: Console, cloud: LocalCloud, client: httpx.AsyncC
 
 async def _show_way(console: Console, cloud: LocalCloud, client: httpx.AsyncClient, system: str) -> bool:
     """Show the two requests of *system*. True if what it found is cancelled."""
-    description = await _with_token(cloud) if system == "flow" else cloud.describe()
+    description = await with_token(cloud.describe()) if system == "flow" else cloud.describe()
     looker, query = looker_of(system, description), customer_query(DOMAIN) | {"text": WORDS[system]}
     listed = await client.send(look(looker, description, query))
     [found] = [entry for entry in found_in(listed.raise_for_status().json(), WORDS[system], "now") if entry.may]
@@ -62,13 +62,3 @@ def _body(system: str, found: Found) -> bytes:
         return render(system, Ticket("", found.order_id or "", lines, customer_domain=DOMAIN))
     request: Json = {"customerDomain": DOMAIN, "orderId": found.order_id}
     return json.dumps(request | ({"lineItems": [{"lineItemNumber": found.line}]} if lines else {})).encode()
-
-
-async def _with_token(cloud: LocalCloud) -> Json:
-    """Return the description with a token for the flow's app."""
-    description = cloud.describe()
-    app = description["callers"]["flow"]
-    async with httpx.AsyncClient(verify=ssl.create_default_context(cafile=cloud.ca_file), trust_env=False) as client:
-        answer = await client.post(app["tokenUrl"], data=token_form(app))
-    flow = app | {"token": answer.raise_for_status().json()["access_token"]}
-    return description | {"callers": description["callers"] | {"flow": flow}}

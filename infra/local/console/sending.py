@@ -1,8 +1,6 @@
 """Sends a request to the function as a ticketing system, a flow or curl would, and looks for orders, for the page."""
 
-import json
 import secrets
-import ssl
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -11,8 +9,17 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field
 
 from infra.local.examples import curl_command
-from infra.local.senders.deliveries import CALLER_KEY, FUNCTION_KEY, SENDERS, Delivery, headers_of, masked, token_form
-from infra.local.senders.find import LOOKER, customer_query
+from infra.local.senders.deliveries import (
+    CALLER_KEY,
+    FUNCTION_KEY,
+    SENDERS,
+    Delivery,
+    headers_of,
+    masked,
+    retry_after_s,
+)
+from infra.local.senders.find import LOOKER, customer_query, find_url
+from infra.local.senders.flow_token import with_token
 from infra.local.senders.notes import ticket_id_in
 from infra.local.senders.requests import (
     CURL,
@@ -116,7 +123,7 @@ async def look_for(look: Look, description: Mapping[str, Any]) -> httpx.Response
     headers = _curl_headers(description)
     if look.trace_id:
         headers["traceparent"] = f"00-{look.trace_id}-{secrets.token_hex(8)}-00"
-    url = str(description["functionUrl"]).replace("cancel_order", "find_orders")
+    url = find_url(description)
     async with httpx.AsyncClient(trust_env=False, timeout=LIMIT_S) as client:
         try:
             return await client.get(url, params=query, headers=headers)
@@ -128,12 +135,7 @@ async def _headers(system: str, body: bytes, description: Mapping[str, Any]) -> 
     if system == CURL:
         return {"content-type": "application/json"} | _curl_headers(description)
     if system == "flow":
-        app = description["callers"]["flow"]
-        authority = ssl.create_default_context(cafile=description["caFile"])
-        async with httpx.AsyncClient(trust_env=False, verify=authority) as client:
-            answer = (await client.post(app["tokenUrl"], data=token_form(app))).raise_for_status()
-        flow = app | {"token": json.loads(answer.content)["access_token"]}
-        description = {**description, "callers": description["callers"] | {"flow": flow}}
+        description = await with_token(description)
     return headers_of(system, body, description, Delivery())
 
 
@@ -146,7 +148,6 @@ def _reaction(system: str, answer: Json | None) -> str | None:
     """Return what *system* does with *answer*, as a sentence; None for curl, and if there was no answer."""
     if system == CURL or answer is None:
         return None
-    retry_after = answer["headers"].get("retry-after", "")
     sender = SENDERS[system]
-    reaction = sender.react(answer["status"], int(retry_after) if retry_after.isdecimal() else None)
+    reaction = sender.react(answer["status"], retry_after_s(answer["headers"]))
     return f"{sender.name} {reaction.description}."

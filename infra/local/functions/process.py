@@ -126,7 +126,7 @@ class FunctionApp:
         *,
         log_level: str,
         trusted_issuer: str,
-        take_record: RecordTaker = lambda _: None,
+        take_record: RecordTaker,
     ) -> None:
         self._listener = listener
         self._function_key = function_key

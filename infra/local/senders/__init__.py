@@ -1,7 +1,8 @@
 """Plays the ticketing systems and the flow that send requests to the function: `python -m infra.local send`.
 
-`templates` fills in the bodies of infra/ticketing as each system does, `deliveries` adds each system's headers and
-knows its reaction to the answer, `notes` shows what the function wrote into the ticket, and `send` is the command.
+`templates` fills in the bodies of infra/ticketing as each system does, `requests` makes a ticket and its body from an
+errand, `deliveries` adds each system's headers and knows its reaction to the answer, `flow_token` gets the flow's
+token, `notes` shows what the function wrote into the ticket, and `send` is the command. The console sends by them, too.
 
 Stood in for
     Each system with a folder in infra/ticketing, a sender of Standard Webhooks, and a Power Automate flow: body,

@@ -125,14 +125,10 @@ def _sign_flow(_body: bytes, caller: Mapping[str, Any], delivery: Delivery, _at:
     }
 
 
-def token_form(app: Mapping[str, Any]) -> dict[str, str]:
-    """Return the form that gets the flow's *app* a token from Entra."""
-    return {
-        "grant_type": "client_credentials",
-        "client_id": app["clientId"],
-        "client_secret": app["clientSecret"],
-        "scope": app["scope"],
-    }
+def retry_after_s(headers: Mapping[str, str]) -> int | None:
+    """Return the seconds in an answer's Retry-After, None without a number. Names in *headers* are in lower case."""
+    given = headers.get("retry-after", "")
+    return int(given) if given.isdecimal() else None
 
 
 def _react_zendesk(status: int, retry_after_s: int | None) -> Reaction:

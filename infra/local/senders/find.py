@@ -58,9 +58,14 @@ def customer_query(customer: str) -> dict[str, str]:
     return {"customerDomain" if "." in customer else "customerTenantId": customer}
 
 
+def find_url(description: Mapping[str, Any]) -> str:
+    """Return the address of the function find_orders."""
+    return str(description["functionUrl"]).replace("cancel_order", "find_orders")
+
+
 def look(looker: str, description: Mapping[str, Any], query: Mapping[str, str]) -> httpx.Request:
     """Return the request of *looker* for a customer's orders."""
-    url = httpx.URL(str(description["functionUrl"]).replace("cancel_order", "find_orders"), params=query)
+    url = httpx.URL(find_url(description), params=query)
     return httpx.Request("GET", url, headers=headers_of(looker, b"", description, Delivery()))
 
 

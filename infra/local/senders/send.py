@@ -6,9 +6,9 @@ is the system's template from infra/ticketing.
 """
 
 import argparse
+import asyncio
 import json
 import os
-import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,8 +18,9 @@ from textwrap import indent
 
 import httpx
 
-from infra.local.senders.deliveries import SENDERS, Delivery, headers_of, masked, token_form
+from infra.local.senders.deliveries import SENDERS, Delivery, headers_of, masked, retry_after_s
 from infra.local.senders.find import Found, customer_query, found_in, look, looker_of
+from infra.local.senders.flow_token import with_token
 from infra.local.senders.notes import follow_ups_of, in_words, notes_of, tell_tickets, ticket_id_in
 from infra.local.senders.requests import CannotSend, Errand, bodies_for, check_account, ticket_for
 from infra.local.values import Json
@@ -195,9 +196,8 @@ def _deliver(system: str, body: bytes, description: Json, repeats: int, wait: Ca
                 answer = client.post(description["functionUrl"], content=body, headers=headers)
             status = answer.status_code
             _show_answer(answer, time.monotonic() - began)
-            retry_after = answer.headers.get("retry-after", "")
-            retry_after_s = int(retry_after) if retry_after.isdecimal() else None
-            reaction = sender.react(status, retry_after_s)
+            wait_s = retry_after_s(answer.headers)
+            reaction = sender.react(status, wait_s)
             print(f"{sender.name} {reaction.description}.\n")
             if "tell" in description["callers"][system]:
                 with _answer_expected():
@@ -205,9 +205,9 @@ def _deliver(system: str, body: bytes, description: Json, repeats: int, wait: Ca
             if number < repeats and not reaction.repeats:
                 print("-- The same request again, as if its answer had got lost:\n")
             elif number < repeats:
-                delay = f"after {retry_after_s} s" if retry_after_s else "here at once"
+                delay = f"after {wait_s} s" if wait_s else "here at once"
                 print(f"-- The repeat, {delay}:\n", flush=True)
-                wait(min(retry_after_s or 0, LONGEST_WAIT_S))
+                wait(min(wait_s or 0, LONGEST_WAIT_S))
     return status
 
 
@@ -239,14 +239,8 @@ def _show_notes(client: httpx.Client, description: Json, system: str, ticket_id:
 
 
 def _with_token(description: Json) -> Json:
-    """Return *description* with a token from Entra for the flow's app, which a connection would get."""
-    app = description["callers"]["flow"]
     with _answer_expected():
-        authority = ssl.create_default_context(cafile=description["caFile"])
-        answer = httpx.post(app["tokenUrl"], data=token_form(app), verify=authority, trust_env=False)
-        answer.raise_for_status()
-    flow = app | {"token": answer.json()["access_token"]}
-    return description | {"callers": description["callers"] | {"flow": flow}}
+        return asyncio.run(with_token(description))
 
 
 @contextmanager
