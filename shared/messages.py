@@ -254,7 +254,9 @@ def _name(line: LineItem) -> str:
 def product(name: str | None) -> str:
     """Return a *name* from outside as one line, without characters that ticketing systems act on."""
     cleaned = clean_text(name or "", NAME_SHOWN).translate(_HARMLESS)
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in cleaned).split())
+    if not cleaned.isprintable():
+        cleaned = "".join(letter if letter.isprintable() else " " for letter in cleaned)
+    return " ".join(cleaned.split())
 
 
 def day(moment: str) -> str:

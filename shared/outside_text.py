@@ -14,7 +14,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _BEARER = re.compile(r"\bbearer\s+\S+", re.IGNORECASE)
 # Matches a run as a whole, so that no character is read twice: a text of "eyJeyJeyJ…" would stop the worker.
 _RUN = re.compile(r"[\w-]+(?:\.[\w.-]*)?")
-_JWT_HEADER = "eyj"
+_JWT_HEADER = re.compile("eyj", re.IGNORECASE)
 
 
 def clean_text(text: str, limit: int) -> str:
@@ -23,15 +23,17 @@ def clean_text(text: str, limit: int) -> str:
     Half surrogate pairs, which JSON can carry and UTF-8 cannot, become "?".
     """
     whole = _CONTROL.sub("", text.encode("utf-8", "replace").decode())
-    cleaned = _RUN.sub(_without_jwt, _BEARER.sub(MARK, whole))
+    cleaned = _BEARER.sub(MARK, whole)
+    if _JWT_HEADER.search(cleaned):  # to look at each run of every text would be a tenth of a call
+        cleaned = _RUN.sub(_without_jwt, cleaned)
     return cleaned if len(cleaned) <= limit else cleaned[: limit - 1] + MARK
 
 
 def _without_jwt(run: re.Match[str]) -> str:
     """Return a run without the JWT in it. A JWT has dots; an order id, which may begin like one, has none."""
     text = run[0]
-    start = text.lower().find(_JWT_HEADER)
-    return text if start < 0 or "." not in text[start + len(_JWT_HEADER) + 4 :] else text[:start] + MARK
+    header = _JWT_HEADER.search(text)
+    return text[: header.start()] + MARK if header and "." in text[header.end() + 4 :] else text
 
 
 def cut_to_json(text: str, limit_bytes: int) -> str:

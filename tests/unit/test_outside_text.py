@@ -19,6 +19,7 @@ TOKEN = "eyJ0eXAiOiJKV1QifQ.eyJhdWQiOiJ4In0.c2lnbmF0dXJl-_"
         pytest.param(f"the token {TOKEN}, of today", "the token …, of today", id="token-alone"),
         pytest.param(f"{TOKEN}{TOKEN}", "…", id="twice"),
         pytest.param(TOKEN[:-30], "…", id="a-token-that-breaks-off"),
+        pytest.param(f"İİİ{TOKEN}", "İİİ…", id="after-letters-that-are-two-in-lower-case"),
         pytest.param("\x00".join(f"Bearer {TOKEN}"), "…", id="utf-16"),
         pytest.param("two\nlines\tand a tab", "two\nlines\tand a tab", id="line-breaks-stay"),
         pytest.param("bell\x07 and escape\x1b", "bell and escape", id="control-characters"),
