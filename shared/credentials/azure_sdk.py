@@ -7,12 +7,9 @@ most of a cold start.
 Source: azure-core 1.41 and azure-identity 1.27, read and observed.
 """
 
-import gc
 import math
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +24,10 @@ if TYPE_CHECKING:
 CALL_LIMIT_S = 6.0  # shorter than a flight, so that there is time for another attempt
 TEXT_KEPT = 4_000  # characters of an answer
 
-_one_at_a_time = threading.Lock()
+# One thread at a time imports SDKs. Threads that do it at once can end with a _DeadlockError: one holds the import lock
+# of azure.core and wants that of azure.core.pipeline, which the other holds while it waits for azure.core (seen with
+# CPython 3.13).
+sdk_import = threading.Lock()
 
 
 class SdkCall:
@@ -87,32 +87,13 @@ class SdkCall:
         self.note(answer.status_code, answer.text(), answer.headers.get("Retry-After"), response.http_request.url)
 
 
-@contextmanager
-def sdk_import() -> Iterator[None]:
-    """Let one thread at a time import SDKs, with the garbage collector off.
-
-    Threads that import the SDKs at once can end with a _DeadlockError: one holds the import lock of azure.core and
-    wants that of azure.core.pipeline, which the other holds while it waits for azure.core (CPython 3.13, seen).
-
-    Importing the SDKs triggers about 100 collections that free nothing and take 10 % of the import (15 to 20 ms).
-    """
-    with _one_at_a_time:
-        was_enabled = gc.isenabled()
-        gc.disable()
-        try:
-            yield
-        finally:
-            if was_enabled:
-                gc.enable()
-
-
 def sdk_options(call: SdkCall) -> dict[str, Any]:
     """Return the options for a client of the SDKs that makes *call*.
 
     The SDKs' defaults are timeouts of 300 s and ten repeats, too long for a caller who waits. They follow redirects,
     which none of these services sends.
     """
-    with sdk_import():
+    with sdk_import:
         from azure.core.pipeline.transport import RequestsTransport  # noqa: PLC0415
 
         session = open_session(call.ends_at)
@@ -126,7 +107,7 @@ def sdk_options(call: SdkCall) -> dict[str, Any]:
 
 def open_identity(settings: Settings, call: SdkCall) -> "ManagedIdentityCredential | DefaultAzureCredential":
     """Return the function's managed identity, or a developer's own sign-in if there is no managed identity."""
-    with sdk_import():
+    with sdk_import:
         from azure.identity import DefaultAzureCredential, ManagedIdentityCredential  # noqa: PLC0415
 
     if settings.identity_endpoint:

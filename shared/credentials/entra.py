@@ -124,7 +124,7 @@ def request_token(settings: Settings, name: str, secrets: Mapping[str, Secret], 
 def _app_credential(
     name: str, account: Account, secrets: Mapping[str, Secret], assertion: str | None, call: SdkCall
 ) -> Any:  # noqa: ANN401  (three kinds)
-    with sdk_import():
+    with sdk_import:
         from azure.identity import (  # noqa: PLC0415
             CertificateCredential,
             ClientAssertionCredential,
@@ -166,7 +166,7 @@ def _assertion(settings: Settings, name: str, call: SdkCall) -> str:
 @contextmanager
 def open_app(account: Account, client_secret: str, call: SdkCall) -> Iterator["msal.ConfidentialClientApplication"]:
     """Open the app of *account* in msal, which alone can get tokens for a user."""
-    with sdk_import():
+    with sdk_import:
         import msal  # noqa: PLC0415
 
     with open_session(call.ends_at) as session:

@@ -90,7 +90,7 @@ def renew_secret(settings: Settings, exchanged: Secret, value: str) -> Secret | 
 @contextmanager
 def open_vault(settings: Settings, call: SdkCall) -> Iterator["SecretClient"]:
     """Open the vault with the function's identity, or with a developer's own."""
-    with sdk_import():
+    with sdk_import:
         from azure.keyvault.secrets import SecretClient  # noqa: PLC0415
 
     with (

@@ -1,7 +1,11 @@
 """Azure loads the function in a new process, while the first caller waits."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 from tests.support.local_cloud import ROOT
 
@@ -33,11 +37,11 @@ with ThreadPoolExecutor() as threads:
 SLOW_TO_LOAD = ("azure.core", "azure.identity", "azure.keyvault", "msal", "requests", "aiohttp", "cryptography")
 
 
-def modules_after(code: str) -> list[str]:
+def modules_after(code: str, **environment: str) -> list[str]:
     """Return the modules that a new process has loaded after *code*."""
     command = [sys.executable, "-c", f"import sys; {code}; print(*sorted(sys.modules), sep='\\n')"]
     return subprocess.run(  # noqa: S603  (our own interpreter and code)
-        command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=True, timeout=60
     ).stdout.split()
 
 
@@ -75,6 +79,22 @@ def test_a_domain_of_ascii_needs_no_tables_of_characters() -> None:
     code = "from shared.ids import check_domain; check_domain('contoso.com')"
 
     assert [name for name in modules_after(code) if is_one_of(name, ("idna",))] == []
+
+
+@pytest.mark.parametrize("setting", [{}, {"PYDANTIC_DISABLE_PLUGINS": "of_others"}], ids=["default", "operator"])
+def test_pydantic_loads_no_plugin_unless_the_operator_wants_it(tmp_path: Path, setting: dict[str, str]) -> None:
+    """It would see the texts of requests, and the search for it reads the metadata of every package.
+
+    pydantic imports the module of the plugin, and warns that it has no plugin.
+    """
+    metadata = tmp_path / "installed-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: installed\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[pydantic]\ninstalled = json.tool:missing\n")
+
+    loaded = modules_after("import cancel_order", PYTHONPATH=str(tmp_path), **setting)
+
+    assert ("json.tool" in loaded) == bool(setting)
 
 
 def test_threads_can_import_the_sdks_at_once() -> None:
