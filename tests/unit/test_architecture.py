@@ -227,7 +227,7 @@ def test_decisions_do_not_ask_for_the_time_or_a_file(module: str) -> None:
     assert {node.id for node in nodes if isinstance(node, ast.Name)} & {"open", "print", "input"} == set()
 
 
-# `shared` reads nothing: it writes a setting of pydantic, before pydantic is imported.
+# `shared` sets a variable of pydantic, before pydantic is imported.
 @pytest.mark.parametrize("module", sorted(set(MODULES) - {"shared", "shared.runtime"}))
 def test_the_environment_is_read_in_one_place(module: str) -> None:
     nodes = list(ast.walk(tree(module)))
