@@ -227,13 +227,22 @@ def test_decisions_do_not_ask_for_the_time_or_a_file(module: str) -> None:
     assert {node.id for node in nodes if isinstance(node, ast.Name)} & {"open", "print", "input"} == set()
 
 
-# `shared` sets a variable of pydantic, before pydantic is imported.
 @pytest.mark.parametrize("module", sorted(set(MODULES) - {"shared", "shared.runtime"}))
 def test_the_environment_is_read_in_one_place(module: str) -> None:
     nodes = list(ast.walk(tree(module)))
 
     assert {node.attr for node in nodes if isinstance(node, ast.Attribute)} & ENVIRONMENT == set()
     assert not any(is_below(name, f"os.{member}") for name in imports(module) for member in ENVIRONMENT)
+
+
+def test_loading_sets_a_variable_of_pydantic_and_reads_none() -> None:
+    """It must be set before pydantic makes its first model, so before any other module of ours is loaded."""
+    nodes = list(ast.walk(tree("shared")))
+    written = [ast.unparse(target) for node in nodes if isinstance(node, ast.Assign) for target in node.targets]
+
+    assert written == ["os.environ['PYDANTIC_DISABLE_PLUGINS']"]
+    assert [node.attr for node in nodes if isinstance(node, ast.Attribute) and node.attr in ENVIRONMENT] == ["environ"]
+    assert not any(is_below(name, f"os.{member}") for name in imports("shared") for member in ENVIRONMENT)
 
 
 def test_there_is_no_function_app() -> None:
